@@ -1,0 +1,1 @@
+//! The Spin adapter: core's Platform on spin:key-value and spin:variables.

@@ -1,0 +1,1 @@
+//! The Cloudflare Workers adapter: core's Platform on Workers KV and the Cache API.

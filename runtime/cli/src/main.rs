@@ -1,0 +1,2 @@
+//! The iridule command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The oracle relay: turns feed values into bands and publishes signed snapshots.

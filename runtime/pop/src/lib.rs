@@ -1,0 +1,1 @@
+//! The PoP host: runs the Spin component in wasmtime behind HTTP, with its stores and its write API.

@@ -1,0 +1,2 @@
+//! Build, test and CI steps as code.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The CPU painter: a scene becomes pixels, pixels become an encoded picture.
