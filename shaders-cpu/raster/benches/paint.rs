@@ -1,0 +1,2 @@
+//! Times of the painter's stages.
+fn main() {}
