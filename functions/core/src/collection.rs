@@ -1,0 +1,150 @@
+//! Collections: a slug bound to a contract, a supply and a style.
+
+use alloc::{string::String, vec::Vec};
+
+use alloy_primitives::{Address, U256};
+use cid::Cid;
+use serde::{Deserialize, Serialize};
+
+use crate::{fault::Refused, limits, package, seed::Seed};
+
+/// The record format that this code reads.
+pub const VERSION: u32 = 1;
+
+/// A collection's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The name in URLs: `[a-z0-9-]`, at most [`limits::SLUG_BYTES`].
+    pub slug: String,
+    /// The name that people read.
+    pub name: String,
+    /// What the collection is, in a sentence or two.
+    pub description: String,
+    /// The chain of the contract (EIP-155).
+    pub chain_id: u64,
+    /// The contract, 20 bytes.
+    #[serde(with = "address")]
+    pub contract: Address,
+    /// The number of the first token.
+    pub first: u64,
+    /// How many tokens there are, numbered from `first`.
+    pub supply: u64,
+    /// The style: the CID of its manifest.
+    pub style: Cid,
+}
+
+impl Collection {
+    /// Reads a record and checks it.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let record: Self = serde_ipld_dagcbor::from_slice(bytes)
+            .map_err(|e| alloc::format!("not a collection record: {e}"))?;
+        record.check()?;
+        Ok(record)
+    }
+
+    /// The canonical DAG-CBOR of the record.
+    ///
+    /// # Errors
+    /// What [`Self::decode`] would say of it.
+    pub fn encode(&self) -> Result<Vec<u8>, String> {
+        self.check()?;
+        serde_ipld_dagcbor::to_vec(self).map_err(|e| alloc::format!("{e}"))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.version != VERSION {
+            return Err(alloc::format!("collection version {} is not {VERSION}", self.version));
+        }
+        if !is_slug(&self.slug) {
+            return Err(alloc::format!("{:?} is no slug: use a-z, 0-9 and -, at most 64", self.slug));
+        }
+        if self.name.is_empty()
+            || self.name.len() > limits::NAME_BYTES
+            || self.description.len() > limits::TEXT_BYTES
+        {
+            return Err("name has 1 to 64 bytes, description at most 4096".into());
+        }
+        if self.supply == 0 || self.first.checked_add(self.supply).is_none() {
+            return Err("supply is at least 1, and the last token's number fits 64 bits".into());
+        }
+        if self.style.codec() != package::DAG_CBOR {
+            return Err("a style is named by the CID of a dag-cbor manifest".into());
+        }
+        package::digest(&self.style).map(|_| ())
+    }
+
+    /// The number of the last token.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.first.saturating_add(self.supply - 1)
+    }
+
+    /// The seed of a token that exists.
+    ///
+    /// # Errors
+    /// [`Refused::TokenOutside`].
+    pub fn seed(&self, token: U256) -> Result<Seed, Refused> {
+        if token < U256::from(self.first) || token > U256::from(self.last()) {
+            return Err(Refused::TokenOutside {
+                slug: self.slug.clone(),
+                token: alloc::format!("{token}"),
+                first: self.first,
+                last: self.last(),
+            });
+        }
+        Ok(Seed::derived(self.chain_id, self.contract, token))
+    }
+}
+
+/// Whether a text may name a collection in a URL.
+#[must_use]
+pub fn is_slug(text: &str) -> bool {
+    (1..=limits::SLUG_BYTES).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// Reads the list of slugs.
+///
+/// # Errors
+/// A sentence on what is wrong.
+pub fn decode_index(bytes: &[u8]) -> Result<Vec<String>, String> {
+    let slugs: Vec<String> =
+        serde_ipld_dagcbor::from_slice(bytes).map_err(|e| alloc::format!("not a list of slugs: {e}"))?;
+    if slugs.len() > limits::COLLECTIONS || !slugs.iter().all(|slug| is_slug(slug)) {
+        return Err(alloc::format!("the list holds at most {} slugs, and nothing else", limits::COLLECTIONS));
+    }
+    Ok(slugs)
+}
+
+/// Writes the list of slugs: sorted, each once.
+///
+/// # Errors
+/// What [`decode_index`] would say of it.
+pub fn encode_index(mut slugs: Vec<String>) -> Result<Vec<u8>, String> {
+    slugs.sort_unstable();
+    slugs.dedup();
+    let bytes = serde_ipld_dagcbor::to_vec(&slugs).map_err(|e| alloc::format!("{e}"))?;
+    decode_index(&bytes)?;
+    Ok(bytes)
+}
+
+/// An address as a CBOR byte string.
+mod address {
+    use alloy_primitives::Address;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use serde_bytes::{ByteArray, Bytes};
+
+    pub(super) fn serialize<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes::new(address.as_slice()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
+        ByteArray::<20>::deserialize(deserializer).map(|bytes| bytes.into_array().into())
+    }
+}

@@ -1,0 +1,168 @@
+//! What one isolate remembers between requests: the innermost tier.
+//!
+//! Renders, decoded styles and records, each bounded. Nothing here outlives the isolate, and losing it costs only
+//! time. A lock is held for the length of a look-up, never over an `await`.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cid::Cid;
+use lru::LruCache;
+
+use crate::{
+    collection::Collection, key::RenderKey, limits, settings::Settings, snapshot::Snapshot, style::Style,
+};
+
+/// One isolate's memory and settings.
+#[derive(Debug)]
+pub struct Isolate {
+    /// What the operator has set.
+    pub settings: Settings,
+    renders: Mutex<Renders>,
+    styles: Mutex<LruCache<Cid, Arc<Style>>>,
+    collections: Mutex<LruCache<String, Held<Arc<Collection>>>>,
+    snapshot: Mutex<HeldSnapshot>,
+}
+
+/// A record as it was last read.
+#[derive(Debug, Clone)]
+pub struct Held<T> {
+    /// When it was read, Unix milliseconds.
+    pub read_ms: u64,
+    /// Its bytes, to see whether it changed without decoding it again.
+    pub bytes: Vec<u8>,
+    /// What they say.
+    pub value: T,
+}
+
+/// The snapshot in force, and the record that was last looked at, which may be another one that was refused.
+#[derive(Debug, Clone, Default)]
+pub struct HeldSnapshot {
+    /// When the record was last read, Unix milliseconds.
+    pub read_ms: Option<u64>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The snapshot in force.
+    pub snapshot: Option<Arc<Snapshot>>,
+}
+
+impl Isolate {
+    /// An isolate that remembers nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            renders: Mutex::new(Renders { cache: LruCache::unbounded(), bytes: 0 }),
+            styles: Mutex::new(LruCache::new(capacity(limits::ISOLATE_STYLES))),
+            collections: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COLLECTIONS))),
+            snapshot: Mutex::new(HeldSnapshot::default()),
+        }
+    }
+
+    /// A finished picture, if it is here.
+    #[must_use]
+    pub fn render(&self, key: &RenderKey) -> Option<Bytes> {
+        lock(&self.renders).cache.get(key).cloned()
+    }
+
+    /// Keeps a finished picture, and lets go of the least recently used ones that no longer fit.
+    pub fn keep_render(&self, key: RenderKey, body: Bytes) {
+        lock(&self.renders).put(key, body);
+    }
+
+    /// A decoded style, if it is here.
+    #[must_use]
+    pub fn style(&self, cid: &Cid) -> Option<Arc<Style>> {
+        lock(&self.styles).get(cid).cloned()
+    }
+
+    /// Keeps a decoded style.
+    pub fn keep_style(&self, style: &Arc<Style>) {
+        lock(&self.styles).put(style.cid, Arc::clone(style));
+    }
+
+    /// A collection's record as it was last read.
+    #[must_use]
+    pub fn collection(&self, slug: &str) -> Option<Held<Arc<Collection>>> {
+        lock(&self.collections).get(slug).cloned()
+    }
+
+    /// Keeps a collection's record.
+    pub fn keep_collection(&self, slug: &str, held: Held<Arc<Collection>>) {
+        lock(&self.collections).put(slug.into(), held);
+    }
+
+    /// The snapshot in force.
+    #[must_use]
+    pub fn snapshot(&self) -> HeldSnapshot {
+        lock(&self.snapshot).clone()
+    }
+
+    /// Notes that the record was read, and puts a snapshot in force unless a newer one came meanwhile.
+    pub fn keep_snapshot(&self, read_ms: u64, bytes: Vec<u8>, snapshot: Option<Arc<Snapshot>>) {
+        let mut held = lock(&self.snapshot);
+        held.read_ms = Some(read_ms);
+        held.bytes = bytes;
+        let newer =
+            |new: &Arc<Snapshot>| held.snapshot.as_ref().is_none_or(|old| new.sequence > old.sequence);
+        if let Some(new) = snapshot.filter(newer) {
+            held.snapshot = Some(new);
+        }
+    }
+}
+
+/// A poisoned lock means that a thread panicked between two whole steps; what it guards is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn capacity(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Finished pictures, bounded in bytes.
+#[derive(Debug)]
+struct Renders {
+    cache: LruCache<RenderKey, Bytes>,
+    bytes: usize,
+}
+
+impl Renders {
+    fn put(&mut self, key: RenderKey, body: Bytes) {
+        // A picture that would push out most others is not worth it; the tier beyond has it.
+        if body.len() > limits::ISOLATE_RENDER_BYTES / 4 {
+            return;
+        }
+        self.bytes += body.len();
+        if let Some(old) = self.cache.put(key, body) {
+            self.bytes -= old.len();
+        }
+        while self.bytes > limits::ISOLATE_RENDER_BYTES {
+            let Some((_, oldest)) = self.cache.pop_lru() else { break };
+            self.bytes -= oldest.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_stay_within_their_bytes() {
+        let isolate = Isolate::new(Settings::default());
+        let body = Bytes::from(alloc::vec![0; 1 << 20]);
+        let key = |n: u8| RenderKey([n; 32].into());
+        for n in 0..40 {
+            isolate.keep_render(key(n), body.clone());
+            isolate.keep_render(key(n), body.clone());
+        }
+        let held = (0..40).filter(|n| isolate.render(&key(*n)).is_some()).count();
+        assert_eq!(held, limits::ISOLATE_RENDER_BYTES >> 20);
+        assert!(isolate.render(&key(39)).is_some() && isolate.render(&key(0)).is_none());
+        isolate.keep_render(key(50), Bytes::from(alloc::vec![0; limits::ISOLATE_RENDER_BYTES]));
+        assert!(isolate.render(&key(50)).is_none() && isolate.render(&key(39)).is_some());
+    }
+}

@@ -1,0 +1,55 @@
+//! The render key: the identity of one image.
+//!
+//! `keccak256(abi.encode(uint32 KEY_VERSION, bytes32 styleDigest, bytes32 seed, bytes32 epoch, uint8 painter,
+//! uint256 variantWord))`: six words of 32 bytes, so that a contract computes it with one line of Solidity.
+
+use alloc::string::String;
+use core::fmt;
+
+use alloy_primitives::{B256, U256, keccak256};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use crate::{gauge::Epoch, seed::Seed, variant::Variant};
+
+/// Changes whenever the pixels or bytes of any picture change.
+pub const KEY_VERSION: u32 = 1;
+
+/// What makes the picture. Part of its key, because two painters may differ in the last bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Painter {
+    /// The CPU painter: bit-exact on every host, so its ETag is strong.
+    Cpu = 1,
+}
+
+/// The identity of one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RenderKey(pub B256);
+
+impl RenderKey {
+    /// The key of a picture.
+    #[must_use]
+    pub fn of(style: &B256, seed: &Seed, epoch: &Epoch, painter: Painter, variant: &Variant) -> Self {
+        let words: [B256; 6] = [
+            U256::from(KEY_VERSION).into(),
+            *style,
+            seed.0,
+            epoch.0,
+            U256::from(painter as u8).into(),
+            variant.word().into(),
+        ];
+        Self(keccak256(words.map(|word| word.0).as_flattened()))
+    }
+
+    /// The key in base64url without padding, 43 characters: the ETag's inside, and its name in a store.
+    #[must_use]
+    pub fn token(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+impl fmt::Display for RenderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.token())
+    }
+}

@@ -1,0 +1,66 @@
+//! Every limit on what comes from outside, in one place, with its unit.
+//!
+//! A limit lives here when exceeding it changes an answer. Budgets of the build (module sizes, allocations) are data
+//! in `budgets.toml` at the workspace root, held by tests.
+
+/// Longest path of a request, bytes, before percent-decoding.
+pub const PATH_BYTES: usize = 512;
+/// Longest query of a request, bytes.
+pub const QUERY_BYTES: usize = 512;
+/// Longest collection slug, bytes. Slugs are `[a-z0-9-]`.
+pub const SLUG_BYTES: usize = 64;
+/// Longest name of a trait, gauge, feed or layer source, bytes.
+pub const NAME_BYTES: usize = 64;
+/// Longest free text (descriptions, labels), bytes.
+pub const TEXT_BYTES: usize = 4096;
+
+/// Most collections one edge lists.
+pub const COLLECTIONS: usize = 256;
+/// Most traits of one style.
+pub const TRAITS: usize = 64;
+/// Most options of one choice.
+pub const OPTIONS: usize = 256;
+/// Most gauges of one style.
+pub const GAUGES: usize = 16;
+/// Most edges of one quantiser.
+pub const EDGES: usize = 4096;
+/// Most layers of one style.
+pub const LAYERS: usize = 32;
+/// Most files of one style package.
+pub const FILES: usize = 256;
+/// Largest file of one style package, bytes.
+pub const FILE_BYTES: u64 = 16 << 20;
+/// Largest block of a package, bytes.
+pub const BLOCK_BYTES: usize = 1 << 20;
+
+/// Largest signed snapshot, bytes.
+pub const SNAPSHOT_BYTES: usize = 1 << 20;
+/// Most gauges in one snapshot.
+pub const SNAPSHOT_GAUGES: usize = 4096;
+/// Most states in a snapshot's record of what was ever published, over all its panels.
+pub const SNAPSHOT_STATES: usize = 65_536;
+/// Most keys an edge trusts.
+pub const TRUSTED_KEYS: usize = 16;
+/// How far a snapshot may be dated ahead of the edge's clock, milliseconds.
+pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
+
+/// Longest SVG document a template may expand to, bytes.
+pub const SVG_BYTES: usize = 2 << 20;
+/// Most elements one SVG layer may declare.
+pub const SVG_ELEMENTS: u32 = 20_000;
+/// Instructions a template may take to expand.
+pub const TEMPLATE_FUEL: u64 = 2_000_000;
+
+/// Pixels on a side that a client may ask for; the last step of the ladder.
+pub const SIDE: u32 = 4096;
+/// Static cost up to which an edge paints by itself (see [`crate::plan`]); above it a render escalates.
+pub const EDGE_COST: u64 = 60_000_000;
+/// Pixels up to which an edge paints by itself: a 2,048 px square, 16 MiB of premultiplied RGBA.
+pub const EDGE_PIXELS: u64 = 2048 * 2048;
+
+/// Bytes of encoded renders that one isolate keeps.
+pub const ISOLATE_RENDER_BYTES: usize = 16 << 20;
+/// Decoded styles that one isolate keeps.
+pub const ISOLATE_STYLES: usize = 16;
+/// Collection records that one isolate keeps.
+pub const ISOLATE_COLLECTIONS: usize = 64;

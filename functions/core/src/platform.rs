@@ -1,0 +1,82 @@
+//! The outside as core sees it.
+//!
+//! One trait, implemented once per host: an adapter is that implementation and nothing more. Core never asks for a
+//! clock, a socket or a thread in any other way.
+//!
+//! Futures of this trait are awaited only by the request that made them (on Workers another request may not), so
+//! nothing here is shared and nothing needs to be `Send`.
+
+use alloc::{string::String, vec::Vec};
+use core::{fmt, future::Future};
+
+use bytes::Bytes;
+
+use crate::{fault::Short, key::RenderKey, scene::Scene, variant::Variant};
+
+/// What a host gives to a request.
+#[expect(async_fn_in_trait, reason = "futures stay with the request that made them; see the module's text")]
+pub trait Platform {
+    /// The time now.
+    fn now(&self) -> UnixMicros;
+
+    /// Reads one small record: a snapshot, a collection, a block of a style. The keys are those of [`crate::records`].
+    ///
+    /// # Errors
+    /// [`Short::Store`] when the store does not answer. A key that is not there is `Ok(None)`.
+    async fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Short>;
+
+    /// Looks for a stored render in the tier beyond this isolate. Any failure is a miss.
+    async fn recall(&self, key: &RenderKey) -> Option<Bytes>;
+
+    /// Keeps a stored render in the tier beyond this isolate, without making the visitor wait for it.
+    ///
+    /// A failure is the adapter's to log; the picture is served all the same.
+    fn keep(&self, key: &RenderKey, stored: Bytes);
+
+    /// Paints a scene and encodes it: `iridule_raster::paint` in every adapter of ours. It is here, and not called by
+    /// core, because core knows no pixels.
+    ///
+    /// # Errors
+    /// What the painter says of a scene it cannot carry out.
+    fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String>;
+
+    /// Says something to the operator.
+    fn log(&self, level: Level, message: fmt::Arguments<'_>);
+}
+
+/// Microseconds since the Unix epoch. On Workers the clock stands still between IO; durations there read as zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMicros(pub u64);
+
+impl UnixMicros {
+    /// The same moment in milliseconds, rounded down.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+/// How much an operator should care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something is broken and someone should look.
+    Error,
+    /// Something was refused or is degraded; it is handled.
+    Warn,
+    /// Of interest when looking closely.
+    Info,
+}
+
+/// Drives a future of core to its end on a thread of its own: for native platforms, whose answers are ready at once.
+///
+/// A host with an executor uses that.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = core::pin::pin!(future);
+    let mut context = core::task::Context::from_waker(core::task::Waker::noop());
+    loop {
+        if let core::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,32 @@
+//! The keys of the small records that publishers write and edges read.
+//!
+//! | key | value |
+//! |---|---|
+//! | `snapshot` | the newest signed snapshot ([`crate::snapshot`]) |
+//! | `snapshot/previous` | the one before it, for the case that the newest turns out to be broken |
+//! | `collections` | DAG-CBOR list of the slugs there are, sorted |
+//! | `collection/{slug}` | DAG-CBOR [`crate::collection::Collection`] |
+//! | `block/{cid}` | a block of a style ([`crate::package`]) |
+
+use alloc::{format, string::String};
+
+use cid::Cid;
+
+/// The newest signed snapshot.
+pub const SNAPSHOT: &str = "snapshot";
+/// The signed snapshot before the newest.
+pub const PREVIOUS_SNAPSHOT: &str = "snapshot/previous";
+/// The list of slugs.
+pub const COLLECTIONS: &str = "collections";
+
+/// A collection's record.
+#[must_use]
+pub fn collection(slug: &str) -> String {
+    format!("collection/{slug}")
+}
+
+/// A block of a style.
+#[must_use]
+pub fn block(cid: &Cid) -> String {
+    format!("block/{cid}")
+}

@@ -1,0 +1,495 @@
+//! Replies: the one place where a status and headers are made.
+//!
+//! | header | what it says here |
+//! |---|---|
+//! | `ETag` | strong: the render key of a picture, the hash of a document |
+//! | `Cache-Control`, `CDN-Cache-Control` (RFC 9213) | by [`Lifetime`]. Neither `s-maxage` nor `must-revalidate` is sent: on Workers they switch stale-while-revalidate off |
+//! | `Cache-Status` (RFC 9211) | which tier answered, and whether the snapshot behind it was in force |
+//! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue |
+//! | `Vary` | only on `auto`, where `Accept` decides |
+//!
+//! Errors are problem details (RFC 9457). What the client reads and what the log gets are two texts.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use alloy_primitives::keccak256;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    fault::{Fault, Refused, Short},
+    key::RenderKey,
+    standing::Freshness,
+    variant::Format,
+};
+
+/// How long an answer may be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// For ever: one state's picture.
+    Immutable,
+    /// Seconds, then while revalidating: what follows a state in force.
+    Live,
+    /// A few seconds: what stands in for something better, and refusals.
+    Brief,
+    /// Not at all.
+    Never,
+}
+
+impl Lifetime {
+    fn cache_control(self) -> &'static str {
+        match self {
+            Self::Immutable => "public, max-age=31536000, immutable",
+            Self::Live => "public, max-age=10, stale-while-revalidate=60",
+            Self::Brief => "public, max-age=5",
+            Self::Never => "no-store",
+        }
+    }
+
+    fn cdn_cache_control(self) -> &'static str {
+        match self {
+            Self::Immutable => "max-age=31536000",
+            Self::Live => "max-age=10, stale-while-revalidate=60",
+            Self::Brief => "max-age=5",
+            Self::Never => "no-store",
+        }
+    }
+}
+
+/// Where an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The client had it: 304.
+    Client,
+    /// In the isolate.
+    Memory,
+    /// In the store beyond the isolate.
+    Store,
+    /// Nowhere: it was painted.
+    Painted,
+}
+
+/// What every answer about a token says of itself.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// The collection.
+    pub slug: String,
+    /// The token's number in decimal.
+    pub token: String,
+    /// Whether the state was asked for by name, or how far the live one can be believed.
+    pub state: Pinned,
+}
+
+/// Which state an answer shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned {
+    /// One state for ever.
+    Pinned,
+    /// The live one.
+    Live(Freshness),
+}
+
+impl Pinned {
+    fn lifetime(self) -> Lifetime {
+        match self {
+            Self::Pinned => Lifetime::Immutable,
+            Self::Live(Freshness::Fresh) => Lifetime::Live,
+            Self::Live(Freshness::Expired | Freshness::Rest) => Lifetime::Brief,
+        }
+    }
+
+    fn detail(self) -> &'static str {
+        match self {
+            Self::Pinned | Self::Live(Freshness::Fresh) => "",
+            Self::Live(Freshness::Expired) => "-expired",
+            Self::Live(Freshness::Rest) => "-unpublished",
+        }
+    }
+}
+
+/// A picture to be sent.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// What it shows.
+    pub about: About,
+    /// Its key, hence its ETag.
+    pub key: RenderKey,
+    /// Its encoding.
+    pub format: Format,
+    /// Whether `Accept` chose the encoding.
+    pub negotiated: bool,
+}
+
+/// An answer, before it is HTTP.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// A finished picture.
+    Picture(Picture, Found, Bytes),
+    /// The client has the picture already.
+    Unchanged(Picture),
+    /// A JSON document about a token.
+    Metadata(About, Vec<u8>),
+    /// A JSON document about this edge.
+    Json(Vec<u8>),
+    /// A page.
+    Page(&'static str),
+    /// This edge answers.
+    Healthy,
+    /// What may be asked, and from where.
+    Options,
+}
+
+/// Whether the request's `If-None-Match` names this ETag (RFC 9110, section 13.1.2: weak comparison).
+#[must_use]
+pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+    headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
+    })
+}
+
+/// A picture's ETag.
+#[must_use]
+pub fn etag(key: &RenderKey) -> String {
+    format!("\"{key}\"")
+}
+
+/// Makes the reply to a request.
+#[must_use]
+pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>) -> Response<Bytes> {
+    let mut response = match answer {
+        Ok(answer) => answered(request, answer),
+        Err(fault) => problem(&fault),
+    };
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let status = response.status();
+    if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
+        let length = response.body().len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    if request.method() == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+/// On every reply: any page may show and read what is served here.
+const ALWAYS: [(HeaderName, &str); 5] = [
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        "ETag, Cache-Status, Server-Timing, Accept-Ranges, Content-Range",
+    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), "cross-origin"),
+    (HeaderName::from_static("timing-allow-origin"), "*"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
+
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
+
+fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
+    match answer {
+        Answer::Picture(picture, found, body) => send_picture(request, &picture, found, body),
+        Answer::Unchanged(picture) => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            picture_headers(response.headers_mut(), &picture, Found::Client);
+            response
+        }
+        Answer::Metadata(about, body) => {
+            let mut response = document(request, body, about.state.lifetime());
+            set(response.headers_mut(), CACHE_TAG, &tags(&about));
+            response
+        }
+        Answer::Json(body) => document(request, body, Lifetime::Brief),
+        Answer::Page(html) => {
+            let mut response =
+                typed(Bytes::from_static(html.as_bytes()), "text/html; charset=utf-8", Lifetime::Live);
+            set(response.headers_mut(), header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+            response
+        }
+        Answer::Healthy => typed(Bytes::from_static(b"ok\n"), "text/plain; charset=utf-8", Lifetime::Never),
+        Answer::Options => {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            let headers = response.headers_mut();
+            set(headers, header::ALLOW, METHODS);
+            set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            set(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, "If-None-Match, If-Range, Range");
+            set(headers, header::ACCESS_CONTROL_MAX_AGE, "86400");
+            response
+        }
+    }
+}
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
+
+/// A page loads from here and nowhere else.
+const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; connect-src 'self'; \
+                           style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+fn typed(body: Bytes, media_type: &'static str, lifetime: Lifetime) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    keep_for(headers, lifetime);
+    response
+}
+
+fn keep_for(headers: &mut HeaderMap, lifetime: Lifetime) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(lifetime.cache_control()));
+    headers.insert(CDN_CACHE_CONTROL, HeaderValue::from_static(lifetime.cdn_cache_control()));
+}
+
+/// A JSON document, with its hash for an ETag.
+fn document<B>(request: &Request<B>, body: Vec<u8>, lifetime: Lifetime) -> Response<Bytes> {
+    let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&keccak256(&body)[..16]));
+    let unchanged = matches_etag(request.headers(), &etag);
+    let mut response = typed(body.into(), "application/json", lifetime);
+    set(response.headers_mut(), header::ETAG, &etag);
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Bytes::new();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    response
+}
+
+fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
+    let about = &picture.about;
+    keep_for(headers, about.state.lifetime());
+    set(headers, header::ETAG, &etag(&picture.key));
+    let status = match found {
+        Found::Client => "hit; detail=etag",
+        Found::Memory => "hit; detail=memory",
+        Found::Store => "hit; detail=store",
+        Found::Painted => "fwd=miss; stored; detail=painted",
+    };
+    set(headers, CACHE_STATUS, &format!("iridule; {status}{}", about.state.detail()));
+    set(headers, CACHE_TAG, &tags(about));
+    if picture.negotiated {
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    }
+}
+
+fn tags(about: &About) -> String {
+    let About { slug, token, state } = about;
+    match state {
+        Pinned::Pinned => format!("{slug},{slug}/{token}"),
+        Pinned::Live(_) => format!("{slug},{slug}/{token},{slug}/live"),
+    }
+}
+
+fn send_picture<B>(request: &Request<B>, picture: &Picture, found: Found, body: Bytes) -> Response<Bytes> {
+    let wanted = wanted_range(request, &etag(&picture.key), body.len());
+    let mut response = match wanted {
+        Wanted::Whole => Response::new(body),
+        Wanted::Part { first, last } => {
+            let whole = body.len();
+            let mut response = Response::new(body.slice(first..=last));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{whole}"));
+            response
+        }
+        Wanted::Nothing => {
+            let mut response = problem(&Refused::Range(body.len() as u64).into());
+            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", body.len()));
+            return response;
+        }
+    };
+    let headers = response.headers_mut();
+    picture_headers(headers, picture, found);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(picture.format.media_type()));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    response
+}
+
+/// Which part of a picture is wanted.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Whole,
+    Part { first: usize, last: usize },
+    Nothing,
+}
+
+/// Reads `Range` and `If-Range` (RFC 9110, section 14): one range of bytes of a `GET`. Several ranges, another unit or
+/// anything malformed are ignored, as the RFC allows.
+fn wanted_range<B>(request: &Request<B>, etag: &str, length: usize) -> Wanted {
+    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(range) = text(header::RANGE).and_then(|range| range.strip_prefix("bytes=")) else {
+        return Wanted::Whole;
+    };
+    let still_same =
+        request.headers().get(header::IF_RANGE).is_none() || text(header::IF_RANGE) == Some(etag);
+    if request.method() != Method::GET || !still_same {
+        return Wanted::Whole;
+    }
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<usize>().unwrap_or(usize::MAX))
+    };
+    let Some((from, to)) = range.trim().split_once('-') else { return Wanted::Whole };
+    let (first, last) = match (number(from), number(to)) {
+        (Some(first), None) if to.is_empty() => (first, usize::MAX),
+        (Some(first), Some(last)) if first <= last => (first, last),
+        (None, Some(0)) if from.is_empty() => return Wanted::Nothing,
+        (None, Some(suffix)) if from.is_empty() => (length.saturating_sub(suffix), usize::MAX),
+        _ => return Wanted::Whole,
+    };
+    if first >= length { Wanted::Nothing } else { Wanted::Part { first, last: last.min(length - 1) } }
+}
+
+/// Problem details.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+}
+
+fn problem(fault: &Fault) -> Response<Bytes> {
+    let Said { status, kind, title, lifetime } = said(fault);
+    let detail = match fault {
+        Fault::Defect(_) => {
+            "the fault is on this side and has been logged; the same request may succeed later".into()
+        }
+        fault => fault.to_string(),
+    };
+    let body =
+        Problem { r#type: format!("urn:iridule:problem:{kind}"), title, status: status.as_u16(), detail };
+    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let mut response = typed(body.into(), "application/problem+json", lifetime);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if matches!(fault, Fault::Refused(Refused::Method)) {
+        set(headers, header::ALLOW, METHODS);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        set(headers, header::RETRY_AFTER, "1");
+    }
+    response
+}
+
+/// What the outside is told of a fault.
+struct Said {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    lifetime: Lifetime,
+}
+
+fn said(fault: &Fault) -> Said {
+    let brief = |status, kind, title| Said { status, kind, title, lifetime: Lifetime::Brief };
+    let never = |status, kind, title| Said { status, kind, title, lifetime: Lifetime::Never };
+    let refused = match fault {
+        Fault::Refused(refused) => refused,
+        Fault::Short(Short::Store(_) | Short::Block(_)) => {
+            return never(StatusCode::SERVICE_UNAVAILABLE, "not-at-hand", "Not at hand just now");
+        }
+        Fault::Short(Short::NoOrigin(_)) => {
+            return brief(StatusCode::NOT_IMPLEMENTED, "needs-origin", "Needs an origin");
+        }
+        Fault::Defect(_) => return never(StatusCode::INTERNAL_SERVER_ERROR, "defect", "Defect"),
+    };
+    match refused {
+        Refused::PathTooLong(_) => brief(StatusCode::URI_TOO_LONG, "path-too-long", "Path too long"),
+        Refused::QueryTooLong(_) => brief(StatusCode::URI_TOO_LONG, "query-too-long", "Query too long"),
+        Refused::BrokenEscape(_) => {
+            brief(StatusCode::BAD_REQUEST, "broken-escape", "Broken percent-encoding")
+        }
+        Refused::UnknownPath => brief(StatusCode::NOT_FOUND, "unknown-path", "Unknown path"),
+        Refused::Method => brief(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
+        Refused::UnknownCollection(_) => {
+            brief(StatusCode::NOT_FOUND, "unknown-collection", "Unknown collection")
+        }
+        Refused::BadToken(_) => brief(StatusCode::BAD_REQUEST, "bad-token", "Not a token number"),
+        Refused::TokenOutside { .. } => {
+            brief(StatusCode::NOT_FOUND, "token-outside", "Token outside the supply")
+        }
+        Refused::UnknownFormat(_) => brief(StatusCode::BAD_REQUEST, "unknown-format", "Unknown format"),
+        Refused::UnknownParameter { .. } => {
+            brief(StatusCode::BAD_REQUEST, "unknown-parameter", "Unknown parameter")
+        }
+        Refused::RepeatedParameter(_) => {
+            brief(StatusCode::BAD_REQUEST, "repeated-parameter", "Repeated parameter")
+        }
+        Refused::BadParameter { .. } => {
+            brief(StatusCode::BAD_REQUEST, "bad-parameter", "Parameter out of range")
+        }
+        Refused::BadState(_) => brief(StatusCode::BAD_REQUEST, "bad-state", "Not a state"),
+        Refused::UnpublishedState(_) => {
+            brief(StatusCode::NOT_FOUND, "unpublished-state", "State never published")
+        }
+        Refused::Range(_) => brief(StatusCode::RANGE_NOT_SATISFIABLE, "range", "Range not satisfiable"),
+    }
+}
+
+/// Sets a header to text of our own making; text that no header can carry leaves it out.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(value: &str, length: usize) -> Wanted {
+        let request = Request::builder().header("range", value).body(()).unwrap();
+        wanted_range(&request, "\"e\"", length)
+    }
+
+    #[test]
+    fn ranges_are_read_as_rfc_9110_14_1_2_says() {
+        assert_eq!(range("bytes=0-3", 10), Wanted::Part { first: 0, last: 3 });
+        assert_eq!(range("bytes=4-", 10), Wanted::Part { first: 4, last: 9 });
+        assert_eq!(range("bytes=4-99", 10), Wanted::Part { first: 4, last: 9 });
+        assert_eq!(range("bytes=-4", 10), Wanted::Part { first: 6, last: 9 });
+        assert_eq!(range("bytes=-99", 10), Wanted::Part { first: 0, last: 9 });
+        for unsatisfiable in ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=99999999999999999999-"] {
+            assert_eq!(range(unsatisfiable, 10), Wanted::Nothing, "{unsatisfiable}");
+        }
+        for ignored in
+            ["bytes=3-1", "bytes=0-1,3-4", "items=0-1", "bytes=", "bytes=a-", "bytes=--1", "bytes=+1-2"]
+        {
+            assert_eq!(range(ignored, 10), Wanted::Whole, "{ignored}");
+        }
+    }
+
+    #[test]
+    fn a_range_of_another_version_is_ignored() {
+        let request = |etag: &str| {
+            Request::builder().header("range", "bytes=0-1").header("if-range", etag).body(()).unwrap()
+        };
+        assert_eq!(wanted_range(&request("\"e\""), "\"e\"", 9), Wanted::Part { first: 0, last: 1 });
+        assert_eq!(wanted_range(&request("\"other\""), "\"e\"", 9), Wanted::Whole);
+        assert_eq!(wanted_range(&request("W/\"e\""), "\"e\"", 9), Wanted::Whole);
+    }
+
+    #[test]
+    fn etags_are_compared_weakly() {
+        let headers = |value: &str| {
+            let mut headers = HeaderMap::new();
+            set(&mut headers, header::IF_NONE_MATCH, value);
+            headers
+        };
+        for hit in ["\"e\"", "W/\"e\"", "\"a\", \"e\"", "*"] {
+            assert!(matches_etag(&headers(hit), "\"e\""), "{hit}");
+        }
+        for miss in ["\"a\"", "e", "", "\"E\""] {
+            assert!(!matches_etag(&headers(miss), "\"e\""), "{miss}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The way of a request, top to bottom.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+
+use bytes::Bytes;
+use cid::Cid;
+use http::{HeaderValue, Method, Request, Response, header};
+
+use crate::{
+    collection::{self, Collection},
+    fault::{Defect, Fault, Refused, Short},
+    gallery,
+    isolate::{Held, Isolate},
+    key::RenderKey,
+    manifest::{File, Manifest},
+    metadata, package,
+    plan::{Plan, plan},
+    platform::{Level, Platform, UnixMicros},
+    records, render,
+    reply::{self, About, Answer, Found, Picture, Pinned},
+    route::{Route, Token},
+    seed::Seed,
+    snapshot::{Snapshot, SnapshotRefused},
+    standing::{self, Standing},
+    style::Style,
+    variant::{Asked, Extension, Variant},
+};
+
+/// Answers a request. Whatever comes in, something well-formed goes out.
+pub async fn serve<P: Platform, B>(isolate: &Isolate, platform: &P, request: &Request<B>) -> Response<Bytes> {
+    let started = platform.now();
+    let visit = Visit { isolate, platform, started };
+    let answer = visit.answer(request).await;
+    if let Err(fault) = &answer {
+        visit.log_fault(request, fault);
+    }
+    let mut response = reply::reply(request, answer);
+    let micros = platform.now().0.saturating_sub(started.0);
+    let timing = format!("total;dur={}.{:03}", micros / 1000, micros % 1000);
+    if let Ok(timing) = HeaderValue::from_str(&timing) {
+        response.headers_mut().insert("server-timing", timing);
+    }
+    response
+}
+
+/// One request on its way.
+struct Visit<'a, P> {
+    isolate: &'a Isolate,
+    platform: &'a P,
+    started: UnixMicros,
+}
+
+/// A token that exists, with all that is known of it.
+struct Known {
+    collection: Arc<Collection>,
+    style: Arc<Style>,
+    seed: Seed,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+impl<P: Platform> Visit<'_, P> {
+    async fn answer<B>(&self, request: &Request<B>) -> Result<Answer, Fault> {
+        match *request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return Ok(Answer::Options),
+            _ => return Err(Refused::Method.into()),
+        }
+        match Route::parse(request.uri())? {
+            Route::Gallery => Ok(Answer::Page(gallery::PAGE)),
+            Route::Health => Ok(Answer::Healthy),
+            Route::Collections => self.collections().await,
+            Route::Metadata(token) => self.metadata(request, &token).await,
+            Route::Picture { token, pinned, extension, asked } => {
+                let known = self.token(&token).await?;
+                let (state, pinned) = match pinned {
+                    Some(state)
+                        if standing::may_pin(&known.style.manifest, known.snapshot.as_ref(), &state) =>
+                    {
+                        (state, Pinned::Pinned)
+                    }
+                    Some(state) => return Err(Refused::UnpublishedState(state.token()).into()),
+                    None => {
+                        let now = self.standing(&known);
+                        (now.state, Pinned::Live(now.freshness))
+                    }
+                };
+                let about = About { slug: token.slug, token: token.number.to_string(), state: pinned };
+                let (picture, variant) = self.picture(request, &known, about, &state, extension, &asked)?;
+                if reply::matches_etag(request.headers(), &reply::etag(&picture.key)) {
+                    return Ok(Answer::Unchanged(picture));
+                }
+                if let Some((found, body)) = self.look_up(&picture).await {
+                    return Ok(Answer::Picture(picture, found, body));
+                }
+                let scene = known.style.scene(&known.seed, &state)?;
+                let body = self.platform.paint(&scene, &variant).map_err(Defect::Paint)?;
+                let body = Bytes::from(body);
+                self.isolate.keep_render(picture.key, body.clone());
+                self.platform.keep(&picture.key, render::seal(&picture.key, picture.format, &body));
+                Ok(Answer::Picture(picture, Found::Painted, body))
+            }
+        }
+    }
+
+    /// Plan and key: from here on it is settled which picture is meant.
+    fn picture<B>(
+        &self,
+        request: &Request<B>,
+        known: &Known,
+        about: About,
+        state: &crate::gauge::State,
+        extension: Extension,
+        asked: &Asked,
+    ) -> Result<(Picture, Variant), Fault> {
+        let accept =
+            request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let manifest = &known.style.manifest;
+        let variant = Variant::resolve(asked, extension.negotiate(accept), &manifest.canvas.canvas())?;
+        let painter = match plan(manifest, &variant) {
+            Plan::Paint(painter) => painter,
+            Plan::Escalate(reason) => return Err(Short::NoOrigin(reason).into()),
+        };
+        let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, &variant);
+        let negotiated = extension == Extension::Auto;
+        Ok((Picture { about, key, format: variant.format, negotiated }, variant))
+    }
+
+    /// The tiers, from the nearest.
+    async fn look_up(&self, picture: &Picture) -> Option<(Found, Bytes)> {
+        if let Some(body) = self.isolate.render(&picture.key) {
+            return Some((Found::Memory, body));
+        }
+        let stored = self.platform.recall(&picture.key).await?;
+        let Some(body) = render::open(&picture.key, picture.format, &stored) else {
+            self.platform
+                .log(Level::Warn, format_args!("stored render {} is corrupt: taken as a miss", picture.key));
+            return None;
+        };
+        self.isolate.keep_render(picture.key, body.clone());
+        Some((Found::Store, body))
+    }
+
+    async fn collections(&self) -> Result<Answer, Fault> {
+        let slugs = match self.platform.record(records::COLLECTIONS).await? {
+            None => Vec::new(),
+            Some(bytes) => collection::decode_index(&bytes)
+                .map_err(|why| Defect::Record { key: records::COLLECTIONS.into(), why })?,
+        };
+        let mut listed = Vec::new();
+        for slug in slugs {
+            let collection = self.collection(&slug).await?;
+            let style = self.style(&collection.style).await?;
+            listed.push((collection, style));
+        }
+        Ok(Answer::Json(metadata::collections(listed.iter().map(|(c, s)| (&**c, &**s)))?))
+    }
+
+    async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
+        let known = self.token(token).await?;
+        let now = self.standing(&known);
+        let base = metadata::base(&self.isolate.settings, request);
+        let body =
+            metadata::token(&base, &known.collection, &known.style, token.number, &known.seed, &now.state)?;
+        let about = About {
+            slug: token.slug.clone(),
+            token: token.number.to_string(),
+            state: Pinned::Live(now.freshness),
+        };
+        Ok(Answer::Metadata(about, body))
+    }
+
+    fn standing(&self, known: &Known) -> Standing {
+        Standing::of(&known.style.manifest, known.snapshot.as_ref(), self.started.millis())
+    }
+
+    async fn token(&self, token: &Token) -> Result<Known, Fault> {
+        let collection = self.collection(&token.slug).await?;
+        let seed = collection.seed(token.number)?;
+        let style = self.style(&collection.style).await?;
+        let snapshot = self.snapshot().await;
+        Ok(Known { collection, style, seed, snapshot })
+    }
+
+    async fn collection(&self, slug: &str) -> Result<Arc<Collection>, Fault> {
+        let held = self.isolate.collection(slug);
+        if let Some(held) = &held
+            && self.still_good(Some(held.read_ms))
+        {
+            return Ok(Arc::clone(&held.value));
+        }
+        let key = records::collection(slug);
+        let bytes =
+            self.platform.record(&key).await?.ok_or_else(|| Refused::UnknownCollection(slug.into()))?;
+        let read_ms = self.started.millis();
+        let value = match held {
+            Some(held) if held.bytes == bytes => held.value,
+            _ => Arc::new(Collection::decode(&bytes).map_err(|why| Defect::Record { key, why })?),
+        };
+        self.isolate.keep_collection(slug, Held { read_ms, bytes, value: Arc::clone(&value) });
+        Ok(value)
+    }
+
+    async fn style(&self, cid: &Cid) -> Result<Arc<Style>, Fault> {
+        if let Some(style) = self.isolate.style(cid) {
+            return Ok(style);
+        }
+        let defect = |why: String| Defect::Style { style: cid.to_string(), why };
+        let manifest = Manifest::decode(&self.block(cid).await?).map_err(defect)?;
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        for file in &manifest.files {
+            files.push((file.path.clone(), self.file(file).await?));
+        }
+        let contents =
+            |path: &str| files.iter().find(|(name, _)| name == path).map(|(_, bytes)| bytes.clone());
+        let style = Arc::new(Style::load(*cid, manifest, contents).map_err(defect)?);
+        self.isolate.keep_style(&style);
+        Ok(style)
+    }
+
+    async fn file(&self, file: &File) -> Result<Vec<u8>, Fault> {
+        let mut bytes = Vec::new();
+        for cid in &file.blocks {
+            bytes.extend_from_slice(&self.block(cid).await?);
+        }
+        if bytes.len() as u64 != file.size {
+            let why = format!("{} has {} bytes instead of {}", file.path, bytes.len(), file.size);
+            return Err(Defect::Record { key: file.path.clone(), why }.into());
+        }
+        Ok(bytes)
+    }
+
+    /// A block of a style, checked against its name.
+    async fn block(&self, cid: &Cid) -> Result<Vec<u8>, Fault> {
+        let key = records::block(cid);
+        let bytes = self.platform.record(&key).await?.ok_or_else(|| Short::Block(cid.to_string()))?;
+        package::verify(cid, &bytes).map_err(|why| Defect::Record { key, why })?;
+        Ok(bytes)
+    }
+
+    /// The snapshot in force, after looking whether there is a newer one. A store that does not answer, or a record
+    /// that is refused, leaves the one before in force.
+    async fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        let held = self.isolate.snapshot();
+        if self.still_good(held.read_ms) {
+            return held.snapshot;
+        }
+        let bytes = match self.platform.record(records::SNAPSHOT).await {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(short) => {
+                self.platform.log(Level::Warn, format_args!("snapshot: {short}"));
+                return held.snapshot;
+            }
+        };
+        if bytes == held.bytes && held.read_ms.is_some() {
+            self.isolate.keep_snapshot(self.started.millis(), bytes, None);
+            return held.snapshot;
+        }
+        let mut opened = self.open_snapshot(records::SNAPSHOT, &bytes, held.snapshot.as_ref());
+        if opened.is_none() && held.snapshot.is_none() {
+            let previous =
+                self.platform.record(records::PREVIOUS_SNAPSHOT).await.ok().flatten().unwrap_or_default();
+            opened = self.open_snapshot(records::PREVIOUS_SNAPSHOT, &previous, None);
+        }
+        self.isolate.keep_snapshot(self.started.millis(), bytes, opened);
+        self.isolate.snapshot().snapshot
+    }
+
+    fn open_snapshot(&self, key: &str, bytes: &[u8], known: Option<&Arc<Snapshot>>) -> Option<Arc<Snapshot>> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let opened = Snapshot::open(bytes, &self.isolate.settings.trusted_keys, self.started.millis());
+        let newer = opened.and_then(|snapshot| match known {
+            Some(known) if snapshot.sequence < known.sequence => {
+                Err(SnapshotRefused::NotNewer { offered: snapshot.sequence, known: known.sequence })
+            }
+            _ => Ok(snapshot),
+        });
+        newer
+            .inspect_err(|why| self.platform.log(Level::Warn, format_args!("record {key} refused: {why}")))
+            .ok()
+            .map(Arc::new)
+    }
+
+    fn still_good(&self, read_ms: Option<u64>) -> bool {
+        let refresh = self.isolate.settings.refresh_ms;
+        read_ms.is_some_and(|read| refresh > 0 && self.started.millis() < read.saturating_add(refresh))
+    }
+
+    fn log_fault<B>(&self, request: &Request<B>, fault: &Fault) {
+        let path = request.uri().path();
+        match fault {
+            Fault::Refused(_) => {}
+            Fault::Short(Short::Store(why) | Short::Block(why)) => {
+                self.platform.log(Level::Warn, format_args!("{path}: {fault}: {why}"));
+            }
+            Fault::Short(Short::NoOrigin(_)) => {
+                self.platform.log(Level::Info, format_args!("{path}: {fault}"))
+            }
+            Fault::Defect(defect) => self.platform.log(Level::Error, format_args!("{path}: {defect}")),
+        }
+    }
+}
