@@ -14,6 +14,7 @@ use crate::{
     collection::Collection,
     fault::Defect,
     gauge::{Band, Gauge, Quantiser, State},
+    manifest::Manifest,
     seed::Seed,
     settings::Settings,
     style::{Style, TraitValue},
@@ -130,15 +131,15 @@ struct ListedGauge<'a> {
     gauge: &'a Gauge,
 }
 
-/// The list of collections, each with its style.
+/// The list of collections, each with its style's manifest.
 ///
 /// # Errors
-/// [`Defect::Style`], should a gauge not be expressible in JSON.
+/// [`Defect::Record`], should a gauge not be expressible in JSON.
 pub fn collections<'a>(
-    listed: impl Iterator<Item = (&'a Collection, &'a Style)> + Clone,
+    listed: impl Iterator<Item = (&'a Collection, &'a Manifest)>,
 ) -> Result<Vec<u8>, Defect> {
     let rows: Vec<Listed<'_>> = listed
-        .map(|(collection, style)| Listed {
+        .map(|(collection, manifest)| Listed {
             slug: &collection.slug,
             name: &collection.name,
             description: &collection.description,
@@ -147,7 +148,7 @@ pub fn collections<'a>(
             chain_id: collection.chain_id,
             contract: collection.contract.to_string(),
             style: collection.style.to_string(),
-            gauges: style.manifest.gauges.iter().map(|gauge| ListedGauge { id: gauge.id(), gauge }).collect(),
+            gauges: manifest.gauges.iter().map(|gauge| ListedGauge { id: gauge.id(), gauge }).collect(),
         })
         .collect();
     serde_json::to_vec(&rows).map_err(|e| Defect::Record { key: "collections".into(), why: e.to_string() })

@@ -157,7 +157,7 @@ impl<P: Platform> Visit<'_, P> {
             let style = self.style(&collection.style).await?;
             listed.push((collection, style));
         }
-        Ok(Answer::Json(metadata::collections(listed.iter().map(|(c, s)| (&**c, &**s)))?))
+        Ok(Answer::Json(metadata::collections(listed.iter().map(|(c, s)| (&**c, &s.manifest)))?))
     }
 
     async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
