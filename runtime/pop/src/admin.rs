@@ -1,0 +1,219 @@
+//! The second listener: the write API for publishers, health and metrics for monitors.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /healthz` | 200 while the host runs |
+//! | `GET /metrics` | the series of `metrics.rs` |
+//! | `PUT /v1/snapshot` | takes a signed snapshot |
+//! | `GET /v1/snapshot` | the one in force |
+//! | `PUT /v1/blocks/{cid}` | takes a block of a style |
+//! | `PUT /v1/collections/{slug}` | takes a collection's record |
+//! | `GET /v1/collections` | the slugs, as JSON |
+//!
+//! All under `/v1` needs the bearer token. A record that is new is a 201, one that was there already a 200; one that is
+//! refused is a problem document that says why: 400 for an address that makes no sense, 403 for a key that is not
+//! trusted, 409 for what does not follow on what is there, 413 for too many bytes, 422 for what is not valid in itself.
+//! What is valid is core's and `store/publish.rs`'s to say.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cid::Cid;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use iridule_core::{
+    limits,
+    snapshot::{SnapshotRefused, TrustedKeys},
+};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{
+    error::{Refused, StoreError},
+    metrics::{self, Metrics},
+    problem::problem,
+    store::{Accepted, Records},
+};
+
+/// Largest collection record, bytes: its texts are bounded, the rest is small.
+const COLLECTION_BYTES: usize = 16 << 10;
+/// How long a publisher may take to send a body.
+const BODY: Duration = Duration::from_secs(30);
+
+/// What the second listener answers with.
+pub(crate) struct Admin {
+    pub(crate) records: Records,
+    pub(crate) trusted: TrustedKeys,
+    pub(crate) token: Option<String>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+type Answer = Result<Response<Bytes>, Response<Bytes>>;
+
+impl Admin {
+    /// Answers a request, in any case.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path().to_owned();
+        let answer = match path.strip_prefix("/v1/") {
+            Some(rest) => self.guarded(&head.method, rest, &head.headers, body).await,
+            None => self.open(&head.method, &path),
+        };
+        let answer = answer.unwrap_or_else(|refusal| {
+            tracing::warn!(
+                method = %head.method, path, status = refusal.status().as_u16(),
+                why = %String::from_utf8_lossy(refusal.body()), "the admin listener refused a request",
+            );
+            refusal
+        });
+        Ok(answer.map(Full::new))
+    }
+
+    fn open(&self, method: &Method, path: &str) -> Answer {
+        let reads = matches!(*method, Method::GET | Method::HEAD);
+        match path {
+            "/healthz" if reads => Ok(reply("text/plain; charset=utf-8", "ok\n")),
+            "/metrics" if reads => Ok(reply(metrics::CONTENT_TYPE, self.metrics.text())),
+            "/healthz" | "/metrics" => Err(not_allowed("GET, HEAD")),
+            _ => {
+                Err(problem(StatusCode::NOT_FOUND, "here are /healthz, /metrics and the write API under /v1"))
+            }
+        }
+    }
+
+    async fn guarded(&self, method: &Method, path: &str, headers: &HeaderMap, body: Incoming) -> Answer {
+        self.check_token(headers)?;
+        match (path.split_once('/').unwrap_or((path, "")), method) {
+            (("snapshot", ""), &Method::GET) => self.snapshot(),
+            (("snapshot", ""), &Method::PUT) => {
+                let bytes = read(body, limits::SNAPSHOT_BYTES).await?;
+                let now =
+                    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+                taken(self.records.put_snapshot(bytes, &self.trusted, now_ms).await)
+            }
+            (("blocks", cid), &Method::PUT) => {
+                let cid = Cid::try_from(cid)
+                    .map_err(|why| problem(StatusCode::BAD_REQUEST, &format!("{cid:?} is no CID: {why}")))?;
+                let bytes = read(body, limits::BLOCK_BYTES).await?;
+                taken(self.records.put_block(cid, bytes).await)
+            }
+            (("collections", ""), &Method::GET) => {
+                let slugs = self.records.collections().map_err(|why| refusal(&why.into()))?;
+                Ok(reply("application/json", serde_json::json!(slugs).to_string()))
+            }
+            (("collections", slug), &Method::PUT) if !slug.is_empty() => {
+                let bytes = read(body, COLLECTION_BYTES).await?;
+                self.collection(slug, bytes).await
+            }
+            (("snapshot" | "collections", ""), _) => Err(not_allowed("GET, PUT")),
+            (("blocks" | "collections", _), _) => Err(not_allowed("PUT")),
+            _ => Err(problem(
+                StatusCode::NOT_FOUND,
+                "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections and /v1/collections/{slug}",
+            )),
+        }
+    }
+
+    /// Compares digests, in a time that tells nothing of where they differ or how long the token is.
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Response<Bytes>> {
+        let offered = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.as_bytes().split_at_checked("bearer ".len()))
+            .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case(b"bearer ").then_some(token));
+        let fits = match (&self.token, offered) {
+            (Some(token), Some(offered)) => Sha256::digest(token).ct_eq(&*Sha256::digest(offered)).into(),
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let why = match self.token {
+            Some(_) => "the write API needs its bearer token",
+            None => "the write API is closed: this node was started without a token",
+        };
+        let mut refusal = problem(StatusCode::UNAUTHORIZED, why);
+        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        Err(refusal)
+    }
+
+    fn snapshot(&self) -> Answer {
+        match self.records.snapshot() {
+            Ok(Some(bytes)) => Ok(reply("application/vnd.ipld.dag-cbor", bytes)),
+            Ok(None) => Err(problem(StatusCode::NOT_FOUND, "no snapshot has been published here")),
+            Err(why) => Err(refusal(&why.into())),
+        }
+    }
+
+    async fn collection(&self, slug: &str, bytes: Vec<u8>) -> Answer {
+        // The address is checked against the record, so that a publisher's slip cannot replace another collection.
+        match iridule_core::collection::Collection::decode(&bytes) {
+            Ok(record) if record.slug != slug => {
+                Err(refusal(&Refused::OtherSlug { wanted: slug.to_owned(), found: record.slug }))
+            }
+            _ => taken(self.records.put_collection(bytes).await),
+        }
+    }
+}
+
+/// Reads a body of at most `most` bytes.
+async fn read(body: Incoming, most: usize) -> Result<Vec<u8>, Response<Bytes>> {
+    let too_large =
+        || problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {most} bytes are taken here"));
+    match tokio::time::timeout(BODY, Limited::new(body, most).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes().into()),
+        Ok(Err(why)) if why.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(problem(StatusCode::BAD_REQUEST, "the body ended before its time")),
+        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
+fn taken(result: Result<Accepted, Refused>) -> Answer {
+    let (status, word) = match result.map_err(|why| refusal(&why))? {
+        Accepted::Written => (StatusCode::CREATED, "written\n"),
+        Accepted::Known => (StatusCode::OK, "known\n"),
+    };
+    let mut answer = reply("text/plain; charset=utf-8", word);
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
+/// The one place where a refused record gets a status.
+fn refusal(why: &Refused) -> Response<Bytes> {
+    let status = match why {
+        Refused::Snapshot(SnapshotRefused::NotNewer { .. }) | Refused::NoStyle(_) => StatusCode::CONFLICT,
+        Refused::Snapshot(SnapshotRefused::UnknownKey(_) | SnapshotRefused::BadSignature(_)) => {
+            StatusCode::FORBIDDEN
+        }
+        Refused::OtherSlug { .. } => StatusCode::BAD_REQUEST,
+        Refused::Snapshot(_) | Refused::Block(_) | Refused::Collection(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::Store(_) => {
+            tracing::error!(%why, "the records store failed");
+            return problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the store failed; the operator's log says why",
+            );
+        }
+    };
+    problem(status, &why.to_string())
+}
+
+fn not_allowed(allow: &'static str) -> Response<Bytes> {
+    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allow}"));
+    refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    refusal
+}
+
+fn reply(content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut reply = Response::new(body.into());
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

@@ -1,0 +1,163 @@
+//! What an operator may set, with the defaults and their reasons.
+//!
+//! Reading files and flags is the CLI's; which addresses a guest may call is `outbound.rs`.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use iridule_core::snapshot::TrustedKeys;
+
+use crate::outbound::AllowedHost;
+
+/// Everything a host needs to start.
+#[derive(Clone)]
+pub struct Config {
+    /// The component: bytes of a wasm component that exports `wasi:http/handler@0.3.0`.
+    pub component: Cow<'static, [u8]>,
+    /// Where visitors are served. Port 0 takes a free port.
+    pub listen: SocketAddr,
+    /// Where publishers write and monitors read. Keep it on the loopback, or behind something that adds TLS: the token
+    /// travels in clear.
+    pub admin: SocketAddr,
+    /// The folder of all state: `records.redb`, `renders/`, `code/`. Made if it is not there.
+    pub data: PathBuf,
+    /// What `spin:variables` answers, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Where guests may send requests. Empty: nowhere.
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// Whose snapshots the write API takes. Empty: nobody's.
+    pub trusted: TrustedKeys,
+    /// The bearer token of the write API; `None` closes the API, leaving health and metrics.
+    pub admin_token: Option<String>,
+    /// Bounds on what one host takes on.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// A configuration with every default: loopback ports 3000 and 3001, no variables, nowhere to call, nobody trusted.
+    pub fn new(component: impl Into<Cow<'static, [u8]>>, data: impl Into<PathBuf>) -> Self {
+        Self {
+            component: component.into(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+            admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
+            data: data.into(),
+            variables: BTreeMap::new(),
+            allowed_hosts: Vec::new(),
+            trusted: TrustedKeys::default(),
+            admin_token: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Without the component's bytes and the secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("component", &format_args!("{} bytes", self.component.len()))
+            .field("listen", &self.listen)
+            .field("admin", &self.admin)
+            .field("data", &self.data)
+            .field("variables", &self.variables.keys())
+            .field("allowed_hosts", &self.allowed_hosts)
+            .field("admin_token", &self.admin_token.is_some())
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bounds on what one host takes on. The memory of guests is at most `instances × instance_memory`, plus what streams
+/// hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests under way at once, waiting or running; one more is answered 503. At least 1.
+    pub max_in_flight: usize,
+    /// Guest instances that answer requests at once. Requests over it wait for a free one. At least 1.
+    ///
+    /// An instance answers one request at a time (see `instance.rs`), also while it waits for an origin, so this is
+    /// more than there are cores.
+    pub instances: usize,
+    /// Event streams held open at once; one more is answered 503.
+    pub max_streams: usize,
+    /// Streams that share an instance.
+    pub streams_per_instance: usize,
+    /// How long one event stream may last. The client reconnects by itself.
+    pub stream_lifetime: Duration,
+    /// From the first byte of the request to the last byte out of the guest. Later is a 504.
+    pub deadline: Duration,
+    /// Linear memory of one instance, bytes. A multiple of 64 KiB.
+    pub instance_memory: usize,
+    /// Requests that one instance answers before it is replaced. Bounds what a leak can cost. At least 1.
+    pub instance_reuse: usize,
+    /// How long an idle instance is kept for the next request.
+    pub idle: Duration,
+    /// Connections open at once. Over it, new ones wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long a client may take to send its request head, and a kept-alive connection may stay silent.
+    pub header_timeout: Duration,
+    /// Bytes of a request head; over it, 431. At least 8192.
+    pub header_bytes: usize,
+    /// Memory of the records store's page cache, bytes.
+    pub records_cache: usize,
+    /// Memory of the renders store, bytes of keys and values.
+    pub renders_memory: usize,
+    /// Disk of the renders store, bytes. 0 keeps renders in memory only; otherwise at least 8 MiB.
+    pub renders_disk: usize,
+    /// How long [`crate::Pop::shutdown`] waits for requests under way.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 512,
+            instances: 64,
+            max_streams: 256,
+            streams_per_instance: 64,
+            stream_lifetime: Duration::from_secs(10 * 60),
+            deadline: Duration::from_secs(30),
+            instance_memory: 128 << 20,
+            instance_reuse: 128,
+            idle: Duration::from_secs(10),
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(15),
+            header_bytes: 32 << 10,
+            records_cache: 64 << 20,
+            renders_memory: 64 << 20,
+            renders_disk: 1 << 30,
+            shutdown: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let at_least = |name: &str, value: usize, least: usize| match value >= least {
+            true => Ok(()),
+            false => Err(format!("{name} is {value}, at least {least}")),
+        };
+        at_least("max_in_flight", self.max_in_flight, 1)?;
+        at_least("instances", self.instances, 1)?;
+        at_least("streams_per_instance", self.streams_per_instance, 1)?;
+        at_least("instance_reuse", self.instance_reuse, 1)?;
+        at_least("max_connections", self.max_connections, 1)?;
+        at_least("header_bytes", self.header_bytes, 8192)?;
+        at_least("instance_memory", self.instance_memory, 1 << 16)?;
+        if !self.instance_memory.is_multiple_of(1 << 16) {
+            return Err("instance_memory is a multiple of 65536".into());
+        }
+        if self.renders_disk != 0 {
+            at_least("renders_disk", self.renders_disk, 8 << 20)?;
+        }
+        if self.deadline < Duration::from_millis(20) {
+            return Err("deadline is at least 20 ms".into());
+        }
+        Ok(())
+    }
+}

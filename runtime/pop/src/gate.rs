@@ -1,0 +1,295 @@
+//! The gate between a connection and the guests: who comes in, who waits, and what goes out.
+//!
+//! A request takes a place (or is turned away), waits for an instance, and goes to it. A reply of known length is taken
+//! whole out of the guest before its first byte goes to the client: then a slow client holds no instance, and a guest
+//! that dies in the middle is a clean 500 instead of a cut-off 200. A reply without a length is a stream and goes
+//! through as it comes, for as long as a stream may last.
+//!
+//! Sockets are `server.rs`; which instance takes what is `instance.rs`.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri, header,
+    uri::{Authority, Scheme},
+};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use wasmtime_wasi_http::{
+    WasiBody,
+    handler::{ExpirationError, InstantiationError, ProxyHandler},
+};
+
+use crate::{
+    config::Limits,
+    instance::{Kind, Nursery, Ticket, Trace},
+    metrics::{Held, Metrics},
+    problem::Problem,
+};
+
+/// Largest reply that is taken whole, bytes: the largest render. A larger one goes out as a stream.
+const WHOLE_BYTES: u64 = 32 << 20;
+
+/// The gate of one host.
+pub(crate) struct Gate {
+    exclusive: ProxyHandler<Nursery>,
+    streams: ProxyHandler<Nursery>,
+    places: Semaphore,
+    instances: Arc<Semaphore>,
+    stream_places: Arc<Semaphore>,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    leaving: CancellationToken,
+}
+
+impl Gate {
+    /// A gate before two kinds of instances; `leaving` ends its streams.
+    pub(crate) fn new(
+        nursery: impl Fn(Kind) -> Nursery,
+        limits: &Limits,
+        leaving: CancellationToken,
+    ) -> Self {
+        let exclusive = nursery(Kind::Exclusive);
+        let metrics = exclusive.shared.metrics.clone();
+        Self {
+            exclusive: ProxyHandler::new(exclusive),
+            streams: ProxyHandler::new(nursery(Kind::Streams)),
+            places: Semaphore::new(limits.max_in_flight),
+            instances: Arc::new(Semaphore::new(limits.instances)),
+            stream_places: Arc::new(Semaphore::new(limits.max_streams)),
+            limits: limits.clone(),
+            metrics,
+            leaving,
+        }
+    }
+
+    /// Answers a request, in any case.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
+        let start = Instant::now();
+        let held = Held::new(&self.metrics.in_flight);
+        let reply = match self.pass(request).await {
+            Ok(reply) => reply,
+            Err(problem) => {
+                if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
+                    self.metrics.turned_away.inc();
+                }
+                problem.reply().map(Reply::whole)
+            }
+        };
+        drop(held);
+        self.metrics.reply(reply.status());
+        self.metrics.latency.observe(start.elapsed().as_secs_f64());
+        Ok(reply)
+    }
+
+    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Reply>, Problem> {
+        if self.leaving.is_cancelled() {
+            return Err(Problem::Leaving);
+        }
+        let place = self.places.try_acquire().map_err(|_| Problem::Busy)?;
+        let late = tokio::time::Instant::now() + self.limits.deadline;
+        let is_head = request.method() == Method::HEAD;
+        let trace = Arc::new(Trace::default());
+        // A stream leaves its place in the queue when it flows, and holds one of its own kind.
+        let (reply, stream) = if wants_events(&request) {
+            let permit = self.stream_place()?;
+            let ticket = Ticket { _permit: None, trace: trace.clone() };
+            let reply = tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request))).await;
+            (reply.map_err(|_| Problem::Late)?, Some(permit))
+        } else {
+            let permit = match self.instances.clone().try_acquire_owned() {
+                Ok(permit) => permit,
+                Err(_) => tokio::time::timeout_at(late, self.instances.clone().acquire_owned())
+                    .await
+                    .map_err(|_| Problem::Busy)?
+                    .map_err(|_| Problem::Leaving)?,
+            };
+            let ticket = Ticket { _permit: Some(permit), trace: trace.clone() };
+            (self.exclusive.handle(ticket, inward(request)).await, None)
+        };
+        let reply = reply.map_err(|why| failure(&why, &trace))?;
+        let reply = self.outward(reply, is_head, &trace, stream).await;
+        drop(place);
+        reply
+    }
+
+    /// Takes a reply out of the guest, or lets it flow.
+    async fn outward(
+        &self,
+        reply: Response<WasiBody>,
+        is_head: bool,
+        trace: &Trace,
+        stream: Option<OwnedSemaphorePermit>,
+    ) -> Result<Response<Reply>, Problem> {
+        let (head, body) = reply.into_parts();
+        let length =
+            head.headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
+        let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let reply = match length {
+            // Dropping the body tells the guest that nobody reads it.
+            _ if bodiless => Reply::whole(Bytes::new()),
+            Some(length) if length <= WHOLE_BYTES => match take_whole(body, length).await {
+                Ok(bytes) => Reply::whole(bytes),
+                Err(why) => {
+                    tracing::warn!(%why, "a guest did not finish its reply");
+                    return Err(if trace.is_late() { Problem::Late } else { Problem::Failed });
+                }
+            },
+            _ => {
+                trace.set_streaming();
+                let permit = match stream {
+                    Some(permit) => permit,
+                    None => self.stream_place()?,
+                };
+                self.flow(body, permit)
+            }
+        };
+        Ok(Response::from_parts(head, reply))
+    }
+
+    fn flow(&self, body: WasiBody, permit: OwnedSemaphorePermit) -> Reply {
+        Reply(State::Stream(Box::new(Flow {
+            body,
+            end: Box::pin(tokio::time::sleep(self.limits.stream_lifetime)),
+            leaving: Box::pin(self.leaving.clone().cancelled_owned()),
+            _held: Held::new(&self.metrics.streams),
+            _permit: permit,
+        })))
+    }
+
+    fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.stream_places.clone().try_acquire_owned().map_err(|_| Problem::TooManyStreams)
+    }
+}
+
+/// Whether a client says that it wants server-sent events; an `EventSource` always does.
+fn wants_events(request: &Request<Incoming>) -> bool {
+    let is_events = |accept: &HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
+    request.headers().get(header::ACCEPT).is_some_and(is_events)
+}
+
+/// The request as the guest gets it: with the whole URL, since `wasi:http` has no `Host` header.
+fn inward(mut request: Request<Incoming>) -> Request<WasiBody> {
+    if request.uri().authority().is_none()
+        && let Some(host) = request.headers().get(header::HOST)
+        && let Ok(authority) = Authority::try_from(host.as_bytes())
+    {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(authority);
+        // The parts of a URL that was one, with a host put in, are a URL; were they not, the guest would see `/`.
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    }
+    request.map(|body| {
+        if body.is_end_stream() {
+            Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
+        } else {
+            body.map_err(Into::into).boxed_unsync()
+        }
+    })
+}
+
+/// Why there is no reply, for the client; the log learns the rest.
+fn failure(why: &wasmtime::Error, trace: &Trace) -> Problem {
+    if trace.is_late() || why.is::<ExpirationError>() {
+        Problem::Late
+    } else if why.is::<InstantiationError<Ticket>>() {
+        // The pool is empty, because instances that answered have not ended yet.
+        tracing::warn!(%why, "no instance could be made");
+        Problem::Busy
+    } else {
+        tracing::warn!(why = format!("{why:#}"), "a request failed in the guest");
+        Problem::Failed
+    }
+}
+
+/// Reads a body of known length. What the guest may still do after the last byte is not waited for.
+async fn take_whole(mut body: WasiBody, length: u64) -> Result<Bytes, wasmtime_wasi_http::Error> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if data.len() == length && whole.is_empty() {
+            return Ok(data);
+        }
+        if whole.is_empty() {
+            whole.reserve(length);
+        }
+        whole.extend_from_slice(&data);
+        if whole.len() >= length {
+            return Ok(whole.freeze());
+        }
+    }
+    if whole.len() == length {
+        Ok(whole.freeze())
+    } else {
+        Err(wasmtime_wasi_http::Error::HttpResponseIncomplete)
+    }
+}
+
+/// The body of a reply.
+pub(crate) struct Reply(State);
+
+enum State {
+    Whole(Option<Bytes>),
+    Stream(Box<Flow>),
+}
+
+struct Flow {
+    body: WasiBody,
+    end: Pin<Box<tokio::time::Sleep>>,
+    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
+    _held: Held,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reply {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(State::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.0 {
+            State::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            State::Stream(flow) => {
+                // A stream that has lasted long enough ends as if the guest had ended it.
+                if flow.end.as_mut().poll(cx).is_ready() || flow.leaving.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
+                Pin::new(&mut flow.body).poll_frame(cx)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            State::Whole(bytes) => bytes.is_none(),
+            State::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            State::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            State::Stream(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A host from start to end: opens the stores, readies the component, listens, and leaves in order.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    admin::Admin,
+    code::CodeCache,
+    config::Config,
+    engine::{self, Ticker},
+    error::PopError,
+    gate::Gate,
+    host::{self, Shared},
+    instance::Nursery,
+    metrics::Metrics,
+    outbound::Outbound,
+    server::{Server, Terms},
+    store::{Records, Stores},
+};
+
+/// A running host.
+///
+/// Dropping it stops serving at once; [`Pop::shutdown`] lets requests under way finish.
+pub struct Pop {
+    address: SocketAddr,
+    admin: SocketAddr,
+    stores: Arc<Stores>,
+    terms: Terms,
+    _ticker: Ticker,
+}
+
+impl Pop {
+    /// Starts a host on the current tokio runtime, a multi-threaded one with IO and time.
+    ///
+    /// Compiling the component takes seconds the first time; later starts load the code from the data folder.
+    ///
+    /// # Errors
+    /// [`PopError`]; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Self, PopError> {
+        Self::start_with(config, async |_| Ok::<_, PopError>(())).await
+    }
+
+    /// Starts a host, and runs `seed` on its records before the first request can come in.
+    ///
+    /// # Errors
+    /// [`PopError`], or what `seed` says; nothing is left running then.
+    pub async fn start_with<E: From<PopError>>(
+        config: Config,
+        seed: impl AsyncFnOnce(&Records) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let limits = &config.limits;
+        limits.check().map_err(PopError::Config)?;
+        if config.admin_token.as_ref().is_some_and(|token| token.len() < 16) {
+            return Err(PopError::Config("admin_token has at least 16 bytes".into()).into());
+        }
+        let metrics = Metrics::new();
+        let stores = Arc::new(Stores::open(&config.data, limits, &metrics).await?);
+        seed(&stores.records).await?;
+
+        let component = |why: wasmtime::Error| PopError::Component(format!("{why:#}"));
+        let engine = engine::engine(limits).map_err(component)?;
+        let linked = {
+            let (engine, data, bytes) = (engine.clone(), config.data.clone(), config.component.clone());
+            let work = move || ready(&engine, &data, &bytes);
+            let done = tokio::task::spawn_blocking(work).await;
+            done.map_err(|_| PopError::Component("the runtime is going down".into()))??
+        };
+        let ticker = Ticker::start(engine.clone())
+            .map_err(|why| PopError::Component(format!("no thread for the epoch: {why}")))?;
+
+        let server = Server::bind(config.listen).await?;
+        let admin_server = Server::bind(config.admin).await?;
+        let (address, admin_address) = (server.address, admin_server.address);
+        let shared = Arc::new(Shared {
+            stores: stores.clone(),
+            variables: Arc::new(config.variables),
+            outbound: Outbound::new(&config.allowed_hosts, metrics.clone()),
+            metrics: metrics.clone(),
+            limits: limits.clone(),
+            ticks: ticker.ticks(),
+        });
+        let leaving = CancellationToken::new();
+        let nursery = |kind| Nursery {
+            kind,
+            engine: engine.clone(),
+            component: linked.clone(),
+            shared: shared.clone(),
+            next: AtomicU64::new(0),
+        };
+        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone()));
+        let admin = Arc::new(Admin {
+            records: stores.records.clone(),
+            trusted: config.trusted,
+            token: config.admin_token,
+            metrics: metrics.clone(),
+        });
+        let terms = Terms { limits: limits.clone(), metrics, leaving, tasks: TaskTracker::new() };
+        terms.tasks.spawn(server.run(terms.clone(), move |request| {
+            let gate = gate.clone();
+            async move { gate.answer(request).await }
+        }));
+        terms.tasks.spawn(admin_server.run(terms.clone(), move |request| {
+            let admin = admin.clone();
+            async move { admin.answer(request).await }
+        }));
+        tracing::info!(%address, admin = %admin_address, "serving");
+        Ok(Self { address, admin: admin_address, stores, terms, _ticker: ticker })
+    }
+
+    /// Where visitors are served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where publishers write and monitors read.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The small records: what the write API writes, for a program that publishes to its own host.
+    #[must_use]
+    pub fn records(&self) -> &Records {
+        &self.stores.records
+    }
+
+    /// Leaves in order: stops accepting, ends event streams, lets requests under way finish within
+    /// [`crate::Limits::shutdown`], and brings the stores to the disk.
+    pub async fn shutdown(self) {
+        self.terms.leaving.cancel();
+        self.terms.tasks.close();
+        let patience = self.terms.limits.shutdown;
+        if tokio::time::timeout(patience, self.terms.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.terms.tasks.len(), "leaving with connections still open");
+        }
+        self.stores.renders.close().await;
+    }
+}
+
+impl Drop for Pop {
+    fn drop(&mut self) {
+        self.terms.leaving.cancel();
+    }
+}
+
+fn ready(
+    engine: &wasmtime::Engine,
+    data: &Path,
+    bytes: &[u8],
+) -> Result<wasmtime_wasi_http::p3::bindings::ServicePre<host::Host>, PopError> {
+    let cache = CodeCache::open(data).map_err(|source| PopError::Data { path: data.join("code"), source })?;
+    let component = |why: wasmtime::Error| PopError::Component(format!("{why:#}"));
+    host::link(engine, &cache.component(engine, bytes).map_err(component)?).map_err(component)
+}

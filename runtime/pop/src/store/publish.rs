@@ -1,0 +1,165 @@
+//! What publishers may write into the records, and on which terms: snapshots, blocks, collections.
+//!
+//! The same rules hold for the write API (`admin.rs`) and for a program that seeds its own host. What makes a snapshot,
+//! a block or a record valid is core's to say; what may follow on what is said here, and checked inside the transaction
+//! that writes.
+
+use cid::Cid;
+use iridule_core::{
+    collection::{self, Collection},
+    package, records,
+    snapshot::{Snapshot, SnapshotRefused, TrustedKeys},
+};
+use redb::{ReadableTable as _, Table};
+
+use super::records::{Records, TABLE, broken};
+use crate::error::{Refused, StoreError};
+
+/// What became of a record that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is written, and on the disk.
+    Written,
+    /// The same bytes were there already.
+    Known,
+}
+
+impl Records {
+    /// Takes a signed snapshot, when a trusted key signed it and its sequence is above the one in force; keeps the one
+    /// it replaces. `now_ms` is Unix time.
+    ///
+    /// # Errors
+    /// [`Refused::Snapshot`], [`Refused::Store`].
+    pub async fn put_snapshot(
+        &self,
+        bytes: Vec<u8>,
+        keys: &TrustedKeys,
+        now_ms: u64,
+    ) -> Result<Accepted, Refused> {
+        let offered = Snapshot::open(&bytes, keys, now_ms)?.sequence;
+        let keys = keys.clone();
+        let changed = self.write(move |write| {
+            let mut table = write.open_table(TABLE).map_err(broken)?;
+            let current = get(&table, records::SNAPSHOT)?;
+            if let Some(current) = &current {
+                if *current == bytes {
+                    return Ok(false);
+                }
+                // One that is there and cannot be read any more, because its key is no longer trusted or its format
+                // is from another version, must not stand in the way of a good one.
+                if let Ok(current) = Snapshot::open(current, &keys, u64::MAX)
+                    && offered <= current.sequence
+                {
+                    return Err(SnapshotRefused::NotNewer { offered, known: current.sequence }.into());
+                }
+                put(&mut table, records::PREVIOUS_SNAPSHOT, current)?;
+            }
+            put(&mut table, records::SNAPSHOT, &bytes)?;
+            Ok::<_, Refused>(true)
+        });
+        self.counted(changed.await)
+    }
+
+    /// The signed snapshot in force.
+    ///
+    /// # Errors
+    /// [`StoreError::Records`].
+    pub fn snapshot(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(records::SNAPSHOT)
+    }
+
+    /// Takes a block of a style, when its bytes are those that its name says.
+    ///
+    /// # Errors
+    /// [`Refused::Block`], [`Refused::Store`].
+    pub async fn put_block(&self, cid: Cid, bytes: Vec<u8>) -> Result<Accepted, Refused> {
+        if let Err(why) = package::verify(&cid, &bytes) {
+            return self.counted(Err(Refused::Block(why)));
+        }
+        let key = records::block(&cid);
+        if self.exists(&key)? {
+            // Verified blocks under one name are the same bytes.
+            return Ok(Accepted::Known);
+        }
+        let changed = self.write(move |write| {
+            let mut table = write.open_table(TABLE).map_err(broken)?;
+            put(&mut table, &key, &bytes)?;
+            Ok::<_, Refused>(true)
+        });
+        self.counted(changed.await)
+    }
+
+    /// Takes a collection's record, when its style's manifest is here, and lists its slug.
+    ///
+    /// # Errors
+    /// [`Refused::Collection`], [`Refused::NoStyle`], [`Refused::Store`].
+    pub async fn put_collection(&self, bytes: Vec<u8>) -> Result<Accepted, Refused> {
+        let record = match Collection::decode(&bytes) {
+            Ok(record) => record,
+            Err(why) => return self.counted(Err(Refused::Collection(why))),
+        };
+        let changed = self.write(move |write| {
+            let mut table = write.open_table(TABLE).map_err(broken)?;
+            if table.get(&*records::block(&record.style)).map_err(broken)?.is_none() {
+                return Err(Refused::NoStyle(record.style.to_string()));
+            }
+            let mut slugs = slugs(get(&table, records::COLLECTIONS)?)?;
+            let key = records::collection(&record.slug);
+            if slugs.contains(&record.slug) && get(&table, &key)?.as_ref() == Some(&bytes) {
+                return Ok(false);
+            }
+            slugs.push(record.slug);
+            let index = collection::encode_index(slugs).map_err(Refused::Collection)?;
+            put(&mut table, records::COLLECTIONS, &index)?;
+            put(&mut table, &key, &bytes)?;
+            Ok(true)
+        });
+        self.counted(changed.await)
+    }
+
+    /// The slugs of all collections, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError::Records`], [`StoreError::Broken`].
+    pub fn collections(&self) -> Result<Vec<String>, StoreError> {
+        slugs(self.get(records::COLLECTIONS)?)
+    }
+
+    /// Counts, and logs what was refused. `true` in `result` means that something was written.
+    fn counted(&self, result: Result<bool, Refused>) -> Result<Accepted, Refused> {
+        match result {
+            Ok(changed) => {
+                self.metrics.writes.inc();
+                Ok(if changed { Accepted::Written } else { Accepted::Known })
+            }
+            Err(why) => {
+                self.metrics.writes_refused.inc();
+                tracing::warn!(%why, "a record was refused");
+                Err(why)
+            }
+        }
+    }
+}
+
+fn slugs(index: Option<Vec<u8>>) -> Result<Vec<String>, StoreError> {
+    index.map_or_else(
+        || Ok(Vec::new()),
+        |index| {
+            collection::decode_index(&index)
+                .map_err(|why| StoreError::Broken { key: records::COLLECTIONS.to_owned(), why })
+        },
+    )
+}
+
+fn get(table: &Table<'_, &'static str, &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(table.get(key).map_err(broken)?.map(|value| value.value().to_vec()))
+}
+
+fn put(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    key: &str,
+    value: &[u8],
+) -> Result<(), StoreError> {
+    table.insert(key, value).map_err(broken)?;
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Renders that may go: a cache in memory over a cache on disk, both bounded in bytes.
+//!
+//! Every value goes to the disk when it is written, not when memory drops it, so that what was rendered before a crash
+//! is there after it, as far as the writer behind had come. On opening, the disk is scanned; a torn or flipped entry
+//! fails its checksum and is a miss. Values are pure functions of their keys, so a stale one cannot be wrong.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use foyer::{
+    BlockEngineConfig, DeviceBuilder as _, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
+    HybridCachePolicy, PsyncIoEngineConfig, RecoverMode,
+};
+
+use super::{KEY_BYTES, check_key};
+use crate::{config::Limits, error::StoreError, metrics::StoreMetrics};
+
+/// Largest value, bytes.
+pub(crate) const VALUE_BYTES: usize = 32 << 20;
+/// Room that an entry's header, key and alignment take beside its value on disk, bytes.
+const ENTRY_OVERHEAD: usize = 64 << 10;
+
+/// The store of renders.
+pub(crate) struct Renders {
+    cache: HybridCache<String, Bytes>,
+    metrics: StoreMetrics,
+}
+
+impl Renders {
+    /// Opens the store over a folder and scans what is there.
+    pub(crate) async fn open(
+        folder: &Path,
+        limits: &Limits,
+        metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
+        let builder = HybridCacheBuilder::new()
+            .with_name("renders")
+            .with_policy(HybridCachePolicy::WriteOnInsertion)
+            .with_flush_on_close(false)
+            .memory(limits.renders_memory)
+            .with_weighter(|key: &String, value: &Bytes| key.len() + value.len())
+            .storage()
+            .with_recover_mode(RecoverMode::Quiet);
+        let cache = if limits.renders_disk == 0 {
+            builder.build().await.map_err(failed)?
+        } else {
+            std::fs::create_dir_all(folder).map_err(|e| StoreError::Renders(e.to_string()))?;
+            let device =
+                FsDeviceBuilder::new(folder).with_capacity(limits.renders_disk).build().map_err(failed)?;
+            // A block is the unit of eviction and bounds an entry. Where the disk is too small to have eight blocks
+            // that take the largest value, larger values stay in memory only.
+            let block = (VALUE_BYTES + ENTRY_OVERHEAD).min(limits.renders_disk / 8);
+            let engine = BlockEngineConfig::new(device)
+                .with_block_size(block)
+                .with_buffer_pool_size(block + ENTRY_OVERHEAD)
+                .with_submit_queue_size_threshold(block * 2)
+                .with_indexer_shards(16)
+                .with_recover_concurrency(4)
+                .with_tombstone_log(true);
+            builder
+                .with_io_engine_config(PsyncIoEngineConfig::new())
+                .with_engine_config(engine)
+                .build()
+                .await
+                .map_err(failed)?
+        };
+        Ok(Self { cache, metrics })
+    }
+
+    /// The value under a key: at once from memory, else from the disk.
+    pub(crate) async fn get(&self, key: &String) -> Result<Option<Bytes>, StoreError> {
+        let found = match self.cache.get(key).try_unwrap() {
+            Ok(entry) => Some(entry.value().clone()),
+            Err(looking) => looking.await.map_err(failed)?.map(|entry| entry.value().clone()),
+        };
+        self.metrics.read(found.as_ref().map(Bytes::len));
+        Ok(found)
+    }
+
+    /// Keeps a value; it reaches the disk a little later.
+    pub(crate) fn set(&self, key: String, value: Bytes) -> Result<(), StoreError> {
+        check_key(&key)?;
+        if value.len() > VALUE_BYTES {
+            return Err(StoreError::ValueTooLarge { size: value.len(), most: VALUE_BYTES });
+        }
+        self.metrics.wrote(value.len());
+        self.cache.insert(key, value);
+        Ok(())
+    }
+
+    /// Removes a key.
+    pub(crate) fn delete(&self, key: &String) {
+        if key.len() <= KEY_BYTES {
+            self.cache.remove(key);
+        }
+    }
+
+    /// Waits until everything written is on the disk, and closes.
+    pub(crate) async fn close(&self) {
+        if let Err(why) = self.cache.close().await {
+            tracing::warn!(%why, "the renders store did not close well; some renders may be painted again");
+        }
+    }
+}
+
+fn failed(error: foyer::Error) -> StoreError {
+    StoreError::Renders(error.to_string())
+}

@@ -1,0 +1,11 @@
+//! The host under real guests: what they may do, what their misbehaviour costs, and what lasts.
+//!
+//! The guest is `../guest`, built here once. No part of the host is replaced by a stand-in.
+
+mod bench;
+mod isolation;
+mod lifecycle;
+mod outbound;
+mod publishing;
+mod stores;
+mod support;

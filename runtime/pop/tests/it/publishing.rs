@@ -1,0 +1,143 @@
+//! The write API: who may write, what is taken, what is refused and how.
+
+use std::collections::BTreeMap;
+
+use ed25519_dalek::SigningKey;
+use http::Method;
+use iridule_core::{
+    collection::{self, Collection},
+    package::{Block, DAG_CBOR, RAW},
+    records,
+    snapshot::{self, Snapshot},
+};
+use iridule_pop::Accepted;
+
+use crate::support::{start, trusting};
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn snapshot(sequence: u64, issued: u64) -> Snapshot {
+    Snapshot {
+        version: snapshot::VERSION,
+        chain: 1,
+        sequence,
+        issued,
+        expires: issued + 1000,
+        gauges: BTreeMap::new(),
+        published: BTreeMap::new(),
+    }
+}
+
+fn record(slug: &str, style: cid::Cid) -> Collection {
+    Collection {
+        version: collection::VERSION,
+        slug: slug.into(),
+        name: "Test".into(),
+        description: String::new(),
+        chain_id: 1,
+        contract: [7; 20].into(),
+        first: 1,
+        supply: 10,
+        style,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_bearer_of_the_token_writes() {
+    let pop = start(|_| {}).await;
+    for token in [None, Some(""), Some("another token, as long"), Some("a token for the test")] {
+        for path in ["/v1/snapshot", "/v1/collections", "/v1/nothing"] {
+            let answer = pop.admin_as(token, Method::GET, path, "").await;
+            answer.assert_problem(401);
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+        }
+    }
+    assert_eq!(pop.admin_as(None, Method::GET, "/healthz", "").await.text(), "ok\n");
+    assert_eq!(pop.admin_as(None, Method::GET, "/metrics", "").await.status, 200);
+    pop.admin(Method::GET, "/v1/snapshot", "").await.assert_problem(404);
+    pop.admin(Method::GET, "/v1/nothing", "").await.assert_problem(404);
+    pop.admin(Method::DELETE, "/v1/snapshot", "").await.assert_problem(405);
+    pop.admin(Method::POST, "/healthz", "").await.assert_problem(405);
+
+    let closed = start(|config| config.admin_token = None).await;
+    closed.admin(Method::GET, "/v1/snapshot", "").await.assert_problem(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_only_move_forward() {
+    let signer = key(1);
+    let pop = start(|config| config.trusted = trusting(&signer)).await;
+    let put = async |bytes: Vec<u8>| pop.admin(Method::PUT, "/v1/snapshot", bytes).await;
+    let (first, second) =
+        (snapshot(5, 1000).seal(&signer).unwrap(), snapshot(6, 2000).seal(&signer).unwrap());
+
+    assert_eq!(put(first.clone()).await.status, 201);
+    assert_eq!(put(first.clone()).await.status, 200);
+    put(snapshot(5, 1001).seal(&signer).unwrap()).await.assert_problem(409);
+    put(snapshot(4, 9000).seal(&signer).unwrap()).await.assert_problem(409);
+    assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, first);
+    assert_eq!(put(second.clone()).await.status, 201);
+    assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
+    assert_eq!(pop.pop.records().get(records::PREVIOUS_SNAPSHOT).unwrap().unwrap(), first);
+    // Guests see it under its key.
+    assert_eq!(pop.get("/kv/default/snapshot").await.body, second);
+
+    put(snapshot(7, 1000).seal(&key(2)).unwrap()).await.assert_problem(403);
+    let mut flipped = snapshot(7, 1000).seal(&signer).unwrap();
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    put(flipped).await.assert_problem(403);
+    put(b"nonsense".to_vec()).await.assert_problem(422);
+    put(snapshot(7, u64::MAX - 1000).seal(&signer).unwrap()).await.assert_problem(422);
+    put(vec![0; (1 << 20) + 1]).await.assert_problem(413);
+    assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
+    assert_eq!(pop.metric("iridule_pop_writes_refused_total").await, 6.0);
+    // The host's own methods keep the same rules.
+    let known = pop.pop.records().put_snapshot(second.clone(), &trusting(&signer), 3000).await;
+    assert_eq!(known.unwrap(), Accepted::Known);
+    assert!(pop.pop.records().put_snapshot(first, &trusting(&signer), 3000).await.is_err());
+
+    // A new key takes over, whatever the sequence of the old one was.
+    let heir = key(3);
+    let pop = pop.restart(|config| config.trusted = trusting(&heir)).await;
+    let fresh = snapshot(1, 3000).seal(&heir).unwrap();
+    assert_eq!(pop.admin(Method::PUT, "/v1/snapshot", fresh.clone()).await.status, 201);
+    assert_eq!(pop.pop.records().get(records::PREVIOUS_SNAPSHOT).unwrap().unwrap(), second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collections_need_their_style() {
+    let pop = start(|_| {}).await;
+    let leaf = Block::new(RAW, b"a leaf".to_vec()).unwrap();
+    let manifest = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap();
+    let put_block = async |cid: &str, bytes: &[u8]| {
+        pop.admin(Method::PUT, &format!("/v1/blocks/{cid}"), bytes.to_vec()).await
+    };
+    let put = async |slug: &str, record: &Collection| {
+        pop.admin(Method::PUT, &format!("/v1/collections/{slug}"), record.encode().unwrap()).await
+    };
+    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 201);
+    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 200);
+    put_block(&leaf.cid.to_string(), b"another leaf").await.assert_problem(422);
+    put_block("bafynonsense", b"a leaf").await.assert_problem(400);
+    put_block(&leaf.cid.to_string(), &vec![0; (1 << 20) + 1]).await.assert_problem(413);
+
+    let orbits = record("orbits", manifest.cid);
+    put("orbits", &orbits).await.assert_problem(409);
+    assert_eq!(put_block(&manifest.cid.to_string(), &manifest.bytes).await.status, 201);
+    assert_eq!(put("orbits", &orbits).await.status, 201);
+    assert_eq!(put("orbits", &orbits).await.status, 200);
+    put("other", &orbits).await.assert_problem(400);
+    assert_eq!(put("auroras", &record("auroras", manifest.cid)).await.status, 201);
+    let mut renamed = orbits.clone();
+    renamed.name = "Orbits".into();
+    assert_eq!(put("orbits", &renamed).await.status, 201);
+    pop.admin(Method::PUT, "/v1/collections/orbits", "nonsense").await.assert_problem(422);
+
+    assert_eq!(pop.admin(Method::GET, "/v1/collections", "").await.text(), r#"["auroras","orbits"]"#);
+    let pop = pop.restart(|_| {}).await;
+    assert_eq!(pop.pop.records().collections().unwrap(), ["auroras", "orbits"]);
+    assert_eq!(pop.pop.records().get("collection/orbits").unwrap().unwrap(), renamed.encode().unwrap());
+}
