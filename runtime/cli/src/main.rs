@@ -1,2 +1,43 @@
-//! The iridule command.
-fn main() {}
+//! The `iridule` command. Each subcommand is a module; this file only says which there are.
+
+mod feeds;
+mod oracle;
+mod render;
+mod serve;
+mod sheet;
+mod shipped;
+mod tokens;
+
+use clap::{Parser, Subcommand};
+
+/// Live pictures of tokens, painted at the edge.
+///
+/// Without a subcommand this is `iridule serve`: a PoP on http://127.0.0.1:3000 with the demo collections.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Args,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve collections: the Spin component in a wasmtime host, with stores and a write API.
+    Serve(serve::Args),
+    /// Paint tokens of a style into files, and a contact sheet.
+    Render(render::Args),
+    /// Feed gauges: what a relay does.
+    #[command(subcommand)]
+    Oracle(oracle::Command),
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => serve::run(args),
+        Command::Render(args) => render::run(&args),
+        Command::Oracle(command) => oracle::run(command),
+    }
+}

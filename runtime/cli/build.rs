@@ -1,0 +1,89 @@
+//! Builds what the `iridule` binary carries: the Spin component, and the list of styles that ship.
+//!
+//! The component is built by a nested cargo into its own folder of the target directory, so that the two do not wait
+//! for each other's lock.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> Outcome<()> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..").canonicalize()?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    for watched in ["functions", "shaders-cpu", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"] {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    let component = component(&root, &out)?;
+    println!("cargo::rustc-env=IRIDULE_COMPONENT={}", component.display());
+    fs::write(out.join("shipped.rs"), shipped(&root.join("functions/styles"))?)?;
+    Ok(())
+}
+
+/// Builds the component and says where it lies.
+fn component(root: &Path, out: &Path) -> Outcome<PathBuf> {
+    // OUT_DIR is <target>/<profile>/build/<package>/out.
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR has another shape than expected")?.join("component");
+    let mut cargo = Command::new(env::var("CARGO")?);
+    cargo
+        .current_dir(root)
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "iridule-spin",
+            "--target",
+            "wasm32-wasip2",
+            "--profile",
+            "edge",
+        ])
+        .arg("--target-dir")
+        .arg(&target);
+    // What the outer cargo sets for its own target and wrappers (clippy's among them) is not for the inner one.
+    for name in [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+    ] {
+        cargo.env_remove(name);
+    }
+    let output = cargo.output()?;
+    if !output.status.success() {
+        return Err(
+            format!("building the component failed:\n{}", String::from_utf8_lossy(&output.stderr)).into()
+        );
+    }
+    Ok(target.join("wasm32-wasip2/edge/iridule_spin.wasm"))
+}
+
+/// Source text of the list of shipped styles: each folder with its files, sorted.
+fn shipped(folder: &Path) -> Outcome<String> {
+    let mut code = String::from("&[\n");
+    for style in sorted(folder)? {
+        let slug =
+            style.file_name().and_then(|name| name.to_str()).ok_or("a style's folder has a UTF-8 name")?;
+        writeln!(code, "    Shipped {{ slug: {slug:?}, files: &[")?;
+        for file in sorted(&style)? {
+            let name =
+                file.file_name().and_then(|name| name.to_str()).ok_or("a style's file has a UTF-8 name")?;
+            writeln!(code, "        ({name:?}, include_bytes!({:?})),", file.display().to_string())?;
+        }
+        code.push_str("    ] },\n");
+    }
+    code.push(']');
+    Ok(code)
+}
+
+fn sorted(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Outcome<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}

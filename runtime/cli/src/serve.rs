@@ -1,0 +1,174 @@
+//! `iridule serve`: a PoP with the demo collections, ready on a fresh machine.
+//!
+//! On first start it makes what it needs in the data folder: a development key for the relay, a token for the write
+//! API, the demo collections, and a first snapshot. Later starts find them there.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use iridule_core::snapshot::TrustedKeys;
+use iridule_oracle::{
+    keys,
+    statement::{self, Values},
+};
+use iridule_pop::{Config, Pop, PopError, Records};
+use tokio::signal;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    oracle::{key_file, now_ms, token_file},
+    shipped::SHIPPED,
+};
+
+/// The component, built with this binary.
+const COMPONENT: &[u8] = include_bytes!(env!("IRIDULE_COMPONENT"));
+
+/// The arguments of `iridule serve`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where visitors are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Where publishers write (with the token) and monitors read /metrics. Keep it on the loopback.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3001")]
+    admin: SocketAddr,
+    /// The folder of all state. Made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// The scheme and host that metadata names pictures under, e.g. https://img.example. Those of the request when not
+    /// given.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Leave the demo collections out.
+    #[arg(long)]
+    no_demo: bool,
+}
+
+/// What the demo feeds say until a relay speaks: the price of an ether when this was written, and any value would do.
+const DEMO_VALUES: [(&str, f64); 1] = [("eth-usd", 2500.0)];
+
+/// For how long the first snapshot is fresh.
+const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// Runs the subcommand until it is told to stop.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let key = keys::load_or_create(&key_file(&args.data))?;
+    let trusted_keys = keys::public(&key);
+    let trusted = TrustedKeys::parse(&trusted_keys).map_err(anyhow::Error::msg)?;
+    let mut config = Config::new(COMPONENT, &args.data);
+    config.listen = args.listen;
+    config.admin = args.admin;
+    config.trusted = trusted.clone();
+    config.admin_token = Some(admin_token(&args.data)?);
+    config.variables = BTreeMap::from([
+        ("public_url".to_owned(), args.public_url.unwrap_or_default()),
+        ("trusted_keys".to_owned(), trusted_keys),
+        ("refresh_ms".to_owned(), "0".to_owned()),
+    ]);
+    let no_demo = args.no_demo;
+    let pop = Pop::start_with(config, async |records: &Records| {
+        if no_demo { Ok(()) } else { seed(records, &trusted, &key).await.map_err(StartError::Seed) }
+    })
+    .await
+    .map_err(|why| match why {
+        StartError::Pop(why) => anyhow::Error::new(why),
+        StartError::Seed(why) => why.context("seeding the demo collections"),
+    })?;
+    announce(&pop, no_demo)?;
+    stopped().await?;
+    tracing::info!("stopping: requests under way are finished first");
+    pop.shutdown().await;
+    Ok(())
+}
+
+/// Why the host did not come up.
+enum StartError {
+    Pop(PopError),
+    Seed(anyhow::Error),
+}
+
+impl From<PopError> for StartError {
+    fn from(why: PopError) -> Self {
+        Self::Pop(why)
+    }
+}
+
+/// Publishes the shipped styles and their collections, and a first snapshot when there is none.
+async fn seed(
+    records: &Records,
+    trusted: &TrustedKeys,
+    key: &ed25519_dalek::SigningKey,
+) -> anyhow::Result<()> {
+    let mut panels = Vec::new();
+    for shipped in SHIPPED {
+        let built = shipped.build()?;
+        for block in built.blocks() {
+            records.put_block(block.cid, block.bytes.clone()).await?;
+        }
+        let record = built.collection.encode().map_err(anyhow::Error::msg)?;
+        records.put_collection(record).await?;
+        panels.push(built.package.manifest.gauges);
+    }
+    if records.snapshot()?.is_none() {
+        let values: Values = DEMO_VALUES.into_iter().map(|(feed, value)| (feed.to_owned(), value)).collect();
+        let first = statement::next(None, &panels, &values, now_ms(), DEMO_LIFETIME_MS);
+        let signed = first.seal(key).map_err(anyhow::Error::msg)?;
+        records.put_snapshot(signed, trusted, now_ms()).await?;
+    }
+    Ok(())
+}
+
+/// Reads the write API's token, or makes one.
+fn admin_token(data: &Path) -> anyhow::Result<String> {
+    let path = token_file(data);
+    if !path.exists() {
+        let mut secret = [0; 24];
+        getrandom::fill(&mut secret).map_err(|e| anyhow::anyhow!("no random bytes: {e}"))?;
+        let mut file =
+            keys::create_private(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+        writeln!(file, "{}", alloy_primitives::hex::encode(secret))?;
+        file.sync_all()?;
+    }
+    let token = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    Ok(token.trim().to_owned())
+}
+
+/// Says where to look.
+fn announce(pop: &Pop, no_demo: bool) -> std::io::Result<()> {
+    let (here, admin) = (pop.address(), pop.admin_address());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "iridule serves on http://{here} (gallery: http://{here}/)")?;
+    if !no_demo {
+        for shipped in SHIPPED {
+            writeln!(out, "  http://{here}/t/{}/1.png", shipped.slug)?;
+        }
+    }
+    writeln!(out, "write API and metrics on http://{admin}; Ctrl-C stops")?;
+    out.flush()
+}
+
+/// Waits for Ctrl-C or a termination signal.
+async fn stopped() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            result = signal::ctrl_c() => result,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c().await
+}
