@@ -1,2 +1,56 @@
-//! Build, test and CI steps as code.
-fn main() {}
+//! Build, test and CI steps as code: `cargo xtask`.
+//!
+//! A step is a file: `component.rs` and `worker.rs` build what runs at the edge, `test.rs` checks everything. What they share, running programs and
+//! saying what happens, is `tools.rs`. No step needs more than rustup, Node and a C compiler.
+
+mod component;
+mod test;
+mod tools;
+mod worker;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Build, test and CI steps.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    step: Step,
+}
+
+#[derive(Subcommand)]
+enum Step {
+    /// Formats, lints, builds and runs every test; installs what that needs.
+    Test,
+    /// Builds what runs at the edge.
+    Build {
+        /// What to build; without it, everything.
+        what: Vec<Edge>,
+    },
+}
+
+/// What runs at the edge.
+#[derive(Clone, Copy, ValueEnum)]
+enum Edge {
+    /// The component of Spin and of our own host.
+    Component,
+    /// The Cloudflare Worker.
+    Worker,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().step {
+        Step::Test => test::test(),
+        Step::Build { what } => {
+            let all = [Edge::Component, Edge::Worker];
+            for edge in if what.is_empty() { &all[..] } else { &what } {
+                match edge {
+                    Edge::Component => component::build()?,
+                    Edge::Worker => worker::build()?,
+                };
+            }
+            Ok(())
+        }
+    }
+}

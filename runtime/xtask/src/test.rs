@@ -1,0 +1,142 @@
+//! `cargo xtask test`: everything that must hold, in one command that installs what it needs.
+//!
+//! Format, lints, docs and licences come first because they fail fast; then the Worker is built, and the tests run. The
+//! crates that paint or compile wasm are tested optimised, in the profile that `cargo run --release` has built already.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::tools::{program, root, run, say};
+use crate::worker;
+
+/// The version of cargo-deny that is installed where there is none.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// A step by the name that is printed with its time.
+type Step = (&'static str, fn() -> Result<()>);
+
+const STEPS: [Step; 8] = [
+    ("format", format),
+    ("lints", lints),
+    ("lints of the edge modules", edge_lints),
+    ("docs", docs),
+    ("licences, sources, advisories", deny),
+    ("the Worker", || worker::build().map(|_| ())),
+    ("tests", tests),
+    ("tests, optimised", optimised_tests),
+];
+
+/// Runs every step; the first that fails ends it.
+///
+/// # Errors
+/// What the step says.
+pub(crate) fn test() -> Result<()> {
+    let all = Instant::now();
+    for (name, step) in STEPS {
+        say(name);
+        let started = Instant::now();
+        step().with_context(|| format!("step \"{name}\""))?;
+        say(&format!("{name}: {} s", started.elapsed().as_secs()));
+    }
+    say(&format!("all passed in {} s", all.elapsed().as_secs()));
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = program("cargo");
+    command.args(arguments);
+    command
+}
+
+fn format() -> Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))
+}
+
+fn lints() -> Result<()> {
+    run(&mut cargo(&[
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn edge_lints() -> Result<()> {
+    for (package, target) in [("iridule-spin", "wasm32-wasip2"), ("iridule-worker", "wasm32-unknown-unknown")]
+    {
+        run(&mut cargo(&["clippy", "--locked", "-p", package, "--target", target, "--", "-D", "warnings"]))?;
+    }
+    Ok(())
+}
+
+fn docs() -> Result<()> {
+    let mut command = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
+    run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Checks what came into the tree. The advisories need a database that not every machine can reach; the rest is local.
+fn deny() -> Result<()> {
+    let installed = tools_folder().join("bin/cargo-deny");
+    if !installed.is_file() {
+        say("installing cargo-deny");
+        let mut install = cargo(&["install", "--locked", CARGO_DENY, "--root"]);
+        run(install.arg(tools_folder()).arg("--target-dir").arg(tools_folder().join("build")))?;
+    }
+    let reachable = program(&installed)
+        .args(["fetch", "db"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let mut check = program(&installed);
+    check.args(["--all-features", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    if reachable {
+        check.arg("advisories");
+    } else {
+        say("skipped: advisories, because their database cannot be reached");
+    }
+    run(&mut check)
+}
+
+fn tools_folder() -> PathBuf {
+    root().join("target/tools")
+}
+
+fn tests() -> Result<()> {
+    run(&mut cargo(&[
+        "test",
+        "--locked",
+        "--all-features",
+        "-p",
+        "iridule-core",
+        "-p",
+        "iridule-oracle",
+        "-p",
+        "iridule-xtask",
+    ]))
+}
+
+fn optimised_tests() -> Result<()> {
+    let mut command = cargo(&[
+        "test",
+        "--locked",
+        "--release",
+        "-p",
+        "iridule-raster",
+        "-p",
+        "iridule-pop",
+        "-p",
+        "iridule",
+    ]);
+    // On a machine that runs everything, a host that cannot be had is a failure and not something to skip.
+    run(command.env("IRIDULE_REQUIRE", "worker"))
+}
