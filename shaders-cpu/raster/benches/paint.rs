@@ -1,2 +1,70 @@
-//! Times of the painter's stages.
-fn main() {}
+//! Times of the painter's stages, named `stage/case`: each shipped style at 512 px, token 1, at rest and at its top.
+
+use std::{fs, hint::black_box, path::Path};
+
+use alloy_primitives::{Address, U256};
+use criterion::{Criterion, criterion_group, criterion_main};
+use iridule_core::{
+    author,
+    gauge::State,
+    scene::{Layer, Scene},
+    seed::Seed,
+    style::Style,
+    variant::{Asked, Format, Variant},
+};
+use iridule_raster::{canvas::Canvas, encode, paint, svg};
+
+fn style(slug: &str) -> Style {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug);
+    let read = |file: &str| fs::read(dir.join(file)).map_err(|e| e.to_string());
+    let package = author::build(&fs::read_to_string(dir.join("style.toml")).unwrap(), read).unwrap();
+    Style::load(package.cid, package.manifest, |file| read(file).ok()).unwrap()
+}
+
+fn variant(scene: &Scene, format: Format) -> Variant {
+    Variant::resolve(&Asked { width: Some(512), ..Asked::default() }, format, &scene.canvas).unwrap()
+}
+
+fn stages(criterion: &mut Criterion) {
+    for slug in ["orbits", "skyline"] {
+        let style = style(slug);
+        for (name, band) in [("rest", 40), ("top", 120)] {
+            let (seed, state) = (Seed::derived(1, Address::ZERO, U256::from(1)), State(vec![band]));
+            let case = format!("{slug}-{name}");
+            criterion.bench_function(&format!("expand/{case}"), |b| {
+                b.iter(|| style.scene(black_box(&seed), &state).unwrap());
+            });
+            let scene = style.scene(&seed, &state).unwrap();
+            let Layer::Svg(layer) = &scene.layers[0];
+            criterion.bench_function(&format!("gate/{case}"), |b| {
+                b.iter(|| svg::gate::admit(black_box(&layer.document), layer.elements).map(drop).unwrap());
+            });
+            criterion.bench_function(&format!("resolve/{case}"), |b| {
+                b.iter(|| svg::resolve(black_box(layer)).unwrap());
+            });
+            let tree = svg::resolve(layer).unwrap();
+            let png = variant(&scene, Format::Png);
+            criterion.bench_function(&format!("paint/{case}"), |b| {
+                b.iter(|| {
+                    let mut canvas = Canvas::new(&scene, &png).unwrap();
+                    let transform = canvas.transform(tree.size().width(), tree.size().height());
+                    svg::paint_tree(&tree, transform, &mut canvas).unwrap();
+                    canvas.finish()
+                });
+            });
+            let pixels = iridule_raster::paint_pixels(&scene, &png).unwrap();
+            for (suffix, format) in [("png", Format::Png), ("webp", Format::WebP), ("jpeg", Format::Jpeg)] {
+                let variant = variant(&scene, format);
+                criterion.bench_function(&format!("encode/{case}-{suffix}"), |b| {
+                    b.iter(|| encode::encode(black_box(&pixels), true, &variant).unwrap());
+                });
+            }
+            criterion.bench_function(&format!("whole/{case}-png"), |b| {
+                b.iter(|| paint(&style.scene(black_box(&seed), &state).unwrap(), &png).unwrap());
+            });
+        }
+    }
+}
+
+criterion_group!(benches, stages);
+criterion_main!(benches);
