@@ -7,10 +7,11 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use wasmtime::{
     Engine, ResourceLimiter, Store, UpdateDeadline,
     component::{Component, Linker, ResourceTable},
@@ -28,9 +29,6 @@ use crate::{
     store::Stores,
 };
 
-/// Ticks that guest code may miss and still count as running without a pause: others had the thread meanwhile.
-const MISSED_TICKS: u64 = 4;
-
 /// What all instances of one host share.
 pub(crate) struct Shared {
     pub(crate) stores: Arc<Stores>,
@@ -39,6 +37,11 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) ticks: Arc<AtomicU64>,
+    /// Ends idle instances.
+    pub(crate) leaving: CancellationToken,
+    /// What the host waits for when it leaves. Last, so that all the rest is gone when it is: no instance is alive and
+    /// nobody has the stores open.
+    pub(crate) _alive: TaskTrackerToken,
 }
 
 /// The data of one instance.
@@ -92,7 +95,7 @@ pub(crate) fn link(engine: &Engine, component: &Component) -> wasmtime::Result<S
 }
 
 /// A store for one instance.
-pub(crate) fn store(engine: &Engine, shared: &Shared, instance: u64) -> Store<Host> {
+pub(crate) fn store(engine: &Engine, shared: &Shared, instance: u64, pulse: Arc<Pulse>) -> Store<Host> {
     let wasi = WasiCtxBuilder::new()
         .stdout(GuestLog::new(Stream::Stdout, instance))
         .stderr(GuestLog::new(Stream::Stderr, instance))
@@ -110,27 +113,53 @@ pub(crate) fn store(engine: &Engine, shared: &Shared, instance: u64) -> Store<Ho
     };
     let mut store = Store::new(engine, host);
     store.limiter(|host| &mut host.memory);
-    interrupt(&mut store, shared);
+    interrupt(&mut store, shared, pulse);
     store
 }
 
-/// Makes running guest code give way at every tick, and stops code that ran from tick to tick for the whole deadline.
+/// Makes running guest code give way at every tick, and stops code that runs for twice the deadline without a pause.
 ///
 /// Giving way is what lets the worker around it notice that a request is late. The second rule is for code that no
 /// request waits for any more: it cannot run on for ever.
-fn interrupt(store: &mut Store<Host>, shared: &Shared) {
+fn interrupt(store: &mut Store<Host>, shared: &Shared, pulse: Arc<Pulse>) {
     let ticks = shared.ticks.clone();
-    let longest = u64::try_from(shared.limits.deadline.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX);
-    let (mut since, mut last) = (0, 0);
+    let longest =
+        u64::try_from(2 * shared.limits.deadline.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
-        let now = ticks.load(Ordering::Relaxed);
-        if now > last + MISSED_TICKS {
-            since = now;
-        }
-        last = now;
-        if now - since > longest { Ok(UpdateDeadline::Interrupt) } else { Ok(UpdateDeadline::Yield(1)) }
+        let ran = pulse.beat(ticks.load(Ordering::Relaxed));
+        Ok(if ran > longest { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
     });
+}
+
+/// Tells guest code that runs from guest code that waits. Both leave the worker with nothing to do for now.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    /// The guest gave way, in the middle of running, since the worker last looked.
+    gave_way: AtomicBool,
+    /// The tick at which it first gave way since its last pause; 0 when it has not.
+    since: AtomicU64,
+}
+
+impl Pulse {
+    /// The guest gives way; for how many ticks it has run.
+    fn beat(&self, now: u64) -> u64 {
+        self.gave_way.store(true, Ordering::Relaxed);
+        match self.since.load(Ordering::Relaxed) {
+            0 => {
+                self.since.store(now.max(1), Ordering::Relaxed);
+                0
+            }
+            since => now.saturating_sub(since),
+        }
+    }
+
+    /// The worker has nothing to do for now: unless the guest only gave way, it is a pause.
+    pub(crate) fn rest(&self) {
+        if !self.gave_way.swap(false, Ordering::Relaxed) {
+            self.since.store(0, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Refuses linear memory over the limit, and counts it. A refused guest usually aborts, which is a trap.

@@ -25,6 +25,7 @@ use std::{
 };
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use wasmtime::{Engine, Store, StoreContextMut, component::GuestTaskId};
 use wasmtime_wasi_http::{
     WasiHttpView as _,
@@ -32,7 +33,7 @@ use wasmtime_wasi_http::{
     p3::bindings::ServicePre,
 };
 
-use crate::host::{self, Host, Shared};
+use crate::host::{self, Host, Pulse, Shared};
 
 /// How an instance spends itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +86,8 @@ impl HandlerState for Nursery {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<Host, Expiration, Worker>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut store = host::store(&self.engine, &self.shared, id);
+        let pulse = Arc::new(Pulse::default());
+        let mut store = host::store(&self.engine, &self.shared, id, pulse.clone());
         let making = ProxyPre::P3(self.component.clone());
         let made =
             tokio::time::timeout(self.shared.limits.deadline, making.instantiate_async(&mut store)).await;
@@ -101,7 +103,9 @@ impl HandlerState for Nursery {
                 kind: self.kind,
                 shared: self.shared.clone(),
                 desk: desk.clone(),
+                pulse,
                 alarm: Box::pin(tokio::time::sleep(self.shared.limits.idle)),
+                leaving: Box::pin(self.shared.leaving.clone().cancelled_owned()),
             },
             state: Worker { id, kind: self.kind, shared: self.shared.clone(), desk },
         })
@@ -156,6 +160,9 @@ impl WorkerState for Worker {
         if total >= most {
             ShouldAccept::Never
         } else if concurrent == 0 && free {
+            // Only now does the place go to the next request: a moment sooner, and it would find no instance available
+            // and have one made.
+            self.desk.put(None);
             ShouldAccept::Yes
         } else {
             ShouldAccept::No
@@ -200,7 +207,9 @@ pub(crate) struct Expiration {
     kind: Kind,
     shared: Arc<Shared>,
     desk: Arc<Desk>,
+    pulse: Arc<Pulse>,
     alarm: Pin<Box<tokio::time::Sleep>>,
+    leaving: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Expiration {
@@ -230,11 +239,14 @@ impl WorkerExpiration for Expiration {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
+        self.pulse.rest();
         if status == WorkerStatus::Idle && !self.desk.free.swap(true, Ordering::Relaxed) {
-            // All of the last request is done. Its permit goes back, and the worker, which was told No while the
-            // guest was finishing, is to ask again.
-            self.desk.put(None);
+            // All of the last request is done. The worker was told No while the guest was finishing: it is to ask
+            // again.
             cx.waker().wake_by_ref();
+        }
+        if status == WorkerStatus::Idle && self.leaving.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
         }
         let due = start.checked_add(self.allowance(status)).unwrap_or(start);
         // The alarm is not set anew for every request: one that rings too early is set again then.

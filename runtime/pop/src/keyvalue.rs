@@ -131,7 +131,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
         Ok(match which {
             Opened::Records => stores.records.delete(key).await.map_err(Error::from),
             Opened::Renders => {
-                stores.renders.delete(&key);
+                stores.renders.delete(key);
                 Ok(())
             }
         })

@@ -37,6 +37,9 @@ pub struct Pop {
 impl Pop {
     /// Starts a host on the current tokio runtime, a multi-threaded one with IO and time.
     ///
+    /// Guests run on its threads. Built with an `event_interval` of about 8 instead of tokio's 61, it looks for new
+    /// requests every few milliseconds even while every core paints.
+    ///
     /// Compiling the component takes seconds the first time; later starts load the code from the data folder.
     ///
     /// # Errors
@@ -76,6 +79,7 @@ impl Pop {
         let server = Server::bind(config.listen).await?;
         let admin_server = Server::bind(config.admin).await?;
         let (address, admin_address) = (server.address, admin_server.address);
+        let (leaving, tasks) = (CancellationToken::new(), TaskTracker::new());
         let shared = Arc::new(Shared {
             stores: stores.clone(),
             variables: Arc::new(config.variables),
@@ -83,8 +87,9 @@ impl Pop {
             metrics: metrics.clone(),
             limits: limits.clone(),
             ticks: ticker.ticks(),
+            leaving: leaving.clone(),
+            _alive: tasks.token(),
         });
-        let leaving = CancellationToken::new();
         let nursery = |kind| Nursery {
             kind,
             engine: engine.clone(),
@@ -99,7 +104,7 @@ impl Pop {
             token: config.admin_token,
             metrics: metrics.clone(),
         });
-        let terms = Terms { limits: limits.clone(), metrics, leaving, tasks: TaskTracker::new() };
+        let terms = Terms { limits: limits.clone(), metrics, leaving, tasks };
         terms.tasks.spawn(server.run(terms.clone(), move |request| {
             let gate = gate.clone();
             async move { gate.answer(request).await }

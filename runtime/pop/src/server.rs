@@ -105,6 +105,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(terms.limits.header_timeout)
         .max_buf_size(terms.limits.header_bytes)
+        .max_header_size(terms.limits.header_bytes)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service_fn(answer));
     let mut connection = pin!(connection);

@@ -36,7 +36,10 @@ impl Records {
         keys: &TrustedKeys,
         now_ms: u64,
     ) -> Result<Accepted, Refused> {
-        let offered = Snapshot::open(&bytes, keys, now_ms)?.sequence;
+        let offered = match Snapshot::open(&bytes, keys, now_ms) {
+            Ok(snapshot) => snapshot.sequence,
+            Err(why) => return self.counted(Err(why.into())),
+        };
         let keys = keys.clone();
         let changed = self.write(move |write| {
             let mut table = write.open_table(TABLE).map_err(broken)?;

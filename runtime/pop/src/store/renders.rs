@@ -2,13 +2,16 @@
 //!
 //! Every value goes to the disk when it is written, not when memory drops it, so that what was rendered before a crash
 //! is there after it, as far as the writer behind had come. On opening, the disk is scanned; a torn or flipped entry
-//! fails its checksum and is a miss. Values are pure functions of their keys, so a stale one cannot be wrong.
+//! fails its checksum and is a miss.
 
-use std::path::Path;
+use std::{
+    io::{Read, Write},
+    path::Path,
+};
 
 use bytes::Bytes;
 use foyer::{
-    BlockEngineConfig, DeviceBuilder as _, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
+    BlockEngineConfig, Code, DeviceBuilder as _, Error, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
     HybridCachePolicy, PsyncIoEngineConfig, RecoverMode,
 };
 
@@ -20,9 +23,40 @@ pub(crate) const VALUE_BYTES: usize = 32 << 20;
 /// Room that an entry's header, key and alignment take beside its value on disk, bytes.
 const ENTRY_OVERHEAD: usize = 64 << 10;
 
+/// What lies under a key: a value, or the mark that one was removed.
+///
+/// Removing writes a mark over the value, and does not merely forget where the value lies: what is forgotten only in
+/// memory is found again when the disk is scanned.
+struct Entry(Option<Bytes>);
+
+impl Code for Entry {
+    fn encode(&self, writer: &mut impl Write) -> foyer::Result<()> {
+        writer.write_all(&[u8::from(self.0.is_some())]).map_err(Error::io_error)?;
+        match &self.0 {
+            Some(value) => writer.write_all(value).map_err(Error::io_error),
+            None => Ok(()),
+        }
+    }
+
+    fn decode(reader: &mut impl Read) -> foyer::Result<Self> {
+        let mut kind = [0];
+        reader.read_exact(&mut kind).map_err(Error::io_error)?;
+        if kind == [0] {
+            return Ok(Self(None));
+        }
+        let mut value = Vec::new();
+        reader.take(VALUE_BYTES as u64).read_to_end(&mut value).map_err(Error::io_error)?;
+        Ok(Self(Some(value.into())))
+    }
+
+    fn estimated_size(&self) -> usize {
+        1 + self.0.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// The store of renders.
 pub(crate) struct Renders {
-    cache: HybridCache<String, Bytes>,
+    cache: HybridCache<String, Entry>,
     metrics: StoreMetrics,
 }
 
@@ -38,7 +72,7 @@ impl Renders {
             .with_policy(HybridCachePolicy::WriteOnInsertion)
             .with_flush_on_close(false)
             .memory(limits.renders_memory)
-            .with_weighter(|key: &String, value: &Bytes| key.len() + value.len())
+            .with_weighter(|key: &String, entry: &Entry| key.len() + entry.estimated_size())
             .storage()
             .with_recover_mode(RecoverMode::Quiet);
         let cache = if limits.renders_disk == 0 {
@@ -55,8 +89,7 @@ impl Renders {
                 .with_buffer_pool_size(block + ENTRY_OVERHEAD)
                 .with_submit_queue_size_threshold(block * 2)
                 .with_indexer_shards(16)
-                .with_recover_concurrency(4)
-                .with_tombstone_log(true);
+                .with_recover_concurrency(4);
             builder
                 .with_io_engine_config(PsyncIoEngineConfig::new())
                 .with_engine_config(engine)
@@ -70,8 +103,8 @@ impl Renders {
     /// The value under a key: at once from memory, else from the disk.
     pub(crate) async fn get(&self, key: &String) -> Result<Option<Bytes>, StoreError> {
         let found = match self.cache.get(key).try_unwrap() {
-            Ok(entry) => Some(entry.value().clone()),
-            Err(looking) => looking.await.map_err(failed)?.map(|entry| entry.value().clone()),
+            Ok(entry) => entry.value().0.clone(),
+            Err(looking) => looking.await.map_err(failed)?.and_then(|entry| entry.value().0.clone()),
         };
         self.metrics.read(found.as_ref().map(Bytes::len));
         Ok(found)
@@ -84,14 +117,14 @@ impl Renders {
             return Err(StoreError::ValueTooLarge { size: value.len(), most: VALUE_BYTES });
         }
         self.metrics.wrote(value.len());
-        self.cache.insert(key, value);
+        self.cache.insert(key, Entry(Some(value)));
         Ok(())
     }
 
     /// Removes a key.
-    pub(crate) fn delete(&self, key: &String) {
-        if key.len() <= KEY_BYTES {
-            self.cache.remove(key);
+    pub(crate) fn delete(&self, key: String) {
+        if key.len() <= KEY_BYTES && self.cache.contains(&key) {
+            self.cache.insert(key, Entry(None));
         }
     }
 
@@ -103,6 +136,6 @@ impl Renders {
     }
 }
 
-fn failed(error: foyer::Error) -> StoreError {
+fn failed(error: Error) -> StoreError {
     StoreError::Renders(error.to_string())
 }

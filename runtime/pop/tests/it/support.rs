@@ -15,6 +15,7 @@ use hyper_util::{
 };
 use iridule_core::snapshot::TrustedKeys;
 use iridule_pop::{Config, Pop};
+use tracing_subscriber::EnvFilter;
 
 pub const TOKEN: &str = "a token for the tests";
 
@@ -96,6 +97,11 @@ pub async fn start(change: impl FnOnce(&mut Config)) -> Running {
 
 /// Starts a host in a data folder.
 pub async fn start_in(data: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Running {
+    // `RUST_LOG=iridule_pop=debug` shows what the host says.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
     let mut config = config(data.path());
     change(&mut config);
     let pop = Pop::start(config).await.unwrap();
