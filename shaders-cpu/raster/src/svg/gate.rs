@@ -33,6 +33,9 @@ const ELEMENTS: [&str; 41] = [
     "feTile", "view",
 ];
 
+/// Elements whose content is painted for the shapes that refer to them.
+const SERVERS: [&str; 4] = ["pattern", "clipPath", "mask", "filter"];
+
 /// Attributes whose values are names or words, not numbers.
 const WORDS: [&str; 6] = ["id", "class", "font-family", "lang", "space", "result"];
 
@@ -117,6 +120,10 @@ impl<'a, 'input> Gate<'a, 'input> {
             if !matches!(name.namespace(), None | Some(SVG)) || !ELEMENTS.contains(&name.name()) {
                 return Err(self.fault(node, "this element is not admitted"));
             }
+            // What a server's content inherits could be the server itself, which resolving would follow for ever.
+            if SERVERS.contains(&name.name()) && node.ancestors().skip(1).any(refers) {
+                return Err(self.fault(node, "what stands around it refers to paint, a clip, a mask or a filter; move it to defs"));
+            }
             for attribute in node.attributes() {
                 let (name, value) = (attribute.name(), attribute.value());
                 look_at(name, value).map_err(|why| self.fault(node, &format!("{name}: {why}")))?;
@@ -187,6 +194,11 @@ impl Size {
         self.characters = self.characters.saturating_add(other.characters);
         self.height = self.height.max(other.height);
     }
+}
+
+/// Whether an element refers to paint, a clip, a mask or a filter.
+fn refers(node: Node<'_, '_>) -> bool {
+    node.attributes().any(|attribute| attribute.value().contains("url("))
 }
 
 /// The ids that an attribute refers to: `#a` in `href`, and each `url(#a)` elsewhere.
