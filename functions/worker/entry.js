@@ -1,51 +1,51 @@
 // What the runtime calls: starts the module, hands requests to it, and replaces an instance that has died.
 //
-// A trap (a panic, or memory running out) leaves an instance in no state to go on, and surfaces outside of any request
-// when it happens between two steps of one. So every request that is inside is noted here; when the instance dies, all
-// of them are answered by the next one, with a problem that core words. Nothing here knows what a request means.
+// An instance dies of a panic, of a full stack or of full memory. What was inside it then is lost, and its promises are
+// never settled: left alone, the runtime would cut those requests off with an error page of its own. Here each of them
+// learns of the death in its own context (another request's must not settle a promise) and is answered by the next
+// instance, with a problem that core words. Nothing here knows what a request means.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import module from "./build/index_bg.wasm";
 import * as app from "./build/index.js";
 
 app.initSync({ module });
 
-/** The requests inside the instance: for each, how to tell it that the instance died. */
-const inside = new Set();
-let dead = false;
+/** How to tell the request that the running code belongs to that it is lost. */
+const visit = new AsyncLocalStorage();
 
-addEventListener("error", (event) => {
-  if (event.error instanceof WebAssembly.RuntimeError) bury(event.error);
+/** Runs code of the instance, and puts a new one in its place should it die of it. */
+function inside(step) {
+  try {
+    return step();
+  } catch (error) {
+    replace(error);
+    throw error;
+  }
+}
+
+function replace(error) {
+  if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) app.__wbg_reset_state();
+}
+
+// Most code runs between two steps of a request, where nobody is there to catch: its death surfaces here.
+addEventListener("error", ({ error }) => {
+  replace(error);
+  visit.getStore()?.(error);
 });
 
-function bury(error) {
-  dead = true;
-  for (const lose of inside) lose(error);
-  inside.clear();
-}
-
-/** An instance to work with: a new one, when the last has died. */
-function alive() {
-  if (dead) {
-    app.__wbg_reset_state();
-    dead = false;
-  }
-  return app;
-}
+// A request that was waiting while another's code killed the instance: what it waited for finds nobody to tell.
+addEventListener("unhandledrejection", ({ reason }) => visit.getStore()?.(reason));
 
 export default {
   async fetch(request, env, context) {
-    let lose;
     try {
-      return await new Promise((resolve, reject) => {
-        inside.add((lose = reject));
-        alive().fetch(request, env, context).then(resolve, reject);
+      return await new Promise((resolve, lose) => {
+        visit.run(lose, () => inside(() => app.fetch(request, env, context)).then(resolve, lose));
       });
     } catch (error) {
       console.error(error);
-      if (error instanceof WebAssembly.RuntimeError && inside.has(lose)) bury(error);
-      return alive().lost(request);
-    } finally {
-      inside.delete(lose);
+      return inside(() => app.lost(request));
     }
   },
 };
