@@ -12,6 +12,9 @@ use std::{
     process::Command,
 };
 
+/// What the component is compiled for.
+const TARGET: &str = "wasm32-wasip2";
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
@@ -28,6 +31,7 @@ fn main() -> Outcome<()> {
 
 /// Builds the component and says where it lies.
 fn component(root: &Path, out: &Path) -> Outcome<PathBuf> {
+    ensure_target(root)?;
     // OUT_DIR is <target>/<profile>/build/<package>/out.
     let target = out.ancestors().nth(4).ok_or("OUT_DIR has another shape than expected")?.join("component");
     let mut cargo = Command::new(env::var("CARGO")?);
@@ -61,7 +65,24 @@ fn component(root: &Path, out: &Path) -> Outcome<PathBuf> {
             format!("building the component failed:\n{}", String::from_utf8_lossy(&output.stderr)).into()
         );
     }
-    Ok(target.join("wasm32-wasip2/edge/iridule_spin.wasm"))
+    Ok(target.join(TARGET).join("edge/iridule_spin.wasm"))
+}
+
+/// Has rustup install the component's target where the toolchain lacks it: rustup does so by itself only where it may.
+fn ensure_target(root: &Path) -> Outcome<()> {
+    let asked =
+        Command::new(env::var("RUSTC")?).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    if Path::new(String::from_utf8(asked.stdout)?.trim()).is_dir() {
+        return Ok(());
+    }
+    let added = Command::new("rustup").current_dir(root).args(["target", "add", TARGET]).output();
+    match added {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            Err(format!("rustup target add {TARGET}:\n{}", String::from_utf8_lossy(&output.stderr)).into())
+        }
+        Err(_) => Err(format!("this toolchain has no target {TARGET}; install it, e.g. by rustup").into()),
+    }
 }
 
 /// Source text of the list of shipped styles: each folder with its files, sorted.

@@ -56,9 +56,12 @@ const DEMO_VALUES: [(&str, f64); 1] = [("eth-usd", 2500.0)];
 /// For how long the first snapshot is fresh.
 const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
+/// What is logged unless `RUST_LOG` says otherwise: ours, and of the renders cache only what matters.
+const DEFAULT_LOG: &str = "info,foyer=warn,foyer_storage=warn";
+
 /// Runs the subcommand until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(args))
 }

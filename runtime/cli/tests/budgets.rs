@@ -1,0 +1,47 @@
+//! The edge modules against `budgets.toml`.
+
+use std::{env, fs, io::Write as _, path::Path};
+
+use flate2::{Compression, write::GzEncoder};
+
+fn budget(module: &str, what: &str) -> u64 {
+    let text = fs::read_to_string(root().join("budgets.toml")).unwrap();
+    let table: toml::Table = text.parse().unwrap();
+    table[module][what].as_integer().unwrap().try_into().unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+fn gzip(bytes: &[u8]) -> u64 {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap().len() as u64
+}
+
+fn hold(module: &str, what: &str, size: u64) {
+    let most = budget(module, what);
+    println!("{module}: {what} {size} of {most}");
+    assert!(size <= most, "{module} has {size} {what}, over its budget of {most}");
+}
+
+#[test]
+fn the_component_keeps_its_size() {
+    let bytes = fs::read(env!("IRIDULE_COMPONENT")).unwrap();
+    hold("component", "bytes", bytes.len() as u64);
+    hold("component", "gzip_bytes", gzip(&bytes));
+}
+
+#[test]
+fn the_worker_keeps_its_size() {
+    let build = root().join("functions/worker/build");
+    let files: Vec<_> = ["index_bg.wasm", "index.js"].iter().map(|name| build.join(name)).collect();
+    if let Some(missing) = files.iter().find(|file| !file.is_file()) {
+        let required = env::var("IRIDULE_REQUIRE").unwrap_or_default();
+        assert!(!required.contains("worker"), "{} is missing: cargo xtask build worker", missing.display());
+        eprintln!("skipped: the Worker is not built (cargo xtask build worker)");
+        return;
+    }
+    hold("worker", "gzip_bytes", files.iter().map(|file| gzip(&fs::read(file).unwrap())).sum());
+}

@@ -1,0 +1,221 @@
+//! The binary as an operator meets it: first start, pushes, restarts, and a kill in the middle of load.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Response, StatusCode};
+use tempfile::TempDir;
+
+/// A running `iridule serve` with the demo collections.
+struct Serve {
+    child: Child,
+    here: String,
+    admin: String,
+}
+
+impl Serve {
+    fn start(data: &Path) -> Self {
+        let mut child = iridule()
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut address = |word: &str| {
+            let line = lines.find(|line| line.contains(word)).expect("the binary says where it serves");
+            let start = line.find("http://").unwrap();
+            line[start..].split([' ', ';']).next().unwrap().to_owned()
+        };
+        let (here, admin) = (address("serves on"), address("write API"));
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, here, admin }
+    }
+
+    fn push(&self, data: &Path, value: &str) -> Output {
+        let mut command = iridule();
+        command.args(["oracle", "push", "--to", &self.admin, "--set", value, "--data"]).arg(data);
+        command.output().unwrap()
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn iridule() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_iridule"))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+fn header(response: &Response, name: &str) -> String {
+    response.headers().get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+}
+
+/// A picture: its ETag, what Cache-Status says, its bytes.
+async fn picture(url: &str) -> (String, String, Vec<u8>) {
+    let answer = Client::new().get(url).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{url}");
+    let (etag, status) = (header(&answer, "etag"), header(&answer, "cache-status"));
+    (etag, status, answer.bytes().await.unwrap().into())
+}
+
+async fn pinned_url(here: &str) -> String {
+    let metadata: serde_json::Value =
+        Client::new().get(format!("{here}/t/orbits/1")).send().await.unwrap().json().await.unwrap();
+    metadata["image"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    let url = format!("{}/t/orbits/1.png?w=128", serve.here);
+    runtime().block_on(async {
+        let (etag, status, first) = picture(&url).await;
+        assert!(status.starts_with("iridule; fwd=miss"), "{status}");
+        assert!(picture(&url).await.1.starts_with("iridule; hit"));
+        let pinned = pinned_url(&serve.here).await;
+        let old = picture(&format!("{pinned}?w=128")).await;
+        assert_eq!((&old.0, &old.2), (&etag, &first), "the pinned picture of now is the live one");
+
+        assert!(serve.push(data.path(), "eth-usd=2500.5").status.success());
+        assert_eq!(picture(&url).await.0, etag, "inside the band");
+
+        let said = serve.push(data.path(), "eth-usd=3900");
+        assert!(String::from_utf8_lossy(&said.stdout).contains("moves from band"), "{said:?}");
+        let (other, _, second) = picture(&url).await;
+        assert_ne!(other, etag);
+        assert_ne!(second, first);
+        assert_ne!(pinned_url(&serve.here).await, pinned, "metadata names the new state");
+        assert_eq!(picture(&format!("{pinned}?w=128")).await.2, first, "the old pinned URL keeps its bytes");
+
+        assert!(serve.push(data.path(), "eth-usd=2500").status.success());
+        let back = picture(&url).await;
+        assert_eq!((&back.0, &back.2), (&etag, &first));
+        assert!(back.1.starts_with("iridule; hit"), "{}", back.1);
+    });
+}
+
+#[test]
+fn a_push_that_makes_no_sense_says_what_would() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    for (value, word) in
+        [("btc-usd=1", "eth-usd"), ("eth-usd=x", "no number"), ("eth-usd=inf", "finite"), ("x", "FEED=VALUE")]
+    {
+        let output = serve.push(data.path(), value);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(word), "{value}: {error}");
+    }
+    let nowhere = TempDir::new().unwrap();
+    let output = serve.push(nowhere.path(), "eth-usd=1");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("development key"), "{output:?}");
+}
+
+#[test]
+fn a_termination_signal_ends_it_in_order() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    runtime().block_on(picture(&format!("{}/t/skyline/1.png?w=64", serve.here)));
+    assert!(serve.terminate());
+}
+
+#[test]
+fn nothing_published_is_lost_to_a_kill_under_load() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    let runtime = runtime();
+    let mut known: BTreeMap<u32, (String, Vec<u8>)> = BTreeMap::new();
+    assert!(serve.push(data.path(), "eth-usd=3100").status.success());
+    runtime.block_on(async {
+        for token in 1..=24 {
+            let (etag, _, body) = picture(&format!("{}/t/orbits/{token}.png?w=96", serve.here)).await;
+            known.insert(token, (etag, body));
+        }
+    });
+    // Renders reach the disk behind the answers; give them the time that a cache is allowed to take.
+    thread::sleep(Duration::from_secs(2));
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let load: Vec<_> = (0..4)
+        .map(|worker: u32| {
+            let (stop, here) = (stop.clone(), serve.here.clone());
+            runtime.spawn(async move {
+                let client = Client::new();
+                let mut token = 1000 * (worker + 1);
+                while !stop.load(Ordering::Relaxed) {
+                    token = if token % 1000 == 999 { token - 998 } else { token + 1 };
+                    if let Ok(answer) =
+                        client.get(format!("{here}/t/skyline/{}.png?w=64", token % 4096 + 1)).send().await
+                    {
+                        let _ = answer.bytes().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(700));
+    serve.kill();
+    stop.store(true, Ordering::Relaxed);
+    runtime.block_on(async {
+        for task in load {
+            task.await.unwrap();
+        }
+    });
+
+    let again = Serve::start(data.path());
+    runtime.block_on(async {
+        let mut hits = 0;
+        for (token, (etag, body)) in &known {
+            let (now, status, bytes) = picture(&format!("{}/t/orbits/{token}.png?w=96", again.here)).await;
+            assert_eq!(
+                (&now, &bytes),
+                (etag, body),
+                "token {token}: the snapshot and the picture are as they were"
+            );
+            hits += u32::from(status.starts_with("iridule; hit"));
+        }
+        assert!(hits >= 20, "renders are still there: {hits} of {} are hits", known.len());
+    });
+}
+
+#[test]
+fn a_second_start_is_quick() {
+    let data = TempDir::new().unwrap();
+    Serve::start(data.path()).kill();
+    assert!(fs::read_dir(data.path().join("code")).unwrap().count() > 0, "compiled code is kept");
+    let started = Instant::now();
+    let serve = Serve::start(data.path());
+    runtime().block_on(async { Client::new().get(format!("{}/healthz", serve.here)).send().await.unwrap() });
+    // A bound on compiling again, which takes seconds, not a measurement.
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}

@@ -1,0 +1,101 @@
+//! Core and the painter in this very process: records and renders in memory.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::Request;
+use iridule_core::{
+    fault::Short,
+    isolate::Isolate,
+    key::RenderKey,
+    platform::{Level, Platform, UnixMicros, block_on},
+    records,
+    scene::Scene,
+    serve::serve,
+    settings::Settings,
+    variant::Variant,
+};
+
+use super::{Answer, Host};
+use crate::{
+    script::Ask,
+    world::{PUBLIC_URL, World},
+};
+
+pub struct Native {
+    platform: InProcess,
+    isolate: Isolate,
+}
+
+struct InProcess {
+    records: BTreeMap<String, Vec<u8>>,
+    renders: RefCell<BTreeMap<RenderKey, Bytes>>,
+}
+
+impl Native {
+    pub fn new(world: &World) -> Self {
+        let settings = Settings::parse(|name| match name {
+            "trusted_keys" => Some(world.trusted_keys()),
+            "public_url" => Some(PUBLIC_URL.into()),
+            _ => None,
+        });
+        let platform = InProcess { records: world.records(), renders: RefCell::default() };
+        Self { platform, isolate: Isolate::new(settings.unwrap()) }
+    }
+}
+
+impl Host for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn publish_snapshot(&mut self, signed: Vec<u8>, _good: bool) {
+        self.platform.records.insert(records::SNAPSHOT.into(), signed);
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Answer {
+        let mut request = Request::builder().method(&*ask.method).uri(&ask.path);
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
+        let response = block_on(serve(&self.isolate, &self.platform, &request.body(()).unwrap()));
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: response.into_body().into(),
+        }
+    }
+}
+
+impl Platform for InProcess {
+    fn now(&self) -> UnixMicros {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        UnixMicros(since.as_micros().try_into().unwrap())
+    }
+
+    async fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Short> {
+        Ok(self.records.get(key).cloned())
+    }
+
+    async fn recall(&self, key: &RenderKey) -> Option<Bytes> {
+        self.renders.borrow().get(key).cloned()
+    }
+
+    fn keep(&self, key: &RenderKey, stored: Bytes) {
+        self.renders.borrow_mut().insert(*key, stored);
+    }
+
+    fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {
+        iridule_raster::paint(scene, variant).map_err(|e| e.to_string())
+    }
+
+    fn log(&self, level: Level, message: fmt::Arguments<'_>) {
+        eprintln!("{level:?} {message}");
+    }
+}
