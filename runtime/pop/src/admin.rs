@@ -19,7 +19,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cid::Cid;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use iridule_core::{
@@ -49,7 +49,28 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-type Answer = Result<Response<Bytes>, Response<Bytes>>;
+type Answer = Result<Response<Bytes>, Denied>;
+
+/// Why a request is not answered as asked: a problem document to be, and perhaps one more header.
+struct Denied {
+    status: StatusCode,
+    detail: String,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+impl Denied {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), header: None }
+    }
+
+    fn reply(&self) -> Response<Bytes> {
+        let mut reply = problem(self.status, &self.detail);
+        if let Some((name, value)) = &self.header {
+            reply.headers_mut().insert(name.clone(), HeaderValue::from_static(value));
+        }
+        reply
+    }
+}
 
 impl Admin {
     /// Answers a request, in any case.
@@ -63,12 +84,10 @@ impl Admin {
             Some(rest) => self.guarded(&head.method, rest, &head.headers, body).await,
             None => self.open(&head.method, &path),
         };
-        let answer = answer.unwrap_or_else(|refusal| {
-            tracing::warn!(
-                method = %head.method, path, status = refusal.status().as_u16(),
-                why = %String::from_utf8_lossy(refusal.body()), "the admin listener refused a request",
-            );
-            refusal
+        let answer = answer.unwrap_or_else(|denied| {
+            let Denied { status, detail, .. } = &denied;
+            tracing::warn!(method = %head.method, path, status = status.as_u16(), detail, "a request was denied");
+            denied.reply()
         });
         Ok(answer.map(Full::new))
     }
@@ -79,9 +98,10 @@ impl Admin {
             "/healthz" if reads => Ok(reply("text/plain; charset=utf-8", "ok\n")),
             "/metrics" if reads => Ok(reply(metrics::CONTENT_TYPE, self.metrics.text())),
             "/healthz" | "/metrics" => Err(not_allowed("GET, HEAD")),
-            _ => {
-                Err(problem(StatusCode::NOT_FOUND, "here are /healthz, /metrics and the write API under /v1"))
-            }
+            _ => Err(Denied::new(
+                StatusCode::NOT_FOUND,
+                "here are /healthz, /metrics and the write API under /v1",
+            )),
         }
     }
 
@@ -97,8 +117,9 @@ impl Admin {
                 taken(self.records.put_snapshot(bytes, &self.trusted, now_ms).await)
             }
             (("blocks", cid), &Method::PUT) => {
-                let cid = Cid::try_from(cid)
-                    .map_err(|why| problem(StatusCode::BAD_REQUEST, &format!("{cid:?} is no CID: {why}")))?;
+                let cid = Cid::try_from(cid).map_err(|why| {
+                    Denied::new(StatusCode::BAD_REQUEST, format!("{cid:?} is no CID: {why}"))
+                })?;
                 let bytes = read(body, limits::BLOCK_BYTES).await?;
                 taken(self.records.put_block(cid, bytes).await)
             }
@@ -112,7 +133,7 @@ impl Admin {
             }
             (("snapshot" | "collections", ""), _) => Err(not_allowed("GET, PUT")),
             (("blocks" | "collections", _), _) => Err(not_allowed("PUT")),
-            _ => Err(problem(
+            _ => Err(Denied::new(
                 StatusCode::NOT_FOUND,
                 "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections and /v1/collections/{slug}",
             )),
@@ -120,7 +141,7 @@ impl Admin {
     }
 
     /// Compares digests, in a time that tells nothing of where they differ or how long the token is.
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Response<Bytes>> {
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Denied> {
         let offered = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.as_bytes().split_at_checked("bearer ".len()))
@@ -136,15 +157,14 @@ impl Admin {
             Some(_) => "the write API needs its bearer token",
             None => "the write API is closed: this node was started without a token",
         };
-        let mut refusal = problem(StatusCode::UNAUTHORIZED, why);
-        refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        Err(refusal)
+        let challenge = Some((header::WWW_AUTHENTICATE, "Bearer"));
+        Err(Denied { header: challenge, ..Denied::new(StatusCode::UNAUTHORIZED, why) })
     }
 
     fn snapshot(&self) -> Answer {
         match self.records.snapshot() {
             Ok(Some(bytes)) => Ok(reply("application/vnd.ipld.dag-cbor", bytes)),
-            Ok(None) => Err(problem(StatusCode::NOT_FOUND, "no snapshot has been published here")),
+            Ok(None) => Err(Denied::new(StatusCode::NOT_FOUND, "no snapshot has been published here")),
             Err(why) => Err(refusal(&why.into())),
         }
     }
@@ -161,14 +181,14 @@ impl Admin {
 }
 
 /// Reads a body of at most `most` bytes.
-async fn read(body: Incoming, most: usize) -> Result<Vec<u8>, Response<Bytes>> {
+async fn read(body: Incoming, most: usize) -> Result<Vec<u8>, Denied> {
     let too_large =
-        || problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("at most {most} bytes are taken here"));
+        || Denied::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {most} bytes are taken here"));
     match tokio::time::timeout(BODY, Limited::new(body, most).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes().into()),
         Ok(Err(why)) if why.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(problem(StatusCode::BAD_REQUEST, "the body ended before its time")),
-        Err(_) => Err(problem(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Ok(Err(_)) => Err(Denied::new(StatusCode::BAD_REQUEST, "the body ended before its time")),
+        Err(_) => Err(Denied::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
 }
 
@@ -183,7 +203,7 @@ fn taken(result: Result<Accepted, Refused>) -> Answer {
 }
 
 /// The one place where a refused record gets a status.
-fn refusal(why: &Refused) -> Response<Bytes> {
+fn refusal(why: &Refused) -> Denied {
     let status = match why {
         Refused::Snapshot(SnapshotRefused::NotNewer { .. }) | Refused::NoStyle(_) => StatusCode::CONFLICT,
         Refused::Snapshot(SnapshotRefused::UnknownKey(_) | SnapshotRefused::BadSignature(_)) => {
@@ -194,19 +214,18 @@ fn refusal(why: &Refused) -> Response<Bytes> {
         Refused::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Store(_) => {
             tracing::error!(%why, "the records store failed");
-            return problem(
+            return Denied::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the store failed; the operator's log says why",
             );
         }
     };
-    problem(status, &why.to_string())
+    Denied::new(status, why.to_string())
 }
 
-fn not_allowed(allow: &'static str) -> Response<Bytes> {
-    let mut refusal = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("use {allow}"));
-    refusal.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    refusal
+fn not_allowed(allow: &'static str) -> Denied {
+    let detail = format!("use {allow}");
+    Denied { header: Some((header::ALLOW, allow)), ..Denied::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
 }
 
 fn reply(content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {

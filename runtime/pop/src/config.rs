@@ -101,6 +101,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// How long a client may take to send its request head, and a kept-alive connection may stay silent.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of a reply that is waiting for it, before it is cut off.
+    pub stall_timeout: Duration,
     /// Bytes of a request head; over it, 431. At least 8192.
     pub header_bytes: usize,
     /// Memory of the records store's page cache, bytes.
@@ -127,6 +129,7 @@ impl Default for Limits {
             idle: Duration::from_secs(10),
             max_connections: 4096,
             header_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
             header_bytes: 32 << 10,
             records_cache: 64 << 20,
             renders_memory: 64 << 20,

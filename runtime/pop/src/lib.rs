@@ -22,6 +22,7 @@ mod outbound;
 mod pop;
 mod problem;
 mod server;
+mod socket;
 mod store;
 
 pub use config::{Config, Limits};

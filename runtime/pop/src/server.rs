@@ -19,6 +19,7 @@ use crate::{
     config::Limits,
     error::PopError,
     metrics::{Held, Metrics},
+    socket::Socket,
 };
 
 /// Most header lines of a request.
@@ -107,7 +108,7 @@ where
         .max_buf_size(terms.limits.header_bytes)
         .max_header_size(terms.limits.header_bytes)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), service_fn(answer));
+        .serve_connection(TokioIo::new(Socket::new(stream, terms.limits.stall_timeout)), service_fn(answer));
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

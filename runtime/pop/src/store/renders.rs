@@ -1,7 +1,8 @@
 //! Renders that may go: a cache in memory over a cache on disk, both bounded in bytes.
 //!
 //! Every value goes to the disk when it is written, not when memory drops it, so that what was rendered before a crash
-//! is there after it, as far as the writer behind had come. On opening, the disk is scanned; a torn or flipped entry
+//! is there after it, as far as the writer behind had come. A burst of writes that the disk cannot keep up with is not
+//! all written; what is left out is painted again one day. On opening, the disk is scanned; a torn or flipped entry
 //! fails its checksum and is a miss.
 
 use std::{
@@ -138,4 +139,32 @@ impl Renders {
 
 fn failed(error: Error) -> StoreError {
     StoreError::Renders(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn values_of_every_size_reach_the_disk_and_removed_ones_stay_removed() {
+        let data = tempfile::tempdir().unwrap();
+        let limits = Limits { renders_disk: 512 << 20, ..Limits::default() };
+        let metrics = Metrics::new();
+        let open = async || Renders::open(data.path(), &limits, metrics.renders.clone()).await.unwrap();
+        for size in [0, 1, 4095, 4096, 1 << 20, VALUE_BYTES] {
+            let renders = open().await;
+            renders.set("key".into(), vec![7; size].into()).unwrap();
+            renders.close().await;
+            drop(renders);
+            let renders = open().await;
+            assert_eq!(renders.get(&"key".into()).await.unwrap().unwrap(), vec![7; size]);
+            renders.delete("key".into());
+            assert!(renders.get(&"key".into()).await.unwrap().is_none());
+            renders.close().await;
+            drop(renders);
+            assert!(open().await.get(&"key".into()).await.unwrap().is_none());
+        }
+        assert!(open().await.set("key".into(), vec![7; VALUE_BYTES + 1].into()).is_err());
+    }
 }

@@ -150,6 +150,18 @@ async fn clients_that_dawdle_or_overdo_are_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_is_cut_off() {
+    let pop = start(|config| config.limits.stall_timeout = Duration::from_millis(300)).await;
+    let mut stream = TcpStream::connect(pop.pop.address()).await.unwrap();
+    stream.write_all(b"GET /size/30000000 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(pop.metric("iridule_pop_connections").await, 1.0, "only the one that asks for the metrics");
+    // It did not hold a guest either.
+    assert_eq!(pop.metric("iridule_pop_in_flight").await, 0.0);
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_can_be_seeded_before_the_first_request() {
     let data = tempfile::tempdir().unwrap();
     lend_code(data.path());

@@ -2,6 +2,8 @@
 //!
 //! The guest is `../guest`, built here once. No part of the host is replaced by a stand-in.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
+
 mod bench;
 mod isolation;
 mod lifecycle;

@@ -40,7 +40,7 @@ async fn both_stores_keep_values_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_values_are_bounded() {
-    let pop = start(|_| {}).await;
+    let pop = start(|config| config.limits.renders_disk = 512 << 20).await;
     let long = "k".repeat(257);
     for store in ["default", "renders"] {
         let answer = pop.ask(Method::PUT, &format!("/kv/{store}/{long}?x")).await;
@@ -58,6 +58,9 @@ async fn keys_and_values_are_bounded() {
     assert!(
         pop.ask(Method::PUT, &format!("/kv/renders/a?{}", most + 1)).await.text().contains("is the most")
     );
+    // The largest also goes to the disk.
+    let pop = pop.restart(|config| config.limits.renders_disk = 512 << 20).await;
+    assert_eq!(pop.get("/kv/renders/a").await.body.len(), most);
 }
 
 #[tokio::test(flavor = "multi_thread")]
