@@ -1,5 +1,6 @@
 //! A host to measure from outside: `cargo test --release -p iridule-pop -- --ignored --nocapture host_to_measure`, then
-//! `wrk -t2 -c64 http://127.0.0.1:3900/kv/default/a`.
+//! `wrk -t2 -c64 http://127.0.0.1:3900/kv/default/a`. `IRIDULE_POP_COMPONENT=FILE` measures another component than the test
+//! guest.
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "runs until interrupted"]
@@ -7,6 +8,9 @@
 async fn host_to_measure() {
     let data = tempfile::tempdir().unwrap();
     let mut config = crate::support::config(data.path());
+    if let Some(file) = std::env::var_os("IRIDULE_POP_COMPONENT") {
+        config.component = std::fs::read(file).unwrap().into();
+    }
     config.listen.set_port(3900);
     config.admin.set_port(3901);
     let pop = iridule_pop::Pop::start(config).await.unwrap();
