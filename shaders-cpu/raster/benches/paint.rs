@@ -1,5 +1,7 @@
 //! Times of the painter's stages, named `stage/case`: each shipped style at 512 px, token 1, at rest and at its top.
 
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot run should say so at once")]
+
 use std::{fs, hint::black_box, path::Path};
 
 use alloy_primitives::{Address, U256};

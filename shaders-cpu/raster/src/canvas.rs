@@ -31,8 +31,8 @@ impl Canvas {
     /// [`PaintError::Size`] for a side of zero.
     pub fn new(scene: &Scene, variant: &Variant) -> Result<Self, PaintError> {
         let (width, height) = (variant.width, variant.height);
-        let mut pixmap = Pixmap::new(u32::from(width), u32::from(height))
-            .ok_or(PaintError::Size { width, height })?;
+        let mut pixmap =
+            Pixmap::new(u32::from(width), u32::from(height)).ok_or(PaintError::Size { width, height })?;
         if let Some(colour) = background(&scene.canvas) {
             pixmap.fill(colour);
         }

@@ -26,7 +26,10 @@ macro_rules! ours {
 }
 
 #[cfg(not(target_family = "wasm"))]
-#[allow(unsafe_code, reason = "symbols of the C library are replaced by equivalent ones; the module says why")]
+#[allow(
+    unsafe_code,
+    reason = "symbols of the C library are replaced by equivalent ones; the module says why"
+)]
 mod symbols {
     ours! {
         sin: f64, (x); sinf: f32, (x);
@@ -97,7 +100,10 @@ mod tests {
                 ("exp", x.exp(), libm::exp(x)),
                 ("hypot", x.hypot(positive), libm::hypot(x, positive)),
             ] {
-                assert!(std.to_bits() == ours.to_bits() || std.is_nan(), "{name}({x}) = {std:e}, not {ours:e}");
+                assert!(
+                    std.to_bits() == ours.to_bits() || std.is_nan(),
+                    "{name}({x}) = {std:e}, not {ours:e}"
+                );
             }
         }
     }
@@ -117,7 +123,10 @@ mod tests {
                 ("powf", positive.powf(0.333_333_3), libm::powf(positive, 0.333_333_3)),
                 ("hypot", x.hypot(positive), libm::hypotf(x, positive)),
             ] {
-                assert!(std.to_bits() == ours.to_bits() || std.is_nan(), "{name}({x}) = {std:e}, not {ours:e}");
+                assert!(
+                    std.to_bits() == ours.to_bits() || std.is_nan(),
+                    "{name}({x}) = {std:e}, not {ours:e}"
+                );
             }
         }
     }

@@ -4,6 +4,8 @@
 //! `BLESS=1 cargo test -p iridule-raster --test golden` rewrites the pictures. A failure leaves one of three panels,
 //! expected, got and their difference, in the target folder.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+
 use std::{fs, path::Path};
 
 use iridule_core::{
@@ -60,7 +62,8 @@ fn every_case_looks_as_expected() {
         if expected != got {
             let (expected, got) = (Pixmap::decode_png(&expected).unwrap(), Pixmap::decode_png(&got).unwrap());
             let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-            fs::write(&out, iridule_raster::encode::png::encode(&panels(&expected, &got), false).unwrap()).unwrap();
+            fs::write(&out, iridule_raster::encode::png::encode(&panels(&expected, &got), false).unwrap())
+                .unwrap();
             wrong.push(format!("{name}: see {}", out.display()));
         }
     }
@@ -69,7 +72,8 @@ fn every_case_looks_as_expected() {
 
 #[test]
 fn every_format_and_fit_has_the_size_asked_for() {
-    let document = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'><circle cx='5' cy='5' r='4'/></svg>";
+    let document =
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 10 10'><circle cx='5' cy='5' r='4'/></svg>";
     for fit in [Fit::Contain, Fit::Cover, Fit::Fill, Fit::Pad] {
         for (format, quality) in [(Format::Png, 0), (Format::WebP, 0), (Format::Jpeg, 85)] {
             for name in ["transparent", "opaque"] {

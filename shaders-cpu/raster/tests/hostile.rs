@@ -1,5 +1,7 @@
 //! Documents made to hurt: each must be refused, or painted in bounded time, and none may panic.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+
 use iridule_core::{
     scene::{Canvas, Layer, Scene, Svg},
     variant::{Fit, Format, Variant},

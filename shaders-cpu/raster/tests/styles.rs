@@ -1,5 +1,7 @@
 //! The shipped styles: every token, in the lowest and the highest band, is a document that the painter admits.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+
 use std::{fs, path::Path};
 
 use alloy_primitives::U256;
@@ -46,7 +48,10 @@ fn every_token_is_admitted_at_both_ends_of_the_gauge() {
             }
         }
         let declared = style.manifest.layers[0].elements as usize;
-        assert!(most * 2 > declared, "{slug} declares {declared} elements and uses {most} at most: it pays for air");
+        assert!(
+            most * 2 > declared,
+            "{slug} declares {declared} elements and uses {most} at most: it pays for air"
+        );
     }
 }
 

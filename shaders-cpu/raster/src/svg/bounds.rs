@@ -57,8 +57,12 @@ pub fn check(tree: &Tree, transform: Transform, width: u32, height: u32) -> Resu
     let pixels = f64::from(width) * f64::from(height);
     // Small pictures get the allowance of a 256 px one: their cost is small whatever they hold.
     let pixels = pixels.max(65_536.0);
-    let mut budget =
-        Budget { painted: pixels * OVERDRAW, layered: pixels * LAYER_OVERDRAW, rows: EDGE_ROWS, nodes: 200_000 };
+    let mut budget = Budget {
+        painted: pixels * OVERDRAW,
+        layered: pixels * LAYER_OVERDRAW,
+        rows: EDGE_ROWS,
+        nodes: 200_000,
+    };
     #[expect(clippy::cast_precision_loss, reason = "sides are at most 4096")]
     let frame = Frame { width: width as f32, height: height as f32 };
     budget.group(tree.root(), transform, frame, 0.0)
@@ -84,7 +88,10 @@ impl Budget {
         if group.should_isolate() {
             let id = group.id();
             if matches!(group.blend_mode(), BlendMode::ColorDodge | BlendMode::ColorBurn) {
-                return Err(fault(id, "color-dodge and color-burn differ between processors; choose another blend mode"));
+                return Err(fault(
+                    id,
+                    "color-dodge and color-burn differ between processors; choose another blend mode",
+                ));
             }
             let area = layer_area(group.layer_bounding_box().to_rect(), transform, frame);
             let mut passes = 2.0;
@@ -113,9 +120,18 @@ impl Budget {
         self.children(group, transform, frame, held)
     }
 
-    fn children(&mut self, group: &Group, transform: Transform, frame: Frame, held: f64) -> Result<(), Fault> {
+    fn children(
+        &mut self,
+        group: &Group,
+        transform: Transform,
+        frame: Frame,
+        held: f64,
+    ) -> Result<(), Fault> {
         for node in group.children() {
-            self.nodes = self.nodes.checked_sub(1).ok_or_else(|| fault(node.id(), "too many shapes, patterns counted"))?;
+            self.nodes = self
+                .nodes
+                .checked_sub(1)
+                .ok_or_else(|| fault(node.id(), "too many shapes, patterns counted"))?;
             match node {
                 Node::Group(group) => self.group(group, transform, frame, held)?,
                 Node::Path(path) => self.path(path, transform, frame, held)?,
@@ -141,7 +157,11 @@ impl Budget {
     fn path(&mut self, path: &Path, transform: Transform, frame: Frame, held: f64) -> Result<(), Fault> {
         let id = path.id();
         let area = match path.stroke_bounding_box().transform(transform) {
-            Some(boxed) if [boxed.left(), boxed.top(), boxed.right(), boxed.bottom()].iter().all(|v| v.abs() < FAR) => {
+            Some(boxed)
+                if [boxed.left(), boxed.top(), boxed.right(), boxed.bottom()]
+                    .iter()
+                    .all(|v| v.abs() < FAR) =>
+            {
                 let across = boxed.right().min(frame.width) - boxed.left().max(0.0) + 2.0;
                 let down = boxed.bottom().min(frame.height) - boxed.top().max(0.0) + 2.0;
                 f64::from(across.max(0.0)) * f64::from(down.max(0.0))
@@ -217,7 +237,10 @@ fn check_filter(filter: &Filter) -> Result<(), Fault> {
     for primitive in filter.primitives() {
         match primitive.kind() {
             Kind::Blend(blend) if matches!(blend.mode(), BlendMode::ColorDodge | BlendMode::ColorBurn) => {
-                return Err(fault(id, "color-dodge and color-burn differ between processors; choose another mode"));
+                return Err(fault(
+                    id,
+                    "color-dodge and color-burn differ between processors; choose another mode",
+                ));
             }
             Kind::ComponentTransfer(transfer) => {
                 let gamma = [transfer.func_r(), transfer.func_g(), transfer.func_b(), transfer.func_a()]

@@ -26,11 +26,47 @@ const SVG: &str = "http://www.w3.org/2000/svg";
 /// `feImage`, `a`), what repeats itself per vertex (`marker`), what matches everything against everything (`style`),
 /// text along paths, animation, and the filters whose cost has no bound in their region's size.
 const ELEMENTS: [&str; 41] = [
-    "svg", "g", "defs", "symbol", "use", "switch", "title", "desc", "metadata", "path", "rect", "circle",
-    "ellipse", "line", "polyline", "polygon", "text", "tspan", "linearGradient", "radialGradient", "stop", "pattern",
-    "clipPath", "mask", "filter", "feBlend", "feColorMatrix", "feComponentTransfer", "feComposite", "feDropShadow",
-    "feFlood", "feFuncA", "feFuncB", "feFuncG", "feFuncR", "feGaussianBlur", "feMerge", "feMergeNode", "feOffset",
-    "feTile", "view",
+    "svg",
+    "g",
+    "defs",
+    "symbol",
+    "use",
+    "switch",
+    "title",
+    "desc",
+    "metadata",
+    "path",
+    "rect",
+    "circle",
+    "ellipse",
+    "line",
+    "polyline",
+    "polygon",
+    "text",
+    "tspan",
+    "linearGradient",
+    "radialGradient",
+    "stop",
+    "pattern",
+    "clipPath",
+    "mask",
+    "filter",
+    "feBlend",
+    "feColorMatrix",
+    "feComponentTransfer",
+    "feComposite",
+    "feDropShadow",
+    "feFlood",
+    "feFuncA",
+    "feFuncB",
+    "feFuncG",
+    "feFuncR",
+    "feGaussianBlur",
+    "feMerge",
+    "feMergeNode",
+    "feOffset",
+    "feTile",
+    "view",
 ];
 
 /// Elements whose content is painted for the shapes that refer to them.
@@ -122,14 +158,19 @@ impl<'a, 'input> Gate<'a, 'input> {
             }
             // What a server's content inherits could be the server itself, which resolving would follow for ever.
             if SERVERS.contains(&name.name()) && node.ancestors().skip(1).any(refers) {
-                return Err(self.fault(node, "what stands around it refers to paint, a clip, a mask or a filter; move it to defs"));
+                return Err(self.fault(
+                    node,
+                    "what stands around it refers to paint, a clip, a mask or a filter; move it to defs",
+                ));
             }
             for attribute in node.attributes() {
                 let (name, value) = (attribute.name(), attribute.value());
                 look_at(name, value).map_err(|why| self.fault(node, &format!("{name}: {why}")))?;
                 if name == "id" {
                     match self.ids.entry(value) {
-                        Entry::Occupied(_) => return Err(self.fault(node, &format!("id {value:?} is given twice"))),
+                        Entry::Occupied(_) => {
+                            return Err(self.fault(node, &format!("id {value:?} is given twice")));
+                        }
                         Entry::Vacant(slot) => slot.insert(node),
                     };
                 }
@@ -155,7 +196,9 @@ impl<'a, 'input> Gate<'a, 'input> {
         for child in node.children() {
             if child.is_element() {
                 size.add(self.measure(child, depth + 1)?);
-            } else if let Some(text) = child.text().filter(|_| matches!(node.tag_name().name(), "text" | "tspan")) {
+            } else if let Some(text) =
+                child.text().filter(|_| matches!(node.tag_name().name(), "text" | "tspan"))
+            {
                 size.characters = size.characters.saturating_add(text.chars().count() as u64);
             }
         }
@@ -249,14 +292,18 @@ fn numbers_in_bounds(value: &[u8]) -> bool {
     let mut at = 0;
     while let Some(byte) = value.get(at) {
         if *byte == b'#' {
-            at += 1 + value[at + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+            at += 1 + value[at + 1..]
+                .iter()
+                .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+                .count();
             continue;
         }
         if !byte.is_ascii_digit() {
             at += 1;
             continue;
         }
-        let digits = |from: usize| value[from.min(value.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
+        let digits =
+            |from: usize| value[from.min(value.len())..].iter().take_while(|b| b.is_ascii_digit()).count();
         let start = at;
         at += digits(at);
         let whole = at - start;
@@ -274,7 +321,8 @@ fn numbers_in_bounds(value: &[u8]) -> bool {
         }
         // Six digits before the point are below the bound whatever they are; only longer ones are worth parsing.
         if whole > 6 || exponent {
-            let number = core::str::from_utf8(&value[start..at]).ok().and_then(|text| text.parse::<f64>().ok());
+            let number =
+                core::str::from_utf8(&value[start..at]).ok().and_then(|text| text.parse::<f64>().ok());
             if !number.is_some_and(|number| number <= MAGNITUDE) {
                 return false;
             }
@@ -331,18 +379,23 @@ mod tests {
         assert!(refusal("<g id='a'><use href='#a'/></g>").contains("itself"));
         assert!(refusal("<pattern id='a'><rect fill='url(#a)'/></pattern>").contains("itself"));
         assert!(refusal("<use id='a' href='#b'/><use id='b' href='#a'/>").contains("itself"));
-        let doubling: String =
-            (0..8).map(|i| format!("<g id='n{}'><use href='#n{i}'/><use href='#n{i}'/></g>", i + 1)).collect();
+        let doubling: String = (0..8)
+            .map(|i| format!("<g id='n{}'><use href='#n{i}'/><use href='#n{i}'/></g>", i + 1))
+            .collect();
         assert!(refusal(&format!("<g id='n0'/>{doubling}")).contains("more than the 100 elements"));
         let served: String = (0..20).map(|_| "<rect/>").collect();
         let pattern: String = (0..40).map(|_| "<path/>").collect();
-        let text = format!("<pattern id='p'>{pattern}</pattern><g><g fill='url(#p)'>{served}</g><g fill='url(#p)'>{served}</g></g>");
+        let text = format!(
+            "<pattern id='p'>{pattern}</pattern><g><g fill='url(#p)'>{served}</g><g fill='url(#p)'>{served}</g></g>"
+        );
         assert!(refusal(&text).contains("multiply"));
     }
 
     #[test]
     fn colours_and_names_are_no_numbers() {
-        for body in ["<g fill='#1e9999' id='x1e99'/>", "<g fill='url(#p1e99)'/>", "<path d='M1e-9 123456.789e-3'/>"] {
+        for body in
+            ["<g fill='#1e9999' id='x1e99'/>", "<g fill='url(#p1e99)'/>", "<path d='M1e-9 123456.789e-3'/>"]
+        {
             let text = format!("<svg>{body}</svg>");
             assert!(admit(&text, 9).is_ok(), "{body}: {:?}", admit(&text, 9).map(drop));
         }
