@@ -57,6 +57,15 @@ mod tests {
 
     proptest! {
         #[test]
+        fn opaque_pixels_lose_only_their_alpha(width in 1u32..9, colours in prop::collection::vec(any::<[u8; 3]>(), 8)) {
+            let mut pixmap = Pixmap::new(width, 1).unwrap();
+            for (pixel, [red, green, blue]) in pixmap.data_mut().as_chunks_mut::<4>().0.iter_mut().zip(&colours) {
+                *pixel = [*red, *green, *blue, 255];
+            }
+            prop_assert_eq!(opaque_rgb(&pixmap), colours[..width as usize].as_flattened());
+        }
+
+        #[test]
         fn premultiplying_again_gives_the_pixel_back(red: u8, green: u8, blue: u8, alpha: u8) {
             let [red, green, blue] = [red, green, blue].map(|v| v.min(alpha));
             let pixel = PremultipliedColorU8::from_rgba(red, green, blue, alpha).unwrap();
