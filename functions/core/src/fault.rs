@@ -135,6 +135,9 @@ pub enum Defect {
         /// What failed.
         why: String,
     },
+    /// The host is not set up, or did not hold.
+    #[error("host: {0}")]
+    Host(String),
     /// The painter failed on an admitted scene.
     #[error("painting: {0}")]
     Paint(String),

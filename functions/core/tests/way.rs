@@ -4,6 +4,7 @@
 //! real hosts are the table's in `runtime/cli/tests`; the painter here writes down the scene it was given, so that
 //! different pictures are different bytes and paints can be counted.
 #![cfg(feature = "author")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without, it stops at")]
 
 use std::{
     cell::{Cell, RefCell},

@@ -39,7 +39,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         Ok(isolate) => serve(isolate, &visit, &request).await,
         Err(why) => {
             platform::say("error", format_args!("settings: {why}"));
-            let defect = Defect::Record { key: "settings".into(), why };
+            let defect = Defect::Host(why);
             iridule_core::reply::reply(&request, Err(Fault::from(defect)))
         }
     };

@@ -52,7 +52,7 @@ async fn answer(request: &web_sys::Request, env: Env, context: Context) -> Respo
         Ok(isolate) => serve(isolate, &Visit::new(env, context), &request).await,
         Err(why) => {
             console_error!("settings: {why}");
-            fault(&request, Defect::Record { key: "settings".into(), why })
+            fault(&request, Defect::Host(why))
         }
     }
 }
@@ -64,7 +64,7 @@ async fn answer(request: &web_sys::Request, env: Env, context: Context) -> Respo
 #[wasm_bindgen(wasm_bindgen = worker::wasm_bindgen)]
 pub fn lost(request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
     let request = exchange::inward(request).unwrap_or_default();
-    let defect = Defect::Paint("the instance died".into());
+    let defect = Defect::Host("the instance died".into());
     exchange::outward(&fault(&request, defect)).map_err(JsValue::from)
 }
 

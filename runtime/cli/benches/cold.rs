@@ -2,6 +2,13 @@
 //!
 //! `cargo bench -p iridule --bench cold` asks every host for the same tokens in turn, one request at a time, and prints
 //! the median and spread of the wall time from request to last byte. No picture is asked for twice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench stops at what it cannot go on without, and prints its table"
+)]
+#![allow(dead_code, reason = "the table's harness, of which a bench needs only the hosts")]
 
 #[path = "../tests/table/hosts/mod.rs"]
 mod hosts;

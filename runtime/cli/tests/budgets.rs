@@ -1,4 +1,5 @@
 //! The edge modules against `budgets.toml`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test cannot go on without, it stops at")]
 
 use std::{env, fs, io::Write as _, path::Path};
 

@@ -1,4 +1,5 @@
 //! The binary as an operator meets it: first start, pushes, restarts, and a kill in the middle of load.
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without, it stops at")]
 
 use std::{
     collections::BTreeMap,

@@ -8,7 +8,7 @@
 //! | `GET /v1/snapshot` | the one in force |
 //! | `PUT /v1/blocks/{cid}` | takes a block of a style |
 //! | `PUT /v1/collections/{slug}` | takes a collection's record |
-//! | `GET /v1/collections` | the slugs, as JSON |
+//! | `GET /v1/collections` | the collections and their gauges, as core's `/t` lists them: what a relay needs |
 //!
 //! All under `/v1` needs the bearer token. A record that is new is a 201, one that was there already a 200; one that is
 //! refused is a problem document that says why: 400 for an address that makes no sense, 403 for a key that is not
@@ -23,7 +23,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use iridule_core::{
-    limits,
+    fault::Defect,
+    limits, metadata,
     snapshot::{SnapshotRefused, TrustedKeys},
 };
 use sha2::{Digest as _, Sha256};
@@ -123,10 +124,7 @@ impl Admin {
                 let bytes = read(body, limits::BLOCK_BYTES).await?;
                 taken(self.records.put_block(cid, bytes).await)
             }
-            (("collections", ""), &Method::GET) => {
-                let slugs = self.records.collections().map_err(|why| refusal(&why.into()))?;
-                Ok(reply("application/json", serde_json::json!(slugs).to_string()))
-            }
+            (("collections", ""), &Method::GET) => self.collections(),
             (("collections", slug), &Method::PUT) if !slug.is_empty() => {
                 let bytes = read(body, COLLECTION_BYTES).await?;
                 self.collection(slug, bytes).await
@@ -167,6 +165,15 @@ impl Admin {
             Ok(None) => Err(Denied::new(StatusCode::NOT_FOUND, "no snapshot has been published here")),
             Err(why) => Err(refusal(&why.into())),
         }
+    }
+
+    fn collections(&self) -> Answer {
+        let all = self.records.collections().map_err(|why| refusal(&why.into()))?;
+        let listed = metadata::collections(all.iter().map(|(collection, manifest)| (collection, manifest)));
+        let broken = |why: Defect| StoreError::Broken { key: "collections".to_owned(), why: why.to_string() };
+        listed
+            .map(|json| reply("application/json", json))
+            .map_err(|why| refusal(&Refused::Store(broken(why))))
     }
 
     async fn collection(&self, slug: &str, bytes: Vec<u8>) -> Answer {

@@ -9,6 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use iridule_core::platform::Level;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
@@ -56,15 +57,24 @@ impl GuestLog {
         }
     }
 
+    /// How much an operator should care: what the guest says in front of the line, else a warning on stderr.
+    fn level<'a>(&self, text: &'a str) -> (Level, &'a str) {
+        match (text.split_once(": "), self.stream) {
+            (Some(("error", rest)), _) => (Level::Error, rest),
+            (Some(("warn", rest)), _) => (Level::Warn, rest),
+            (Some(("info", rest)), _) => (Level::Info, rest),
+            (_, Stream::Stderr) => (Level::Warn, text),
+            (_, Stream::Stdout) => (Level::Info, text),
+        }
+    }
+
     fn say(&self, line: &mut Vec<u8>) {
         let text = String::from_utf8_lossy(line);
-        match self.stream {
-            Stream::Stdout => {
-                tracing::info!(target: "iridule_pop::guest", instance = self.instance, "{text}")
-            }
-            Stream::Stderr => {
-                tracing::warn!(target: "iridule_pop::guest", instance = self.instance, "{text}")
-            }
+        let (level, text) = self.level(&text);
+        match level {
+            Level::Info => tracing::info!(target: "iridule_pop::guest", instance = self.instance, "{text}"),
+            Level::Warn => tracing::warn!(target: "iridule_pop::guest", instance = self.instance, "{text}"),
+            Level::Error => tracing::error!(target: "iridule_pop::guest", instance = self.instance, "{text}"),
         }
         line.clear();
     }

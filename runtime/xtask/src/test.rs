@@ -11,8 +11,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::tools::{program, root, run, say};
-use crate::worker;
+use crate::{
+    tools::{program, root, run, say, toolchain},
+    worker,
+};
 
 /// The version of cargo-deny that is installed where there is none.
 const CARGO_DENY: &str = "cargo-deny@0.20.2";
@@ -37,6 +39,7 @@ const STEPS: [Step; 8] = [
 /// What the step says.
 pub(crate) fn test() -> Result<()> {
     let all = Instant::now();
+    toolchain();
     for (name, step) in STEPS {
         say(name);
         let started = Instant::now();

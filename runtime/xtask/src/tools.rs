@@ -49,6 +49,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// # Errors
 /// When cargo fails, or makes no module.
 pub(crate) fn build_module(package: &str, target: &str) -> Result<PathBuf> {
+    toolchain();
     say(&format!("building {package} for {target}"));
     let mut command = program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -70,6 +71,13 @@ pub(crate) fn build_module(package: &str, target: &str) -> Result<PathBuf> {
         }
     }
     bail!("cargo built {package} but no module of it; is its crate-type still cdylib?")
+}
+
+/// Has rustup install what rust-toolchain.toml names, where it does not do so by itself. Without rustup, the toolchain
+/// is the operator's, and cargo says what it lacks.
+pub(crate) fn toolchain() {
+    let _ =
+        program("rustup").args(["toolchain", "install"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 /// Installs the npm packages that package-lock.json pins, unless they are there.

@@ -1,6 +1,7 @@
 //! What must hold of the tree itself: which crate may know which, file headers, one set of settings for every host.
 //!
 //! Invariants of absence are the easiest to lose; each of them is a test here.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot go on without, it stops at")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,7 @@
 use cid::Cid;
 use iridule_core::{
     collection::{self, Collection},
+    manifest::Manifest,
     package, records,
     snapshot::{Snapshot, SnapshotRefused, TrustedKeys},
 };
@@ -103,9 +104,10 @@ impl Records {
         };
         let changed = self.write(move |write| {
             let mut table = write.open_table(TABLE).map_err(broken)?;
-            if table.get(&*records::block(&record.style)).map_err(broken)?.is_none() {
-                return Err(Refused::NoStyle(record.style.to_string()));
-            }
+            let manifest = get(&table, &records::block(&record.style))?
+                .ok_or_else(|| Refused::NoStyle(record.style.to_string()))?;
+            Manifest::decode(&manifest)
+                .map_err(|why| Refused::Collection(format!("its style {}: {why}", record.style)))?;
             let mut slugs = slugs(get(&table, records::COLLECTIONS)?)?;
             let key = records::collection(&record.slug);
             if slugs.contains(&record.slug) && get(&table, &key)?.as_ref() == Some(&bytes) {
@@ -120,12 +122,25 @@ impl Records {
         self.counted(changed.await)
     }
 
-    /// The slugs of all collections, sorted.
+    /// All collections by slug, each with its style's manifest.
     ///
     /// # Errors
     /// [`StoreError::Records`], [`StoreError::Broken`].
-    pub fn collections(&self) -> Result<Vec<String>, StoreError> {
-        slugs(self.get(records::COLLECTIONS)?)
+    pub fn collections(&self) -> Result<Vec<(Collection, Manifest)>, StoreError> {
+        let slugs = slugs(self.get(records::COLLECTIONS)?)?;
+        slugs
+            .iter()
+            .map(|slug| {
+                let collection = self.decoded(records::collection(slug), Collection::decode)?;
+                let manifest = self.decoded(records::block(&collection.style), Manifest::decode)?;
+                Ok((collection, manifest))
+            })
+            .collect()
+    }
+
+    fn decoded<T>(&self, key: String, decode: fn(&[u8]) -> Result<T, String>) -> Result<T, StoreError> {
+        let bytes = self.get(&key)?.unwrap_or_default();
+        decode(&bytes).map_err(|why| StoreError::Broken { key, why })
     }
 
     /// Counts, and logs what was refused. `true` in `result` means that something was written.

@@ -6,6 +6,7 @@ use ed25519_dalek::SigningKey;
 use http::Method;
 use iridule_core::{
     collection::{self, Collection},
+    manifest::{self, CanvasSpec, Manifest},
     package::{Block, DAG_CBOR, RAW},
     records,
     snapshot::{self, Snapshot},
@@ -41,6 +42,19 @@ fn record(slug: &str, style: cid::Cid) -> Collection {
         first: 1,
         supply: 10,
         style,
+    }
+}
+
+fn manifest() -> Manifest {
+    Manifest {
+        version: manifest::VERSION,
+        name: "Test".into(),
+        description: String::new(),
+        canvas: CanvasSpec { width: 64, height: 64, background: None },
+        traits: Vec::new(),
+        gauges: Vec::new(),
+        layers: Vec::new(),
+        files: Vec::new(),
     }
 }
 
@@ -111,7 +125,8 @@ async fn snapshots_only_move_forward() {
 async fn collections_need_their_style() {
     let pop = start(|_| {}).await;
     let leaf = Block::new(RAW, b"a leaf".to_vec()).unwrap();
-    let manifest = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap();
+    let manifest = Block::new(DAG_CBOR, manifest().encode().unwrap()).unwrap();
+    let empty = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap();
     let put_block = async |cid: &str, bytes: &[u8]| {
         pop.admin(Method::PUT, &format!("/v1/blocks/{cid}"), bytes.to_vec()).await
     };
@@ -129,6 +144,8 @@ async fn collections_need_their_style() {
     assert_eq!(put_block(&manifest.cid.to_string(), &manifest.bytes).await.status, 201);
     assert_eq!(put("orbits", &orbits).await.status, 201);
     assert_eq!(put("orbits", &orbits).await.status, 200);
+    assert_eq!(put_block(&empty.cid.to_string(), &empty.bytes).await.status, 201);
+    put("broken", &record("broken", empty.cid)).await.assert_problem(422);
     put("other", &orbits).await.assert_problem(400);
     assert_eq!(put("auroras", &record("auroras", manifest.cid)).await.status, 201);
     let mut renamed = orbits.clone();
@@ -136,8 +153,12 @@ async fn collections_need_their_style() {
     assert_eq!(put("orbits", &renamed).await.status, 201);
     pop.admin(Method::PUT, "/v1/collections/orbits", "nonsense").await.assert_problem(422);
 
-    assert_eq!(pop.admin(Method::GET, "/v1/collections", "").await.text(), r#"["auroras","orbits"]"#);
+    let listed: serde_json::Value =
+        serde_json::from_str(&pop.admin(Method::GET, "/v1/collections", "").await.text()).unwrap();
+    assert_eq!((&listed[0]["slug"], &listed[1]["slug"]), (&"auroras".into(), &"orbits".into()));
     let pop = pop.restart(|_| {}).await;
-    assert_eq!(pop.pop.records().collections().unwrap(), ["auroras", "orbits"]);
+    let slugs: Vec<_> =
+        pop.pop.records().collections().unwrap().into_iter().map(|(one, _)| one.slug).collect();
+    assert_eq!(slugs, ["auroras", "orbits"]);
     assert_eq!(pop.pop.records().get("collection/orbits").unwrap().unwrap(), renamed.encode().unwrap());
 }

@@ -1,6 +1,6 @@
 //! What painting a resolved document would cost at this size, and the most that is allowed.
 //!
-//! The walk follows the tree as the painter will, spends a [`Budget`], and stops where that is spent; so it takes
+//! The walk follows the tree as the painter will, spends a `Budget`, and stops where that is spent; so it takes
 //! bounded time itself, even where patterns within patterns would multiply. It also refuses the few operations of the
 //! libraries below whose results differ between processors (see `docs/decisions/010-which-svg-is-deterministic.md`).
 

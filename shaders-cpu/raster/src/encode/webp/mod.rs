@@ -3,7 +3,7 @@
 //! Our own, since image-webp 0.2 breaks ties between equally frequent symbols by an unstable sort, whose order depends
 //! on the width of a pointer: it writes other bytes in wasm32 than natively. This encoder does one thing well enough:
 //! green is subtracted, each pixel is predicted from its neighbours by the `Select` rule, runs of equal residues
-//! become copies of the pixel before, and one prefix code a channel writes the rest ([`prefix`]). No colour cache, no
+//! become copies of the pixel before, and one prefix code a channel writes the rest (`prefix.rs`). No colour cache, no
 //! search for matches: pictures here are flat or smooth, and time counts.
 
 mod bits;
