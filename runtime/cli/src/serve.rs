@@ -41,7 +41,7 @@ pub struct Args {
     /// The folder of all state. Made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
-    /// The scheme and host that metadata names pictures under, e.g. https://img.example. Those of the request when not
+    /// The scheme and host that metadata names pictures under, e.g. `https://img.example`. Those of the request when not
     /// given.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
