@@ -42,4 +42,4 @@ pub use machine::{Budget, Machine, RunError};
 pub use opcode::{Class, Opcode};
 pub use picture::Size;
 pub use program::{Binding, BindingKind, Op, Program, Reg};
-pub use verify::VerifyError;
+pub use verify::{Fault, MAX_LOCALS, MAX_OPS, MAX_REGISTERS, MAX_TABLE, VerifyError};
