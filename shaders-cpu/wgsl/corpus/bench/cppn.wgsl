@@ -1,4 +1,5 @@
 // A small neural network that paints: four inputs, two hidden layers of sixteen, three outputs.
+// bind 0:0 512.0 512.0 0.5 3.0
 struct Params { size: vec2f, seed: f32, zoom: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 

@@ -1,4 +1,5 @@
 // A smooth gradient: little work per pixel.
+// bind 0:0 512.0 512.0 0.6 0.4 0.9 0.4 0.2 1.0 0.1 0.2 0.5 1.0
 struct Params { size: vec2f, angle: f32, spread: f32, from_color: vec4f, to_color: vec4f }
 @group(0) @binding(0) var<uniform> params: Params;
 

@@ -1,4 +1,5 @@
 // Cells around points placed by an integer hash.
+// bind 0:0 0.05 17u 0.3 0.0
 struct Params { scale: f32, seed: u32, edge: f32, pad: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 

@@ -181,11 +181,17 @@ impl<'m> Lowering<'m> {
             return Ok(false);
         }
 
-        self.write_carried(&carried, live);
         self.span = span;
-        match (live, self.b.constant(gone)) {
+        // Before the registers change: what says who has left may be one of them.
+        let known = self.b.constant(gone);
+        let still = match live {
+            Some(live) => self.b.op(Opcode::AndNot, &[live, gone]),
+            None => self.b.not(gone),
+        };
+        let still = if known.is_none() { self.saved(still) } else { still };
+        self.write_carried(&carried, live);
+        match (live, known) {
             (Some(live), _) => {
-                let still = self.b.op(Opcode::AndNot, &[live, gone]);
                 self.b.write(live, still, None);
                 self.b.jump(Opcode::LoopAny, &[live], top, line);
             }
@@ -197,10 +203,7 @@ impl<'m> Lowering<'m> {
             }
             (None, Some(0)) => self.b.jump(Opcode::Loop, &[], top, line),
             (None, Some(_)) => {}
-            (None, None) => {
-                let again = self.b.not(gone);
-                self.b.jump(Opcode::LoopIf, &[again], top, line);
-            }
+            (None, None) => self.b.jump(Opcode::LoopIf, &[still], top, line),
         }
         self.b.place_label(end);
         self.b.close(inside);
@@ -265,19 +268,23 @@ impl<'m> Lowering<'m> {
         for write in &mut writes {
             // A value that is itself a register of this loop must be read before any is written.
             if targets.contains_key(&write.1) || write.2.is_some_and(|mask| targets.contains_key(&mask)) {
-                let saved = self.b.register(self.b.rate(write.1));
-                self.b.write(saved, write.1, None);
-                write.1 = saved;
-                if let Some(mask) = write.2.filter(|mask| targets.contains_key(mask)) {
-                    let saved = self.b.register(Rate::Varying);
-                    self.b.write(saved, mask, None);
-                    write.2 = Some(saved);
-                }
+                write.1 = self.saved(write.1);
+                write.2 = write.2.map(|mask| self.saved(mask));
             }
         }
         for (register, value, mask) in writes {
             self.b.write(register, value, mask);
         }
+    }
+
+    /// A value that stays when the register it may be is written.
+    fn saved(&mut self, value: Id) -> Id {
+        if self.b.info(value).origin != Origin::Register {
+            return value;
+        }
+        let saved = self.b.register(self.b.rate(value));
+        self.b.write(saved, value, None);
+        saved
     }
 
     /// If a condition that is the same on all lanes decides whether they all break, at the top level of a loop's

@@ -316,36 +316,35 @@ impl<'m> Lowering<'m> {
         let skipped = cost(&self.b.body[Builder::position(start)..]) >= SKIP_VARYING;
         if skipped {
             self.b.close(start);
+            let mut entry = Vec::new();
+            for word in 0..before.len() {
+                let (old, a, b) = (before[word], merged[word], other[word]);
+                if b == old || a == b || self.lost_of(a, b).is_some() {
+                    continue;
+                }
+                let register = *registers[word].get_or_insert_with(|| {
+                    // The first side was not skipped: its value stands in until the second has one.
+                    let register = self.b.register(Rate::Varying);
+                    entry.push(Inst::op(Opcode::Copy, Some(register), &[a]));
+                    register
+                });
+                self.b.body.push(Inst::op(Opcode::Select, Some(register), &[condition, register, b]));
+                merged[word] = register;
+            }
+            self.skip(Builder::position(start), mask_no, entry);
         }
-        let mut entry = Vec::new();
         for word in 0..before.len() {
             let (old, a, b) = (before[word], merged[word], other[word]);
             self.env[word] = if a == b {
                 a
             } else if let Some(lost) = self.lost_of(a, b) {
                 lost
-            } else if b == old && registers[word].is_some() {
-                // The register already holds the old value where the first side did not run.
+            } else if registers[word].is_some() && (skipped || b == old) {
+                // The register holds what each lane's side left.
                 a
-            } else if skipped && b != old {
-                let register = registers[word].unwrap_or_else(|| {
-                    let register = self.b.register(Rate::Varying);
-                    // The first side was not skipped, so its value can be chosen before the second.
-                    if a == old {
-                        entry.push(Inst::op(Opcode::Copy, Some(register), &[old]));
-                    } else {
-                        entry.push(Inst::op(Opcode::Copy, Some(register), &[a]));
-                    }
-                    register
-                });
-                self.b.body.push(Inst::op(Opcode::Select, Some(register), &[condition, register, b]));
-                register
             } else {
                 self.b.select(condition, a, b)
             };
-        }
-        if skipped {
-            self.skip(Builder::position(start), mask_no, entry);
         }
         Ok(())
     }
