@@ -36,6 +36,8 @@ pub struct Options {
 pub struct Compiled {
     /// The program. It has passed the machine's verifier.
     pub program: Program,
+    /// The name of the entry point.
+    pub entry: String,
     /// What runs here but may not elsewhere.
     pub warnings: Vec<Diagnostic>,
 }
@@ -50,5 +52,6 @@ pub fn compile(source: &str, options: &Options) -> Result<Compiled, Vec<Diagnost
         lower::lower(&front.module, &front.info, front.entry, source).map_err(|refused| vec![refused])?;
     let warnings = lowered.warnings.clone();
     let program = optimise::assemble(lowered).map_err(|refused| vec![refused])?;
-    Ok(Compiled { program, warnings })
+    let entry = front.module.entry_points[front.entry].name.clone();
+    Ok(Compiled { program, entry, warnings })
 }

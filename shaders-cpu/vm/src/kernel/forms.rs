@@ -6,7 +6,7 @@
 use fearless_simd::{Simd, SimdBase};
 
 use super::{Choice, Form, Frame, Insn};
-use crate::register_file::{Access, Splat, Strip};
+use crate::register_file::{Access, LANE_ALIGN, Splat, Strip};
 
 /// An operation of one operand.
 pub(crate) trait Op1 {
@@ -26,6 +26,21 @@ pub(crate) trait Op3 {
 /// An operation of four operands.
 pub(crate) trait Op4 {
     fn apply<S: Simd>(s: S, a: S::u32s, b: S::u32s, c: S::u32s, d: S::u32s) -> S::u32s;
+}
+
+/// Calls `each` for every vector of the strip, sixteen lanes to a turn: strips are a multiple of that, and a kernel of
+/// few instructions is mostly its loop otherwise.
+#[inline(always)]
+fn over_lanes<S: Simd>(i: &Insn<S>, each: impl Fn(usize)) {
+    let mut lane = 0;
+    while lane < i.count as usize {
+        let mut part = 0;
+        while part < LANE_ALIGN {
+            each(lane + part);
+            part += S::u32s::LEN;
+        }
+        lane += LANE_ALIGN;
+    }
 }
 
 fn run1<S: Simd, O: Op1>(s: S, f: &Frame<'_>, i: &Insn<S>) {
@@ -50,11 +65,13 @@ fn run2<S: Simd, O: Op2, A: Access, B: Access>(s: S, f: &Frame<'_>, i: &Insn<S>)
             let to = f.file.target(i.dst);
             let a = A::open(s, &f.file, i.src[0]);
             let b = B::open(s, &f.file, i.src[1]);
-            let mut lane = 0;
-            while lane < i.count as usize {
-                to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane)));
-                lane += S::u32s::LEN;
-            }
+            over_lanes::<S>(
+                i,
+                #[inline(always)]
+                |lane| {
+                        to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane)));
+                },
+            );
         },
     );
 }
@@ -67,11 +84,13 @@ fn run3<S: Simd, O: Op3, A: Access, B: Access, C: Access>(s: S, f: &Frame<'_>, i
             let a = A::open(s, &f.file, i.src[0]);
             let b = B::open(s, &f.file, i.src[1]);
             let c = C::open(s, &f.file, i.src[2]);
-            let mut lane = 0;
-            while lane < i.count as usize {
-                to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane), C::get(s, c, lane)));
-                lane += S::u32s::LEN;
-            }
+            over_lanes::<S>(
+                i,
+                #[inline(always)]
+                |lane| {
+                        to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane), C::get(s, c, lane)));
+                },
+            );
         },
     );
 }
@@ -85,12 +104,14 @@ fn run4<S: Simd, O: Op4, A: Access, B: Access, C: Access, D: Access>(s: S, f: &F
             let b = B::open(s, &f.file, i.src[1]);
             let c = C::open(s, &f.file, i.src[2]);
             let d = D::open(s, &f.file, i.src[3]);
-            let mut lane = 0;
-            while lane < i.count as usize {
-                let (a, b) = (A::get(s, a, lane), B::get(s, b, lane));
-                to.put::<S>(lane, O::apply(s, a, b, C::get(s, c, lane), D::get(s, d, lane)));
-                lane += S::u32s::LEN;
-            }
+            over_lanes::<S>(
+                i,
+                #[inline(always)]
+                |lane| {
+                        let (a, b) = (A::get(s, a, lane), B::get(s, b, lane));
+                        to.put::<S>(lane, O::apply(s, a, b, C::get(s, c, lane), D::get(s, d, lane)));
+                },
+            );
         },
     );
 }

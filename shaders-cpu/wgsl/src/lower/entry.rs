@@ -73,6 +73,7 @@ impl<'m> Lowering<'m> {
         if reads_textures(module) {
             self.texel = Some(self.new_locals(4)?);
         }
+        self.bind_resources(index)?;
         self.make_private_variables()?;
         let arguments = self.arguments(entry)?;
         let info: &'m ModuleInfo = self.info;
@@ -80,6 +81,25 @@ impl<'m> Lowering<'m> {
         let color = self.color(entry, &value)?;
         let discarded = self.read_word(self.discarded)?;
         Ok((color, discarded))
+    }
+
+    /// Gives each resource that the entry point names a slot, by group and binding, used in the end or not: what a
+    /// host binds must not depend on what was folded.
+    fn bind_resources(&mut self, index: usize) -> Result<()> {
+        let used = self.info.get_entry_point(index);
+        let mut named: Vec<_> = self
+            .module
+            .global_variables
+            .iter()
+            .filter(|(handle, variable)| !used[*handle].is_empty() && variable.binding.is_some())
+            .map(|(handle, variable)| (variable.binding, handle))
+            .collect();
+        named.sort_by_key(|(binding, _)| binding.map(|b| (b.group, b.binding)));
+        for (_, handle) in named {
+            self.span = self.module.global_variables.get_span(handle);
+            self.slot(handle)?;
+        }
+        Ok(())
     }
 
     fn arguments(&mut self, entry: &EntryPoint) -> Result<Vec<Val>> {

@@ -4,7 +4,7 @@
 //! After one in which some lanes may have ended, the rest runs for those that have not, as if it stood in
 //! `if (alive)`. Either way the merge keeps, for lanes that ended, the values they ended with.
 
-use iridule_vm::Opcode;
+use iridule_vm::{Class, Opcode};
 use naga::{Block, Expression, Handle, Span, Statement};
 
 use super::place::words;
@@ -245,7 +245,9 @@ impl<'m> Lowering<'m> {
         self.b.close(middle);
         let env_no = std::mem::take(&mut self.env);
         let (start, middle) = (Builder::position(start), Builder::position(middle));
-        let jumps = cost(&self.b.body[start..]) >= SKIP_UNIFORM;
+        // What is stored to memory is not chosen afterwards, so it must not be stored at all.
+        let stores = |inst: &Inst| inst.code().is_some_and(|c| c.class() == Class::Memory && !c.has_result());
+        let jumps = cost(&self.b.body[start..]) >= SKIP_UNIFORM || self.b.body[start..].iter().any(stores);
         let mut copies = (Vec::new(), Vec::new());
         self.env = before;
         for word in 0..self.env.len() {
