@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use iridule_origin::{Bound, Gpu};
 use iridule_vm::{
-    AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size, Texels,
-    Texture,
+    AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size,
+    Texels, Texture,
 };
 
 /// Paint one WGSL fragment shader.
@@ -105,7 +105,8 @@ fn hex(text: &str) -> Result<Vec<u8>> {
 }
 
 fn numbers<T: FromStr, const N: usize>(text: &str, bytes: impl Fn(T) -> [u8; N]) -> Result<Vec<u8>> {
-    let parse = |part: &str| part.trim().parse().map_err(|_| anyhow!("`{part}` is not a number of this type"));
+    let parse =
+        |part: &str| part.trim().parse().map_err(|_| anyhow!("`{part}` is not a number of this type"));
     let all: Vec<T> = text.split(',').map(parse).collect::<Result<_>>()?;
     Ok(all.into_iter().flat_map(bytes).collect())
 }
@@ -162,7 +163,9 @@ fn image(path: &Path) -> Result<Data> {
     let info = reader.next_frame(&mut bytes).with_context(|| format!("cannot read {}", path.display()))?;
     bytes.truncate(info.buffer_size());
     let texels = match info.color_type {
-        png::ColorType::GrayscaleAlpha => bytes.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect(),
+        png::ColorType::GrayscaleAlpha => {
+            bytes.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect()
+        }
         _ => bytes,
     };
     Ok(Data::Image { width: info.width, height: info.height, texels })
@@ -183,7 +186,11 @@ fn data(binding: &Binding, binds: &[Bind]) -> Result<Data> {
             Ok(Data::Sampler(Sampler { filter: FilterMode::Linear, ..Sampler::default() }))
         }
         (BindingKind::Uniform { size }, _) => {
-            bail!("{place} needs a uniform of {size} bytes: --bind {}:{}=f32:…", binding.group, binding.binding)
+            bail!(
+                "{place} needs a uniform of {size} bytes: --bind {}:{}=f32:…",
+                binding.group,
+                binding.binding
+            )
         }
         (BindingKind::Texture, _) => {
             bail!("{place} needs a texture: --bind {}:{}=@FILE.png", binding.group, binding.binding)
@@ -225,14 +232,30 @@ fn paint_cpu(args: &Args, program: &Program, resources: &[Bound<'_>]) -> Result<
 fn stats(args: &Args, machine: &Machine, operations: u64, seconds: f64) {
     let p = machine.program();
     let pixels = args.size.values() as f64 / 4.0;
-    let uniform = p.setup.len() + p.body.iter().filter(|op| op.code.has_result() && !op.dst.is_varying()).count();
+    let uniform =
+        p.setup.len() + p.body.iter().filter(|op| op.code.has_result() && !op.dst.is_varying()).count();
     let all = (p.setup.len() + p.body.len()).max(1);
-    eprintln!("program    {} bytes, {} constants, {} table words", p.encode().len(), p.constants.len(), p.table.len());
+    eprintln!(
+        "program    {} bytes, {} constants, {} table words",
+        p.encode().len(),
+        p.constants.len(),
+        p.table.len()
+    );
     eprintln!("registers  {} uniform, {} varying, {} local words", p.uniforms, p.varyings, p.locals);
-    eprintln!("operations {} once a picture, {} once a strip of {}", p.setup.len(), p.body.len(), machine.lanes());
+    eprintln!(
+        "operations {} once a picture, {} once a strip of {}",
+        p.setup.len(),
+        p.body.len(),
+        machine.lanes()
+    );
     eprintln!("uniform    {:.1}% of the operations", 100.0 * uniform as f64 / all as f64);
     eprintln!("cost       {:.1} operations a pixel", operations as f64 / pixels);
-    eprintln!("time       {:.2} ms, {:.1} MP/s on {}", seconds * 1e3, pixels / seconds / 1e6, machine.level().name());
+    eprintln!(
+        "time       {:.2} ms, {:.1} MP/s on {}",
+        seconds * 1e3,
+        pixels / seconds / 1e6,
+        machine.level().name()
+    );
 }
 
 fn paint_gpu(args: &Args, source: &str, entry: &str, resources: &[Bound<'_>]) -> Result<Vec<f32>> {
@@ -242,7 +265,11 @@ fn paint_gpu(args: &Args, source: &str, entry: &str, resources: &[Bound<'_>]) ->
     let start = Instant::now();
     let pixels = prepared.paint()?;
     if args.stats {
-        eprintln!("time       {:.2} ms with reading back, on {}", start.elapsed().as_secs_f64() * 1e3, gpu.name());
+        eprintln!(
+            "time       {:.2} ms with reading back, on {}",
+            start.elapsed().as_secs_f64() * 1e3,
+            gpu.name()
+        );
     }
     Ok(pixels)
 }

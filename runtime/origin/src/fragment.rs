@@ -81,7 +81,13 @@ impl Gpu {
     ///
     /// # Errors
     /// [`GpuError::Invalid`] with the device's message, or [`GpuError::Failed`].
-    pub fn paint(&self, source: &str, entry: &str, bound: &[Bound<'_>], size: Size) -> Result<Vec<f32>, GpuError> {
+    pub fn paint(
+        &self,
+        source: &str,
+        entry: &str,
+        bound: &[Bound<'_>],
+        size: Size,
+    ) -> Result<Vec<f32>, GpuError> {
         self.prepare(source, entry, bound, size)?.paint()
     }
 
@@ -102,7 +108,8 @@ impl Gpu {
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let groups = self.groups(bound);
-        let layouts: Vec<Option<&wgpu::BindGroupLayout>> = groups.iter().map(|(layout, _)| Some(layout)).collect();
+        let layouts: Vec<Option<&wgpu::BindGroupLayout>> =
+            groups.iter().map(|(layout, _)| Some(layout)).collect();
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             bind_group_layouts: &layouts,
             ..Default::default()
@@ -112,7 +119,8 @@ impl Gpu {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
         };
         let (vertex, fragment) = (module(COVER), module(source));
-        let target = wgpu::ColorTargetState { format: FORMAT, blend: None, write_mask: wgpu::ColorWrites::ALL };
+        let target =
+            wgpu::ColorTargetState { format: FORMAT, blend: None, write_mask: wgpu::ColorWrites::ALL };
         let pipeline = self.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: None,
             layout: Some(&layout),
@@ -164,20 +172,29 @@ impl Gpu {
         (0..count).map(|group| self.group(bound.iter().filter(|b| b.group == group))).collect()
     }
 
-    fn group<'a>(&self, bound: impl Iterator<Item = &'a Bound<'a>>) -> (wgpu::BindGroupLayout, wgpu::BindGroup) {
+    fn group<'a>(
+        &self,
+        bound: impl Iterator<Item = &'a Bound<'a>>,
+    ) -> (wgpu::BindGroupLayout, wgpu::BindGroup) {
         let mut layout = Vec::new();
         let mut held = Vec::new();
         for b in bound {
             let (ty, resource) = match b.resource {
                 Resource::Uniform(bytes) => {
                     let kind = wgpu::BufferBindingType::Uniform;
-                    let ty = wgpu::BindingType::Buffer { ty: kind, has_dynamic_offset: false, min_binding_size: None };
+                    let ty = wgpu::BindingType::Buffer {
+                        ty: kind,
+                        has_dynamic_offset: false,
+                        min_binding_size: None,
+                    };
                     (ty, Held::Buffer(self.uniform(bytes)))
                 }
                 Resource::Texture(texture) => {
                     let filterable = match texture.texels {
                         Texels::Rgba8(_) => true,
-                        Texels::Rgba32F(_) => self.device.features().contains(wgpu::Features::FLOAT32_FILTERABLE),
+                        Texels::Rgba32F(_) => {
+                            self.device.features().contains(wgpu::Features::FLOAT32_FILTERABLE)
+                        }
                     };
                     let ty = wgpu::BindingType::Texture {
                         sample_type: wgpu::TextureSampleType::Float { filterable },
@@ -186,16 +203,18 @@ impl Gpu {
                     };
                     (ty, Held::View(self.texture(texture)))
                 }
-                Resource::Sampler(sampler) => {
-                    (wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering), Held::Sampler(self.sampler(sampler)))
-                }
+                Resource::Sampler(sampler) => (
+                    wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
+                    Held::Sampler(self.sampler(sampler)),
+                ),
             };
             let visibility = wgpu::ShaderStages::FRAGMENT;
             layout.push(wgpu::BindGroupLayoutEntry { binding: b.binding, visibility, ty, count: None });
             held.push((b.binding, resource));
         }
-        let layout =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &layout });
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &layout });
         let entries: Vec<wgpu::BindGroupEntry<'_>> = held
             .iter()
             .map(|(binding, held)| wgpu::BindGroupEntry { binding: *binding, resource: held.resource() })
@@ -209,7 +228,11 @@ impl Gpu {
         let mut contents = bytes.to_vec();
         contents.resize(bytes.len().next_multiple_of(16).max(16), 0);
         let usage = wgpu::BufferUsages::UNIFORM;
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents: &contents, usage })
+        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: None,
+            contents: &contents,
+            usage,
+        })
     }
 
     fn texture(&self, texture: Texture<'_>) -> wgpu::TextureView {
@@ -320,8 +343,12 @@ impl Prepared<'_> {
         let view = self.texture.create_view(&wgpu::TextureViewDescriptor::default());
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
-            let ops = wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT), store: wgpu::StoreOp::Store };
-            let attachment = wgpu::RenderPassColorAttachment { view: &view, depth_slice: None, resolve_target: None, ops };
+            let ops = wgpu::Operations {
+                load: wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT),
+                store: wgpu::StoreOp::Store,
+            };
+            let attachment =
+                wgpu::RenderPassColorAttachment { view: &view, depth_slice: None, resolve_target: None, ops };
             let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
                 color_attachments: &[Some(attachment)],
                 ..Default::default()
@@ -333,8 +360,11 @@ impl Prepared<'_> {
             pass.draw(0..3, 0..1);
         }
         if read_back {
-            let layout =
-                wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(self.pitch), rows_per_image: None };
+            let layout = wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(self.pitch),
+                rows_per_image: None,
+            };
             encoder.copy_texture_to_buffer(
                 self.texture.as_image_copy(),
                 wgpu::TexelCopyBufferInfo { buffer: &self.readback, layout },

@@ -8,7 +8,7 @@ mod support;
 
 use iridule_origin::{Bound, Gpu};
 use iridule_vm::{Level, Size};
-use support::{Owned, compiled, corpus, generator, painted, resources};
+use support::{compiled, corpus, generator, painted, resources};
 
 const SIZE: Size = Size { width: 70, height: 37 };
 
@@ -17,9 +17,11 @@ const SIZE: Size = Size { width: 70, height: 37 };
 const LOOSE: &[(&str, f64, &str)] = &[
     ("sdf", 0.01, "a ray that grazes a surface stops a step earlier or later"),
     ("fbm", 0.01, "floor and fract of a product that is rounded differently"),
-    ("numbers-rounding", 0.01, "round, fract and % at their steps, where a quotient is rounded differently"),
     ("packing", 0.05, "a value on the border between two packed numbers"),
     ("textures", 0.5, "filter weights have 8 bits on most devices"),
+    ("numbers-trigonometry", 0.05, "asin and acos may be off by 6.77e-5 on a device"),
+    ("integer-edges", 0.05, "an index beyond a uniform array gives zero on some devices; here it is limited"),
+    ("variables-pointers-arrays", 0.1, "the same"),
 ];
 
 /// How far apart two values may be: 2⁻¹² of the larger, or of 1.
@@ -40,13 +42,12 @@ fn gpu() -> Option<Gpu> {
 fn both(gpu: &Gpu, name: &str, source: &str) -> (Vec<f32>, Vec<f32>) {
     let program = compiled(name, source);
     let resources = resources(source, &program);
-    let bind = |(group, binding, owned): &(u32, u32, Owned)| (*group, *binding, owned.resource());
     let bound: Vec<Bound<'_>> = resources
         .iter()
-        .map(bind)
-        .map(|(group, binding, resource)| Bound { group, binding, resource })
+        .map(|(group, binding, owned)| Bound { group: *group, binding: *binding, resource: owned.resource() })
         .collect();
-    let theirs = gpu.paint(source, "main", &bound, SIZE).unwrap_or_else(|error| panic!("{name}: {error}\n{source}"));
+    let theirs =
+        gpu.paint(source, "main", &bound, SIZE).unwrap_or_else(|error| panic!("{name}: {error}\n{source}"));
     let ours = painted(&program, &resources, Level::best(), SIZE).unwrap_or_else(|e| panic!("{name}: {e}"));
     (ours, theirs)
 }
@@ -68,8 +69,11 @@ fn corpus_agrees_with_the_gpu() {
                 .max_by(|(_, (a, b)), (_, (c, d))| relative(**a, **b).total_cmp(&relative(**c, **d)));
             let (at, (a, b)) = worst.expect("a pixel");
             let (x, y) = (at / 4 % SIZE.width as usize, at / 4 / SIZE.width as usize);
-            let line =
-                format!("{name}: {:.2}% off; worst {a} here, {b} there at ({x}, {y}) channel {}", share * 100.0, at % 4);
+            let line = format!(
+                "{name}: {:.2}% off; worst {a} here, {b} there at ({x}, {y}) channel {}",
+                share * 100.0,
+                at % 4
+            );
             if std::env::var_os("TABLE").is_some() {
                 eprintln!("{line} on {}", gpu.name());
             }
@@ -96,7 +100,12 @@ fn random_shaders_agree_exactly() {
         let (ours, theirs) = both(&gpu, &format!("seed {seed}"), &source);
         if let Some(at) = ours.iter().zip(&theirs).position(|(a, b)| a != b) {
             let (x, y) = (at / 4 % SIZE.width as usize, at / 4 / SIZE.width as usize);
-            panic!("seed {seed} at ({x}, {y}) channel {}: {} here, {} there\n{source}", at % 4, ours[at], theirs[at]);
+            panic!(
+                "seed {seed} at ({x}, {y}) channel {}: {} here, {} there\n{source}",
+                at % 4,
+                ours[at],
+                theirs[at]
+            );
         }
     }
 }

@@ -85,7 +85,11 @@ impl<'b> Reader<'b> {
     fn count(&mut self, size: usize) -> Result<usize, DecodeError> {
         let count = self.number()? as usize;
         let left = self.bytes.len() - self.at;
-        if count.saturating_mul(size) > left { Err(DecodeError::Truncated(self.bytes.len())) } else { Ok(count) }
+        if count.saturating_mul(size) > left {
+            Err(DecodeError::Truncated(self.bytes.len()))
+        } else {
+            Ok(count)
+        }
     }
 
     fn words(&mut self) -> Result<Vec<u32>, DecodeError> {
@@ -252,6 +256,18 @@ impl Program {
         if r.at != bytes.len() {
             return Err(DecodeError::Trailing(r.at));
         }
-        Ok(Self { bindings, constants, table, uniforms, varyings, locals, setup, body, color, discard, loop_lines })
+        Ok(Self {
+            bindings,
+            constants,
+            table,
+            uniforms,
+            varyings,
+            locals,
+            setup,
+            body,
+            color,
+            discard,
+            loop_lines,
+        })
     }
 }

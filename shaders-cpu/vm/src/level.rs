@@ -74,6 +74,8 @@ macro_rules! with_level {
                 };
                 $body
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            _ => unreachable!("a build with simd128 has no other level"),
         }
     };
 }

@@ -1,4 +1,4 @@
-//! The strip VM: runs a shader program over a picture, 128 pixels at a time, with the same bits on every CPU.
+//! The strip VM: runs a shader program over a picture, 128 or 256 pixels at a time, with the same bits on every CPU.
 //!
 //! A [`Program`] is data: three-address code over registers that each hold one 32-bit value per pixel of a
 //! *strip* (see [`mod@machine`]). It is made by `iridule-wgsl` when a style is published, travels as bytes

@@ -25,13 +25,16 @@ pub(crate) struct Code<S: Simd> {
     pub discard: Option<Place>,
 }
 
-/// How many lanes a strip of `program` has. Full width while the registers stay within a fast cache of 48 KiB
-/// (the first-level data cache of current cores, 32 to 48 KiB); a program with more gets fewer lanes.
+/// How many lanes a strip of `program` has: as many as keep its registers within 48 KiB (the first-level data cache of
+/// current cores is 32 to 48), but not fewer than 64, for then the calls of kernels outweigh a slower cache. A program
+/// with loops gets at most 128: in longer strips, more pixels wait for the slowest.
 fn lanes(program: &Program) -> usize {
     const CACHE_WORDS: usize = 48 * 1024 / 4;
+    let loops = program.body.iter().any(|op| op.code.is_back_edge());
+    let most = if loops { MAX_LANES / 2 } else { MAX_LANES };
     let strips = usize::from(program.varyings) + program.locals as usize + 1;
     let fitting = CACHE_WORDS / strips;
-    [MAX_LANES, 64].into_iter().find(|lanes| *lanes <= fitting).unwrap_or(32)
+    [MAX_LANES, MAX_LANES / 2].into_iter().find(|lanes| *lanes <= fitting.min(most)).unwrap_or(MAX_LANES / 4)
 }
 
 fn keep_first<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {

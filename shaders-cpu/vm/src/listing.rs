@@ -60,7 +60,11 @@ impl Display for Program {
             writeln!(f, "@group({}) @binding({}) {}: {kind}", b.group, b.binding, b.name)?;
         }
         let (constants, table) = (self.constants.len(), self.table.len());
-        writeln!(f, "{} uniform registers ({constants} constants), {} varying", self.uniforms, self.varyings)?;
+        writeln!(
+            f,
+            "{} uniform registers ({constants} constants), {} varying",
+            self.uniforms, self.varyings
+        )?;
         writeln!(f, "{} local words a lane, {table} table words", self.locals)?;
         writeln!(f, "setup:")?;
         for (at, item) in self.setup.iter().enumerate() {

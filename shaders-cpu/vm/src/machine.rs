@@ -1,6 +1,6 @@
 //! The machine: a verified program, linked for an instruction set, painting strips.
 //!
-//! A picture is cut into strips of two rows by 64 columns (fewer for programs with many registers), from the top
+//! A picture is cut into strips of two rows by 128 columns (fewer for programs with many registers), from the top
 //! left. `setup` runs once, then `body` once per strip, whose lanes beyond the picture's edge are computed and
 //! dropped: they are the helper pixels that derivatives at the edge need. Lanes that a branch leaves out are
 //! computed too, where that is cheaper than not, and their results are never chosen.
@@ -19,7 +19,7 @@ use crate::link::{Code, link};
 use crate::opcode::Opcode;
 use crate::picture::{Canvas, Pixels, Size};
 use crate::program::{Program, Reg};
-use crate::register_file::{Access, Place, RegisterFile, Strip};
+use crate::register_file::{Access, MAX_LANES, Place, RegisterFile, Strip};
 use crate::verify::{VerifyError, verify};
 
 /// How much work a run may do, in operations on one pixel. What is left after a run can be read.
@@ -33,7 +33,7 @@ impl Budget {
     /// Enough for `ops` operations on each pixel of a picture, helper pixels at its edges included.
     #[must_use]
     pub fn per_pixel(size: Size, ops: u32) -> Self {
-        let width = u64::from(size.width).next_multiple_of(64);
+        let width = u64::from(size.width).next_multiple_of(MAX_LANES as u64 / 2);
         let height = u64::from(size.height).next_multiple_of(2);
         Self { left: width.saturating_mul(height).saturating_mul(u64::from(ops)) }
     }
@@ -115,7 +115,7 @@ impl Machine {
         self.level
     }
 
-    /// Lanes of a strip: 128, 64 or 32.
+    /// Lanes of a strip: 256, 128 or 64.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.engine.lanes()
@@ -269,7 +269,8 @@ impl<S: Simd> Engine for Linked<S> {
                 budget.left = budget.left.checked_sub(strip_cost).ok_or_else(|| short(0))?;
                 run(self.simd, &frame, body, budget).map_err(|edge| short(line(edge)))?;
                 canvas.strip(x, y, lanes, |lane| {
-                    let gone = discard.zip(program.discard).is_some_and(|(p, r)| read(&frame, p, r, lane) != 0);
+                    let gone =
+                        discard.zip(program.discard).is_some_and(|(p, r)| read(&frame, p, r, lane) != 0);
                     if gone {
                         return [0.0; 4];
                     }

@@ -25,7 +25,7 @@ use crate::program::Reg;
 /// Strips are a multiple of this many lanes: the widest vector of any level.
 pub(crate) const LANE_ALIGN: usize = 16;
 /// The lanes of a strip of a program with few registers.
-pub(crate) const MAX_LANES: usize = 128;
+pub(crate) const MAX_LANES: usize = 256;
 /// Strips beside the registers in which the linker spreads uniform operands.
 pub(crate) const SCRATCH: usize = 5;
 

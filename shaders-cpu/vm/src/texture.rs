@@ -61,7 +61,12 @@ fn mix(a: f32, b: f32, t: f32) -> f32 {
 
 /// The four texels around `uv`: upper left, upper right, lower left, lower right; and the place among them.
 #[expect(clippy::cast_precision_loss, reason = "a texture's side is at most 65535")]
-fn neighbours(image: &Texture<'_>, sampler: Sampler, uv: [f32; 2], offset: [i32; 2]) -> ([[f32; 4]; 4], [f32; 2]) {
+fn neighbours(
+    image: &Texture<'_>,
+    sampler: Sampler,
+    uv: [f32; 2],
+    offset: [i32; 2],
+) -> ([[f32; 4]; 4], [f32; 2]) {
     let (x, tx) = between(uv[0] * image.width as f32);
     let (y, ty) = between(uv[1] * image.height as f32);
     let column = |i: i32| address(x.saturating_add(offset[0]).saturating_add(i), image.width, sampler.u);

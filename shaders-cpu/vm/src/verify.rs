@@ -79,7 +79,12 @@ impl Checker<'_> {
     fn op(&self, op: &Op) -> Result<(), Fault> {
         let mut varying = matches!(
             op.code,
-            Opcode::PositionX | Opcode::PositionY | Opcode::LocalRead | Opcode::LocalLoad | Opcode::Dpdx | Opcode::Dpdy
+            Opcode::PositionX
+                | Opcode::PositionY
+                | Opcode::LocalRead
+                | Opcode::LocalLoad
+                | Opcode::Dpdx
+                | Opcode::Dpdy
         );
         for reg in op.operands() {
             self.register(*reg)?;

@@ -106,7 +106,8 @@ fn halves_convert_as_ieee_says() {
             assert_eq!(back, bits, "{bits:#x}");
         }
     }
-    let cases = [(65_504.0, 0x7bff), (65_519.9, 0x7bff), (65_520.0, 0x7c00), (1e9, 0x7c00), (6e-8, 1), (2.9e-8, 0)];
+    let cases =
+        [(65_504.0, 0x7bff), (65_519.9, 0x7bff), (65_520.0, 0x7c00), (1e9, 0x7c00), (6e-8, 1), (2.9e-8, 0)];
     for (x, want) in cases {
         let got = scalar::evaluate(Opcode::ToHalf, &[f32::to_bits(x)]).expect("pure");
         assert_eq!(got, want, "{x}");

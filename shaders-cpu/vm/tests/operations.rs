@@ -2,7 +2,8 @@
 //! and the same as folding gives.
 
 use iridule_vm::{
-    Binding, BindingKind, Budget, Class, Inputs, Level, Machine, Op, Opcode, Program, Reg, Resource, Size, scalar,
+    Binding, BindingKind, Budget, Class, Inputs, Level, Machine, Op, Opcode, Program, Reg, Resource, Size,
+    scalar,
 };
 
 const SIZE: Size = Size { width: 64, height: 64 };
@@ -10,11 +11,50 @@ const COUNT: usize = 64 * 64;
 
 /// Bits that matter: zeros, ones, ends of ranges, halves, NaNs, infinities, subnormals.
 const EDGES: [u32; 44] = [
-    0, 1, 2, 3, 31, 32, 33, 255, 256, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x7fff_ffff, 0x8000_0000, 0x8000_0001,
-    0xffff_ffff, 0xffff_fffe, 0x3f00_0000, 0xbf00_0000, 0x3f80_0000, 0xbf80_0000, 0x3fc0_0000, 0x4020_0000,
-    0xc020_0000, 0x4049_0fdb, 0xc049_0fdb, 0x3fc9_0fdb, 0x4b00_0000, 0x4b80_0000, 0xcb00_0001, 0x4f00_0000,
-    0x4eff_ffff, 0x4f80_0000, 0xcf00_0000, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x0000_0001 << 22,
-    0x0080_0000, 0x8080_0000, 0x4780_0000, 0x3880_0000,
+    0,
+    1,
+    2,
+    3,
+    31,
+    32,
+    33,
+    255,
+    256,
+    0x7fff,
+    0x8000,
+    0xffff,
+    0x1_0000,
+    0x7fff_ffff,
+    0x8000_0000,
+    0x8000_0001,
+    0xffff_ffff,
+    0xffff_fffe,
+    0x3f00_0000,
+    0xbf00_0000,
+    0x3f80_0000,
+    0xbf80_0000,
+    0x3fc0_0000,
+    0x4020_0000,
+    0xc020_0000,
+    0x4049_0fdb,
+    0xc049_0fdb,
+    0x3fc9_0fdb,
+    0x4b00_0000,
+    0x4b80_0000,
+    0xcb00_0001,
+    0x4f00_0000,
+    0x4eff_ffff,
+    0x4f80_0000,
+    0xcf00_0000,
+    0x7f7f_ffff,
+    0x7f80_0000,
+    0xff80_0000,
+    0x7fc0_0000,
+    0x0000_0001 << 22,
+    0x0080_0000,
+    0x8080_0000,
+    0x4780_0000,
+    0x3880_0000,
 ];
 
 fn operand(seed: u32, index: usize) -> u32 {

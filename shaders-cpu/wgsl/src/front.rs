@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, Span, TypeInner};
 
-use crate::diagnostic::Diagnostic;
 use crate::Options;
+use crate::diagnostic::Diagnostic;
 
 /// A valid module without overrides, and the entry point to compile.
 pub(crate) struct Front {
@@ -52,7 +52,9 @@ pub(crate) fn front(source: &str, options: &Options) -> Result<Front, Vec<Diagno
     let constants = options.overrides.iter().cloned().collect();
     let stage = Some((ShaderStage::Fragment, name.as_str()));
     let (module, info) = naga::back::pipeline_constants::process_overrides(&module, &info, stage, &constants)
-        .map(|(module, info): (Cow<'_, Module>, Cow<'_, ModuleInfo>)| (module.into_owned(), info.into_owned()))
+        .map(|(module, info): (Cow<'_, Module>, Cow<'_, ModuleInfo>)| {
+            (module.into_owned(), info.into_owned())
+        })
         .map_err(|error| {
             let help = "give every `override` a default, or a value";
             vec![Diagnostic::error(error.to_string(), Span::UNDEFINED).help(help)]
@@ -92,7 +94,8 @@ fn refuse_outside(module: &Module) -> Result<(), Diagnostic> {
         let span = module.global_variables.get_span(handle);
         let refused = |what: &str, help: &str| {
             let name = variable.name.as_deref().unwrap_or("?");
-            Err(Diagnostic::error(format!("`{name}` is {what}, which a style's shader cannot use"), span).help(help))
+            Err(Diagnostic::error(format!("`{name}` is {what}, which a style's shader cannot use"), span)
+                .help(help))
         };
         match variable.space {
             AddressSpace::Storage { .. } => {
@@ -102,10 +105,15 @@ fn refuse_outside(module: &Module) -> Result<(), Diagnostic> {
                 return refused("workgroup memory", "use `var<private>`: pixels do not share memory");
             }
             AddressSpace::Immediate | AddressSpace::TaskPayload => {
-                return refused("in an address space of other stages", "use `var<uniform>` or `var<private>`");
+                return refused(
+                    "in an address space of other stages",
+                    "use `var<uniform>` or `var<private>`",
+                );
             }
             AddressSpace::Handle => {
-                if let TypeInner::Image { class: naga::ImageClass::Storage { .. }, .. } = module.types[variable.ty].inner {
+                if let TypeInner::Image { class: naga::ImageClass::Storage { .. }, .. } =
+                    module.types[variable.ty].inner
+                {
                     return refused("a storage texture", "return the colour from the entry point instead");
                 }
             }

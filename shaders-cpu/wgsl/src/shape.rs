@@ -39,7 +39,9 @@ impl Shape {
             TypeInner::Scalar(scalar) => Self::Scalar(scalar),
             TypeInner::Vector { size, scalar } => Self::Vector(size, scalar),
             TypeInner::Matrix { columns, rows, scalar } => Self::Matrix(columns, rows, scalar),
-            TypeInner::Pointer { base, .. } => return Self::of(module, &module.types[base].inner, Some(base)),
+            TypeInner::Pointer { base, .. } => {
+                return Self::of(module, &module.types[base].inner, Some(base));
+            }
             TypeInner::ValuePointer { size: Some(size), scalar, .. } => Self::Vector(size, scalar),
             TypeInner::ValuePointer { size: None, scalar, .. } => Self::Scalar(scalar),
             TypeInner::Array { .. } | TypeInner::Struct { .. } => Self::Composite(handle?),
@@ -86,7 +88,8 @@ impl Shape {
             && let TypeInner::Struct { members, .. } = &module.types[handle].inner
         {
             let before = members.get(..index as usize)?;
-            let words = before.iter().map(|m| Self::of_type(module, m.ty).map_or(0, |s| s.words(module))).sum();
+            let words =
+                before.iter().map(|m| Self::of_type(module, m.ty).map_or(0, |s| s.words(module))).sum();
             let member = members.get(index as usize)?;
             return Some(Part { shape: Self::of_type(module, member.ty)?, words, bytes: member.offset });
         }

@@ -69,7 +69,7 @@ fn run2<S: Simd, O: Op2, A: Access, B: Access>(s: S, f: &Frame<'_>, i: &Insn<S>)
                 i,
                 #[inline(always)]
                 |lane| {
-                        to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane)));
+                    to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane)));
                 },
             );
         },
@@ -88,7 +88,10 @@ fn run3<S: Simd, O: Op3, A: Access, B: Access, C: Access>(s: S, f: &Frame<'_>, i
                 i,
                 #[inline(always)]
                 |lane| {
-                        to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane), C::get(s, c, lane)));
+                    to.put::<S>(
+                        lane,
+                        O::apply(s, A::get(s, a, lane), B::get(s, b, lane), C::get(s, c, lane)),
+                    );
                 },
             );
         },
@@ -108,8 +111,8 @@ fn run4<S: Simd, O: Op4, A: Access, B: Access, C: Access, D: Access>(s: S, f: &F
                 i,
                 #[inline(always)]
                 |lane| {
-                        let (a, b) = (A::get(s, a, lane), B::get(s, b, lane));
-                        to.put::<S>(lane, O::apply(s, a, b, C::get(s, c, lane), D::get(s, d, lane)));
+                    let (a, b) = (A::get(s, a, lane), B::get(s, b, lane));
+                    to.put::<S>(lane, O::apply(s, a, b, C::get(s, c, lane), D::get(s, d, lane)));
                 },
             );
         },
@@ -284,13 +287,21 @@ pub(crate) use operations;
 /// A vector made lane by lane.
 #[inline(always)]
 pub(crate) fn each1<S: Simd>(s: S, a: S::u32s, f: impl Fn(u32) -> u32) -> S::u32s {
-    S::u32s::from_fn(s, #[inline(always)] |lane| f(a[lane]))
+    S::u32s::from_fn(
+        s,
+        #[inline(always)]
+        |lane| f(a[lane]),
+    )
 }
 
 /// A vector made lane by lane of two.
 #[inline(always)]
 pub(crate) fn each2<S: Simd>(s: S, a: S::u32s, b: S::u32s, f: impl Fn(u32, u32) -> u32) -> S::u32s {
-    S::u32s::from_fn(s, #[inline(always)] |lane| f(a[lane], b[lane]))
+    S::u32s::from_fn(
+        s,
+        #[inline(always)]
+        |lane| f(a[lane], b[lane]),
+    )
 }
 
 /// A vector made lane by lane of three.
@@ -302,5 +313,9 @@ pub(crate) fn each3<S: Simd>(
     c: S::u32s,
     f: impl Fn(u32, u32, u32) -> u32,
 ) -> S::u32s {
-    S::u32s::from_fn(s, #[inline(always)] |lane| f(a[lane], b[lane], c[lane]))
+    S::u32s::from_fn(
+        s,
+        #[inline(always)]
+        |lane| f(a[lane], b[lane], c[lane]),
+    )
 }

@@ -71,7 +71,10 @@ pub(crate) fn insert(a: u32, new: u32, offset: u32, count: u32) -> u32 {
 /// Sum of products of the four signed bytes, wrapping.
 pub(crate) fn dot4_i8(a: u32, b: u32) -> u32 {
     let products = a.to_le_bytes().into_iter().zip(b.to_le_bytes());
-    products.map(|(x, y)| i32::from(x.cast_signed()) * i32::from(y.cast_signed())).sum::<i32>().cast_unsigned()
+    products
+        .map(|(x, y)| i32::from(x.cast_signed()) * i32::from(y.cast_signed()))
+        .sum::<i32>()
+        .cast_unsigned()
 }
 
 /// Sum of products of the four unsigned bytes.

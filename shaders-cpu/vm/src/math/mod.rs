@@ -44,7 +44,8 @@ pub(crate) fn horner<S: Simd, const N: usize>(s: S, x: S::f32s, coefficients: [f
 /// `magnitude` with the sign bit of `sign`.
 #[inline(always)]
 pub(crate) fn with_sign<S: Simd>(magnitude: S::f32s, sign: S::f32s) -> S::f32s {
-    let bits: S::u32s = (magnitude.bitcast::<S::u32s>() & 0x7fff_ffff) | (sign.bitcast::<S::u32s>() & 0x8000_0000);
+    let bits: S::u32s =
+        (magnitude.bitcast::<S::u32s>() & 0x7fff_ffff) | (sign.bitcast::<S::u32s>() & 0x8000_0000);
     bits.bitcast()
 }
 

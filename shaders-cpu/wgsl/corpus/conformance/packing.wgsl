@@ -3,7 +3,7 @@ fn fold(v: u32) -> f32 { return f32((v ^ (v >> 15u)) & 0x7fffu); }
 
 @fragment
 fn main(@builtin(position) p: vec4f) -> @location(0) vec4f {
-    let v = vec4f(p.x * 0.037 - 1.2, p.y * 0.041 - 0.6, 0.3, -0.7);
+    let v = vec4f(p.x * 0.037 - 1.2, p.y * 0.041 - 0.6, 0.31, -0.7);
     let u = vec4u(u32(p.x) * 37u, u32(p.y) * 91u, 300u, 5u);
     let i = vec4i(u) - 400;
     let a = pack4x8snorm(v) + pack4x8unorm(v) * 3u + pack2x16snorm(v.xy) * 5u + pack2x16unorm(v.yx) * 7u;

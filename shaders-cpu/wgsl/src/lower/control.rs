@@ -244,7 +244,8 @@ impl<'m> Lowering<'m> {
 
     /// Writes what changed in this turn back to the registers of the head, all at once.
     fn write_carried(&mut self, carried: &[(usize, Id, Carry)], live: Option<Id>) {
-        let targets: BTreeMap<Id, usize> = carried.iter().map(|(word, register, _)| (*register, *word)).collect();
+        let targets: BTreeMap<Id, usize> =
+            carried.iter().map(|(word, register, _)| (*register, *word)).collect();
         let mut writes = Vec::new();
         for (word, register, carry) in carried {
             let new = self.env[*word];
@@ -255,7 +256,9 @@ impl<'m> Lowering<'m> {
             // "The new value where c, else the old" is a write under c.
             let narrowed = match self.b.made_by(new, Opcode::Select) {
                 Some([c, yes, no, _]) if no == *register && *carry == Carry::Varying => Some((c, yes)),
-                Some([c, yes, no, _]) if yes == *register && *carry == Carry::Varying => Some((self.b.not(c), no)),
+                Some([c, yes, no, _]) if yes == *register && *carry == Carry::Varying => {
+                    Some((self.b.not(c), no))
+                }
                 _ => None,
             };
             let (mask, new) = match (narrowed, mask) {

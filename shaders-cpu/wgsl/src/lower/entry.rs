@@ -133,7 +133,9 @@ impl<'m> Lowering<'m> {
                 out.extend([x, y, zero, one]);
             }
             naga::Binding::BuiltIn(BuiltIn::FrontFacing) => out.push(self.b.bool(true)),
-            naga::Binding::BuiltIn(BuiltIn::SampleIndex | BuiltIn::PrimitiveIndex) => out.push(self.b.bits(0)),
+            naga::Binding::BuiltIn(BuiltIn::SampleIndex | BuiltIn::PrimitiveIndex) => {
+                out.push(self.b.bits(0))
+            }
             naga::Binding::BuiltIn(BuiltIn::SampleMask) => out.push(self.b.bits(1)),
             naga::Binding::BuiltIn(_) => {
                 return self.refuse(

@@ -69,7 +69,10 @@ impl Lowering<'_> {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "abstract numbers that reach us take the 32-bit type")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "abstract numbers that reach us take the 32-bit type"
+    )]
     fn literal(&mut self, literal: Literal) -> Id {
         match literal {
             Literal::F32(value) => self.b.f32(value),
@@ -118,7 +121,9 @@ impl Lowering<'_> {
                 Val::Place(place) if self.is_pointer(base) => return self.place_part(&place, index),
                 _ => {
                     let (value, shape) = (self.value(base)?, self.shape(base)?);
-                    let Some(part) = shape.part(self.module, index) else { return self.unexpected("this index") };
+                    let Some(part) = shape.part(self.module, index) else {
+                        return self.unexpected("this index");
+                    };
                     let (at, count) = (part.words as usize, part.shape.words(self.module) as usize);
                     value[at..at + count].into()
                 }

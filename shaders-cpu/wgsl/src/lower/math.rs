@@ -32,14 +32,17 @@ impl Lowering<'_> {
             }
             (F::Dot, [b]) if scalar.kind == ScalarKind::Float => Rc::new([self.dot(&a, b)]),
             (F::Dot, [b]) => Rc::new([self.dot_integer(&a, b)]),
-            (F::Cross | F::Distance | F::Length | F::Normalize | F::FaceForward | F::Reflect | F::Refract, _) => {
-                self.geometry(function, &a, &rest)?
+            (
+                F::Cross | F::Distance | F::Length | F::Normalize | F::FaceForward | F::Reflect | F::Refract,
+                _,
+            ) => self.geometry(function, &a, &rest)?,
+            (F::Outer, [b]) => {
+                words(a.len() * b.len(), |n| self.b.op(Opcode::Mul, &[a[n % a.len()], b[n / a.len()]]))
             }
-            (F::Outer, [b]) => words(a.len() * b.len(), |n| {
-                self.b.op(Opcode::Mul, &[a[n % a.len()], b[n / a.len()]])
-            }),
             (F::Transpose | F::Determinant | F::Inverse, []) => {
-                let Shape::Matrix(columns, rows, _) = shape else { return self.unexpected("this matrix function") };
+                let Shape::Matrix(columns, rows, _) = shape else {
+                    return self.unexpected("this matrix function");
+                };
                 match function {
                     F::Transpose => Self::transpose(columns, rows, &a),
                     F::Determinant => Rc::new([self.determinant(columns as usize, &a)]),
@@ -169,15 +172,26 @@ impl Lowering<'_> {
             F::CountLeadingZeros => Opcode::LeadingZeros,
             F::CountOneBits => Opcode::CountOnes,
             F::ReverseBits => Opcode::ReverseBits,
-            F::ExtractBits => if signed { Opcode::ExtractI } else { Opcode::ExtractU },
+            F::ExtractBits => {
+                if signed {
+                    Opcode::ExtractI
+                } else {
+                    Opcode::ExtractU
+                }
+            }
             F::InsertBits => Opcode::InsertBits,
             F::FirstTrailingBit => Opcode::FirstTrailing,
-            F::FirstLeadingBit => if signed { Opcode::FirstLeadingI } else { Opcode::FirstLeadingU },
+            F::FirstLeadingBit => {
+                if signed {
+                    Opcode::FirstLeadingI
+                } else {
+                    Opcode::FirstLeadingU
+                }
+            }
             _ => return self.unexpected("this function"),
         };
         Ok(self.b.op(code, v))
     }
-
 
     fn length(&mut self, v: &[Id]) -> Id {
         match v {
@@ -199,7 +213,8 @@ impl Lowering<'_> {
         Ok(match (function, rest) {
             (F::Cross, [b]) => words(3, |n| {
                 let (i, j) = ((n + 1) % 3, (n + 2) % 3);
-                let (left, right) = (self.b.op(Opcode::Mul, &[a[i], b[j]]), self.b.op(Opcode::Mul, &[a[j], b[i]]));
+                let (left, right) =
+                    (self.b.op(Opcode::Mul, &[a[i], b[j]]), self.b.op(Opcode::Mul, &[a[j], b[i]]));
                 self.b.op(Opcode::Sub, &[left, right])
             }),
             (F::Length, []) => Rc::new([self.length(a)]),

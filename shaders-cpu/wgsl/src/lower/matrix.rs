@@ -20,8 +20,15 @@ impl Lowering<'_> {
     }
 
     /// A product in which a matrix meets a matrix or a vector; `None` for one by component.
-    pub(super) fn matrix_product(&mut self, left: Shape, right: Shape, a: &Words, b: &Words) -> Option<Words> {
-        let row = |m: &Words, rows: usize, r: usize| m.iter().skip(r).step_by(rows).copied().collect::<Vec<Id>>();
+    pub(super) fn matrix_product(
+        &mut self,
+        left: Shape,
+        right: Shape,
+        a: &Words,
+        b: &Words,
+    ) -> Option<Words> {
+        let row =
+            |m: &Words, rows: usize, r: usize| m.iter().skip(r).step_by(rows).copied().collect::<Vec<Id>>();
         let scalar = left.scalar()?;
         let product = match (left, right) {
             (Shape::Matrix(_, rows, _), Shape::Vector(..)) => {

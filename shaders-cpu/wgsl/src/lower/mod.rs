@@ -225,7 +225,9 @@ impl<'m> Lowering<'m> {
                         BindingKind::Uniform { size }
                     }
                 };
-                let Some(place) = variable.binding else { return self.unexpected("a variable without binding") };
+                let Some(place) = variable.binding else {
+                    return self.unexpected("a variable without binding");
+                };
                 let name = variable.name.clone().unwrap_or_default();
                 let binding = Binding { group: place.group, binding: place.binding, name, kind };
                 self.bindings.push((global, binding));

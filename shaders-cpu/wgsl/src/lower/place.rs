@@ -83,7 +83,10 @@ impl Lowering<'_> {
         if words > MAX_LOCALS {
             return self.refuse(
                 format!("a variable of {words} scalars is too large"),
-                format!("keep variables below {} scalars; put tables into a `const` or a texture", MAX_LOCALS),
+                format!(
+                    "keep variables below {} scalars; put tables into a `const` or a texture",
+                    MAX_LOCALS
+                ),
             );
         }
         let in_memory = self.facts.memory.contains(&key) || words > MAX_VARIABLE_WORDS;
@@ -239,7 +242,9 @@ impl Lowering<'_> {
                 let total = variable.shape.words(self.module);
                 if place.dynamic.is_empty() {
                     let at = base + place.words;
-                    return Ok((at..at + count).map(|w| self.b.memory(Opcode::LocalRead, &[], w, 0)).collect());
+                    return Ok((at..at + count)
+                        .map(|w| self.b.memory(Opcode::LocalRead, &[], w, 0))
+                        .collect());
                 }
                 let offset = self.dynamic_offset(place, |d| d.words);
                 let read = |k: u32| {

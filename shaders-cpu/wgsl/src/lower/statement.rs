@@ -428,7 +428,8 @@ impl<'m> Lowering<'m> {
             self.here_mut().locals.insert(handle, variable);
         }
         self.statements(&list(&function.body))?;
-        let value = (result..result + count as usize).map(|word| self.read_word(word)).collect::<Result<Vec<_>>>()?;
+        let value =
+            (result..result + count as usize).map(|word| self.read_word(word)).collect::<Result<Vec<_>>>()?;
         self.instances.pop();
         self.env.truncate(env);
         self.b.locals = locals;

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use iridule_vm::Opcode;
-use naga::{Expression, GlobalVariable, Handle, ImageClass, ImageDimension, ImageQuery, SampleLevel, TypeInner};
+use naga::{
+    Expression, GlobalVariable, Handle, ImageClass, ImageDimension, ImageQuery, SampleLevel, TypeInner,
+};
 
 use super::place::words;
 use super::{Lowering, Result, Val, Words};
@@ -40,7 +42,9 @@ impl Lowering<'_> {
                 let operands = [at[0], at[1], offset[0], offset[1]];
                 match gather {
                     None => self.texel(Opcode::TextureSample, &operands, aux),
-                    Some(channel) => self.texel(Opcode::TextureGather, &operands, aux | (channel as u32) << 30),
+                    Some(channel) => {
+                        self.texel(Opcode::TextureGather, &operands, aux | (channel as u32) << 30)
+                    }
                 }
             }
             Expression::ImageLoad { image, coordinate, array_index: None, sample: None, .. } => {

@@ -101,7 +101,8 @@ fn intervals(b: &Builder, results: &[Id]) -> Vec<Interval> {
             }
         }
     }
-    let mut all: Vec<Interval> = spans.into_iter().map(|(id, (start, end))| Interval { id, start, end }).collect();
+    let mut all: Vec<Interval> =
+        spans.into_iter().map(|(id, (start, end))| Interval { id, start, end }).collect();
     all.sort_by_key(|i| (i.start, i.id));
     all
 }

@@ -64,7 +64,8 @@ pub(crate) fn assemble(lowered: Lowered) -> Result<Program, Diagnostic> {
             op.aux = 0;
         }
     }
-    let reads_memory = b.body.iter().any(|i| i.code().is_some_and(|c| c.class() == iridule_vm::Class::Memory));
+    let reads_memory =
+        b.body.iter().any(|i| i.code().is_some_and(|c| c.class() == iridule_vm::Class::Memory));
     let reads_table = b.body.iter().chain(&b.setup).any(|i| i.code() == Some(iridule_vm::Opcode::TableAt));
     Ok(Program {
         bindings,

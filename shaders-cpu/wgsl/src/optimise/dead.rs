@@ -10,7 +10,9 @@ use crate::ssa::{Action, Id, Inst};
 fn has_effect(inst: &Inst) -> bool {
     match inst.action {
         Action::Label => true,
-        Action::Op(code) => code.class() == Class::Control || code.class() == Class::Memory && !code.has_result(),
+        Action::Op(code) => {
+            code.class() == Class::Control || code.class() == Class::Memory && !code.has_result()
+        }
     }
 }
 

@@ -25,7 +25,8 @@ impl Uses<'_> {
         let operands = self.b.made_by(id, code)?;
         let (at, made_in) = *self.defined.get(&id)?;
         let unchanged = operands[..code.arity()].iter().all(|operand| {
-            self.b.info(*operand).origin != Origin::Register || self.written.get(operand).is_none_or(|w| *w < at)
+            self.b.info(*operand).origin != Origin::Register
+                || self.written.get(operand).is_none_or(|w| *w < at)
         });
         let same = made_in == run && self.b.rate(id) == self.b.rate(like);
         (same && unchanged && self.readers.get(&id) == Some(&1)).then_some(operands)
@@ -100,7 +101,8 @@ fn fused(uses: &Uses<'_>, inst: &Inst, code: Opcode, dst: Id, run: usize) -> Opt
             _ => None,
         },
         Opcode::Mul => {
-            for (inner, outer) in [(Opcode::Add, Opcode::AddMul), (Opcode::Sub, Opcode::SubMul), (Opcode::Mul, Opcode::MulMul)]
+            for (inner, outer) in
+                [(Opcode::Add, Opcode::AddMul), (Opcode::Sub, Opcode::SubMul), (Opcode::Mul, Opcode::MulMul)]
             {
                 for (factor, other) in [(a, b), (b, a)] {
                     if let Some([p, q, ..]) = only(inner, factor)

@@ -46,7 +46,9 @@ pub fn shader(seed: u64) -> String {
     w.out.push_str("var<private> g: u32 = 3u;\nvar<private> table: array<i32, 5>;\n");
     for function in 0..2 {
         let _ = write!(w.out, "fn f{function}(a0: i32, u0: u32, out_: ptr<function, i32>) -> i32 {{\n");
-        w.out.push_str("  var a = a0; var b = 1; var c = a0 ^ 5; var u = u0; var v = u0 * 3u + 1u; var h = 0.5;\n");
+        w.out.push_str(
+            "  var a = a0; var b = 1; var c = a0 ^ 5; var u = u0; var v = u0 * 3u + 1u; var h = 0.5;\n",
+        );
         w.statements(4);
         w.out.push_str("  *out_ += b;\n  return a + c + bitcast<i32>(u ^ v) + i32(h);\n}\n");
     }

@@ -7,16 +7,18 @@ pub mod generator;
 use std::path::{Path, PathBuf};
 
 use iridule_vm::{
-    AddressMode, BindingKind, Budget, FilterMode, Inputs, Level, Machine, Program, Resource, RunError, Sampler,
-    Size, Texels, Texture,
+    AddressMode, BindingKind, Budget, FilterMode, Inputs, Level, Machine, Program, Resource, RunError,
+    Sampler, Size, Texels, Texture,
 };
 
 /// Every `.wgsl` file of a folder of the corpus, by name.
 pub fn corpus(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the workspace");
     let folder = root.join("shaders-cpu/wgsl/corpus").join(folder);
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(&folder).expect("the corpus").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .expect("the corpus")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|e| e == "wgsl"));
     files.sort();
     let read = |path: PathBuf| {
@@ -66,7 +68,8 @@ pub fn resources(source: &str, program: &Program) -> Vec<(u32, u32, Owned)> {
                 Owned::Uniform(bytes.unwrap_or_else(|| vec![0; size as usize]))
             }
             BindingKind::Texture => {
-                let texels = (0..16 * 8 * 4u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+                let texels =
+                    (0..16 * 8 * 4u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
                 Owned::Texture(16, 8, texels)
             }
             BindingKind::Sampler if b.group == 0 => Owned::Sampler(Sampler {
