@@ -2,6 +2,14 @@
 //!
 //! `LP_NUM_THREADS=1 taskset -c 0 cargo run --release -p iridule-origin --example compare`. Each figure is the best of
 //! several turns; turns of different rows alternate, so that a busy machine is busy for all.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 #[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
 mod support;

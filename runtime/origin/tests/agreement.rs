@@ -2,6 +2,14 @@
 //!
 //! Runs on whatever device is there, a software one included, and says so if there is none. `SHADERS=n` sets how
 //! many random shaders are compared, `TABLE=1` prints the worst difference of each shader of the corpus.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 #[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
 mod support;

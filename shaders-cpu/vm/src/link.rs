@@ -142,12 +142,11 @@ pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
         }
     }
     // A back-edge pays for the operations it repeats.
-    let mut back_edges = 0;
-    for (at, op) in program.body.iter().enumerate().filter(|(_, op)| op.code.is_back_edge()) {
+    let back_edges = program.body.iter().enumerate().filter(|(_, op)| op.code.is_back_edge());
+    for (number, (at, op)) in (0..).zip(back_edges) {
         let insn = body.out.get_mut(*starts.get(at)?)?;
         insn.aux = u32::try_from(at + 1 - op.imm as usize).ok()?;
-        insn.count = back_edges;
-        back_edges += 1;
+        insn.count = number;
     }
     let place = |reg: Reg| layout.register(reg);
     let [r, g, b, a] = program.color;

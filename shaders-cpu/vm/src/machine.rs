@@ -196,7 +196,7 @@ fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
             let mut all = S::u32s::splat(s, 0);
             let mut lane = 0;
             while lane < f.lanes {
-                all = all | Strip::get(s, mask, lane);
+                all |= Strip::get(s, mask, lane);
                 lane += S::u32s::LEN;
             }
             !all.simd_eq(S::u32s::splat(s, 0)).all_true()

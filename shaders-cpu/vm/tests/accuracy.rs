@@ -1,4 +1,12 @@
 //! The accuracy table of WGSL §15.7.4, held against 64-bit results.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 use iridule_vm::{Opcode, scalar};
 

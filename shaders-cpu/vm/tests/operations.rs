@@ -1,5 +1,13 @@
 //! Every pure operation, in every operand form, over edge values and random bits: the same bits on every level,
 //! and the same as folding gives.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 use iridule_vm::{
     Binding, BindingKind, Budget, Class, Inputs, Level, Machine, Op, Opcode, Program, Reg, Resource, Size,

@@ -1,4 +1,12 @@
 //! What a machine refuses, and that nothing it is fed can hurt it.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 use iridule_vm::{
     Budget, DecodeError, Fault, Inputs, Machine, Op, Opcode, Program, Reg, RunError, Size, VerifyError,

@@ -1,6 +1,14 @@
 //! Writes the bench shaders as programs, with their uniforms and native pictures, for `isolate.mjs`.
 //!
 //! `cargo run --release -p iridule-wgsl --example export -- FOLDER`
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

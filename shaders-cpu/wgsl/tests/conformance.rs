@@ -1,4 +1,12 @@
 //! The corpus and random shaders: one answer on every instruction set, and the answers that are on record.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 mod support;
 

@@ -2,6 +2,14 @@
 //!
 //! A mutator over the corpus, without coverage feedback. `DOORS_SECONDS=600` runs each door for ten minutes; by
 //! default each gets a second, so that the harness itself is tested everywhere.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 
 mod support;
 

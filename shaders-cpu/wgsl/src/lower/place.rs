@@ -32,6 +32,9 @@ pub(super) struct Dynamic {
     bytes: u32,
 }
 
+/// Values that indices have, and the word the place then starts at.
+type Choice = (Vec<(Id, u32)>, u32);
+
 /// A variable, or a part of one.
 #[derive(Clone)]
 pub(super) struct Place {
@@ -54,14 +57,14 @@ impl Place {
     }
 
     /// The places that the run-time indices can mean, each with the condition that they do, if few.
-    fn choices(&self) -> Option<Vec<(Vec<(Id, u32)>, u32)>> {
+    fn choices(&self) -> Option<Vec<Choice>> {
         let count = self.dynamic.iter().map(|d| d.count).try_fold(1u32, u32::checked_mul)?;
         if count > MAX_CHOICES {
             return None;
         }
         let mut all = vec![(Vec::new(), self.words)];
         for d in &self.dynamic {
-            let extend = |(conditions, words): &(Vec<(Id, u32)>, u32)| {
+            let extend = |(conditions, words): &Choice| {
                 let (conditions, words) = (conditions.clone(), *words);
                 let with = move |k: u32| {
                     let mut conditions = conditions.clone();
@@ -186,7 +189,7 @@ impl Lowering<'_> {
     }
 
     /// Asks for the variable to be indexed at run time.
-    fn into_memory<T>(&mut self, variable: Variable) -> Result<T> {
+    fn move_to_memory<T>(&mut self, variable: Variable) -> Result<T> {
         self.facts.memory.insert(variable.key);
         Err(Stop::Again)
     }
@@ -224,7 +227,7 @@ impl Lowering<'_> {
                 (at..at + count as usize).map(|word| self.read_word(word)).collect()
             }
             Storage::Words(first) => {
-                let Some(choices) = place.choices() else { return self.into_memory(variable) };
+                let Some(choices) = place.choices() else { return self.move_to_memory(variable) };
                 let mut value: Vec<Id> = Vec::new();
                 for (conditions, words) in choices {
                     let chosen = self.chosen(&conditions);
@@ -296,7 +299,7 @@ impl Lowering<'_> {
                 Ok(())
             }
             Storage::Words(first) => {
-                let Some(choices) = place.choices() else { return self.into_memory(variable) };
+                let Some(choices) = place.choices() else { return self.move_to_memory(variable) };
                 for (conditions, words) in choices {
                     let chosen = self.chosen(&conditions);
                     for (k, new) in value.iter().enumerate() {

@@ -45,7 +45,7 @@ pub fn shader(seed: u64) -> String {
     };
     w.out.push_str("var<private> g: u32 = 3u;\nvar<private> table: array<i32, 5>;\n");
     for function in 0..2 {
-        let _ = write!(w.out, "fn f{function}(a0: i32, u0: u32, out_: ptr<function, i32>) -> i32 {{\n");
+        let _ = writeln!(w.out, "fn f{function}(a0: i32, u0: u32, out_: ptr<function, i32>) -> i32 {{");
         w.out.push_str(
             "  var a = a0; var b = 1; var c = a0 ^ 5; var u = u0; var v = u0 * 3u + 1u; var h = 0.5;\n",
         );

@@ -1,5 +1,12 @@
 //! What the tests share: the corpus, its resources, and pictures of it.
-
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may show its figures, cut numbers and panic"
+)]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod generator;
