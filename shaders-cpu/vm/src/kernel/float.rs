@@ -1,0 +1,191 @@
+//! Operations on `f32` lanes, comparisons, selection and conversions.
+
+use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdFloat};
+
+use super::forms::{cold2, cold3, each1, hot2, hot3, operations, pairs4, right2, unary};
+use super::{Choice, Form};
+use crate::math;
+use crate::opcode::Opcode;
+
+operations! {
+    Copy(s; a: u) -> u = a;
+    Select3(s; m: m, a: u, b: u) -> u = m.select(a, b);
+
+    Neg(s; a: f) -> f = -a;
+    Abs(s; a: f) -> f = a.abs();
+    Sign(s; a: f) -> f = math::sign(s, a);
+    Floor(s; a: f) -> f = a.floor();
+    Ceil(s; a: f) -> f = a.ceil();
+    Round(s; a: f) -> f = a.round_ties_even();
+    Trunc(s; a: f) -> f = a.trunc();
+    Fract(s; a: f) -> f = a - a.floor();
+    Sqrt(s; a: f) -> f = a.sqrt();
+    InverseSqrt(s; a: f) -> f = S::f32s::splat(s, 1.0) / a.sqrt();
+    Exp(s; a: f) -> f = math::exponential::exp(s, a);
+    Exp2(s; a: f) -> f = math::exponential::exp2(s, a);
+    Log(s; a: f) -> f = math::exponential::log(s, a);
+    Log2(s; a: f) -> f = math::exponential::log2(s, a);
+    Sin(s; a: f) -> f = math::trigonometric::sin(s, a);
+    Cos(s; a: f) -> f = math::trigonometric::cos(s, a);
+    Tan(s; a: f) -> f = math::trigonometric::tan(s, a);
+    Asin(s; a: f) -> f = math::inverse::asin(s, a);
+    Acos(s; a: f) -> f = math::inverse::acos(s, a);
+    Atan(s; a: f) -> f = math::inverse::atan(s, a);
+    Sinh(s; a: f) -> f = math::hyperbolic::sinh(s, a);
+    Cosh(s; a: f) -> f = math::hyperbolic::cosh(s, a);
+    Tanh(s; a: f) -> f = math::hyperbolic::tanh(s, a);
+    Asinh(s; a: f) -> f = math::hyperbolic::asinh(s, a);
+    Acosh(s; a: f) -> f = math::hyperbolic::acosh(s, a);
+    Atanh(s; a: f) -> f = math::hyperbolic::atanh(s, a);
+    Saturate(s; a: f) -> f = minimum::<S>(maximum::<S>(a, S::f32s::splat(s, 0.0)), S::f32s::splat(s, 1.0));
+    FrexpFract(s; a: f) -> f = math::frexp_fract(s, a);
+    FrexpExp(s; a: f) -> i = math::frexp_exponent(s, a);
+
+    Add(s; a: f, b: f) -> f = a + b;
+    Sub(s; a: f, b: f) -> f = a - b;
+    Mul(s; a: f, b: f) -> f = a * b;
+    Div(s; a: f, b: f) -> f = a / b;
+    Rem(s; a: f, b: f) -> f = math::remainder::<S>(a, b);
+    Min(s; a: f, b: f) -> f = minimum::<S>(a, b);
+    Max(s; a: f, b: f) -> f = maximum::<S>(a, b);
+    Pow(s; a: f, b: f) -> f = math::exponential::pow(s, a, b);
+    Atan2(s; a: f, b: f) -> f = math::inverse::atan2(s, a, b);
+    Step(s; a: f, b: f) -> f = a.simd_le(b).select(S::f32s::splat(s, 1.0), S::f32s::splat(s, 0.0));
+    Ldexp(s; a: f, b: i) -> f = math::ldexp(s, a, b);
+    FractMul(s; a: f, b: f) -> f = { let p = a * b; p - p.floor() };
+    Length2(s; a: f, b: f) -> f = (a * a + b * b).sqrt();
+
+    EqF(s; a: f, b: f) -> m = a.simd_eq(b);
+    NeF(s; a: f, b: f) -> m = !a.simd_eq(b);
+    LtF(s; a: f, b: f) -> m = a.simd_lt(b);
+    LeF(s; a: f, b: f) -> m = a.simd_le(b);
+    EqI(s; a: u, b: u) -> m = a.simd_eq(b);
+    NeI(s; a: u, b: u) -> m = !a.simd_eq(b);
+    LtI(s; a: i, b: i) -> m = a.simd_lt(b);
+    LeI(s; a: i, b: i) -> m = a.simd_le(b);
+    LtU(s; a: u, b: u) -> m = a.simd_lt(b);
+    LeU(s; a: u, b: u) -> m = a.simd_le(b);
+
+    MulAdd(s; a: f, b: f, c: f) -> f = a * b + c;
+    MulSub(s; a: f, b: f, c: f) -> f = a * b - c;
+    NegMulAdd(s; a: f, b: f, c: f) -> f = c - a * b;
+    AddMul(s; a: f, b: f, c: f) -> f = (a + b) * c;
+    SubMul(s; a: f, b: f, c: f) -> f = (a - b) * c;
+    MulMul(s; a: f, b: f, c: f) -> f = a * b * c;
+    AddAdd(s; a: f, b: f, c: f) -> f = a + b + c;
+    Mix(s; a: f, b: f, c: f) -> f = a * (S::f32s::splat(s, 1.0) - c) + b * c;
+    Clamp(s; a: f, b: f, c: f) -> f = minimum::<S>(maximum::<S>(a, b), c);
+    Smoothstep(s; a: f, b: f, c: f) -> f = math::smoothstep(s, a, b, c);
+    Length3(s; a: f, b: f, c: f) -> f = (a * a + b * b + c * c).sqrt();
+    Dot2(s; a: f, b: f, c: f, d: f) -> f = a * b + c * d;
+
+    ToI(s; a: f) -> i = within(s, a, -2_147_483_648.0, 2_147_483_520.0).to_int::<S::i32s>();
+    ToU(s; a: f) -> u = within(s, a, 0.0, 4_294_967_040.0).to_int::<S::u32s>();
+    FromI(s; a: i) -> f = S::f32s::float_from(a);
+    FromU(s; a: u) -> f = S::f32s::float_from(a);
+    Bits(s; a: f) -> u = a.simd_eq(a).select(a.bitcast::<S::u32s>(), S::u32s::splat(s, 0x7fc0_0000));
+    QuantizeF16(s; a: u) -> u =
+        each1(s, a, |x| math::half::from_bits(math::half::to_bits(f32::from_bits(x))).to_bits());
+    ToHalf(s; a: u) -> u = each1(s, a, |x| math::half::to_bits(f32::from_bits(x)));
+    FromHalf(s; a: u) -> u = each1(s, a, |x| math::half::from_bits(x).to_bits());
+}
+
+/// `b < a ? b : a` (WGSL §17.5.44), hence `a` where either is NaN.
+#[inline(always)]
+fn minimum<S: Simd>(a: S::f32s, b: S::f32s) -> S::f32s {
+    b.simd_lt(a).select(b, a)
+}
+
+/// `a < b ? b : a`, hence `a` where either is NaN.
+#[inline(always)]
+fn maximum<S: Simd>(a: S::f32s, b: S::f32s) -> S::f32s {
+    a.simd_lt(b).select(b, a)
+}
+
+/// `a` limited to what converts exactly; NaN becomes `low`.
+#[inline(always)]
+fn within<S: Simd>(s: S, a: S::f32s, low: f32, high: f32) -> S::f32s {
+    let (low, high) = (S::f32s::splat(s, low), S::f32s::splat(s, high));
+    let a = a.simd_gt(low).select(a, low);
+    a.simd_gt(high).select(high, a)
+}
+
+pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
+    Some(match code {
+        Opcode::Copy => unary::<S, Copy>(),
+        Opcode::Select => hot3::<S, Select3>(form),
+        Opcode::Neg => unary::<S, Neg>(),
+        Opcode::Abs => unary::<S, Abs>(),
+        Opcode::Sign => unary::<S, Sign>(),
+        Opcode::Floor => unary::<S, Floor>(),
+        Opcode::Ceil => unary::<S, Ceil>(),
+        Opcode::Round => unary::<S, Round>(),
+        Opcode::Trunc => unary::<S, Trunc>(),
+        Opcode::Fract => unary::<S, Fract>(),
+        Opcode::Sqrt => unary::<S, Sqrt>(),
+        Opcode::InverseSqrt => unary::<S, InverseSqrt>(),
+        Opcode::Exp => unary::<S, Exp>(),
+        Opcode::Exp2 => unary::<S, Exp2>(),
+        Opcode::Log => unary::<S, Log>(),
+        Opcode::Log2 => unary::<S, Log2>(),
+        Opcode::Sin => unary::<S, Sin>(),
+        Opcode::Cos => unary::<S, Cos>(),
+        Opcode::Tan => unary::<S, Tan>(),
+        Opcode::Asin => unary::<S, Asin>(),
+        Opcode::Acos => unary::<S, Acos>(),
+        Opcode::Atan => unary::<S, Atan>(),
+        Opcode::Sinh => unary::<S, Sinh>(),
+        Opcode::Cosh => unary::<S, Cosh>(),
+        Opcode::Tanh => unary::<S, Tanh>(),
+        Opcode::Asinh => unary::<S, Asinh>(),
+        Opcode::Acosh => unary::<S, Acosh>(),
+        Opcode::Atanh => unary::<S, Atanh>(),
+        Opcode::Saturate => unary::<S, Saturate>(),
+        Opcode::QuantizeF16 => unary::<S, QuantizeF16>(),
+        Opcode::FrexpFract => unary::<S, FrexpFract>(),
+        Opcode::FrexpExp => unary::<S, FrexpExp>(),
+        Opcode::Add => right2::<S, Add>(form),
+        Opcode::Sub => hot2::<S, Sub>(form),
+        Opcode::Mul => right2::<S, Mul>(form),
+        Opcode::Div => hot2::<S, Div>(form),
+        Opcode::Rem => right2::<S, Rem>(form),
+        Opcode::Min => hot2::<S, Min>(form),
+        Opcode::Max => hot2::<S, Max>(form),
+        Opcode::Pow => right2::<S, Pow>(form),
+        Opcode::Atan2 => cold2::<S, Atan2>(),
+        Opcode::Step => hot2::<S, Step>(form),
+        Opcode::Ldexp => cold2::<S, Ldexp>(),
+        Opcode::FractMul => right2::<S, FractMul>(form),
+        Opcode::Length2 => cold2::<S, Length2>(),
+        Opcode::EqF => right2::<S, EqF>(form),
+        Opcode::NeF => right2::<S, NeF>(form),
+        Opcode::LtF => hot2::<S, LtF>(form),
+        Opcode::LeF => hot2::<S, LeF>(form),
+        Opcode::EqI => right2::<S, EqI>(form),
+        Opcode::NeI => right2::<S, NeI>(form),
+        Opcode::LtI => hot2::<S, LtI>(form),
+        Opcode::LeI => hot2::<S, LeI>(form),
+        Opcode::LtU => hot2::<S, LtU>(form),
+        Opcode::LeU => hot2::<S, LeU>(form),
+        Opcode::MulAdd => hot3::<S, MulAdd>(form),
+        Opcode::MulSub => hot3::<S, MulSub>(form),
+        Opcode::NegMulAdd => hot3::<S, NegMulAdd>(form),
+        Opcode::AddMul => hot3::<S, AddMul>(form),
+        Opcode::SubMul => hot3::<S, SubMul>(form),
+        Opcode::MulMul => hot3::<S, MulMul>(form),
+        Opcode::AddAdd => hot3::<S, AddAdd>(form),
+        Opcode::Mix => hot3::<S, Mix>(form),
+        Opcode::Clamp => hot3::<S, Clamp>(form),
+        Opcode::Smoothstep => hot3::<S, Smoothstep>(form),
+        Opcode::Length3 => cold3::<S, Length3>(),
+        Opcode::Dot2 => pairs4::<S, Dot2>(form),
+        Opcode::ToI => unary::<S, ToI>(),
+        Opcode::ToU => unary::<S, ToU>(),
+        Opcode::FromI => unary::<S, FromI>(),
+        Opcode::FromU => unary::<S, FromU>(),
+        Opcode::Bits => unary::<S, Bits>(),
+        Opcode::ToHalf => unary::<S, ToHalf>(),
+        Opcode::FromHalf => unary::<S, FromHalf>(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,152 @@
+//! Operations on `i32` and `u32` lanes and on bits.
+
+use fearless_simd::{Select, Simd, SimdBase, SimdInt};
+
+use super::forms::{cold2, cold3, cold4, each1, each2, each3, hot2, hot3, operations, right2, unary};
+use super::{Choice, Form, Frame, Insn, Kernel};
+use crate::math::bits;
+use crate::opcode::Opcode;
+use crate::register_file::{Access, Strip};
+
+operations! {
+    Add(s; a: u, b: u) -> u = a + b;
+    Sub(s; a: u, b: u) -> u = a - b;
+    Mul(s; a: u, b: u) -> u = a * b;
+    MulAdd(s; a: u, b: u, c: u) -> u = a * b + c;
+    DivI(s; a: u, b: u) -> u =
+        each2(s, a, b, |a, b| bits::div_i(a.cast_signed(), b.cast_signed()).cast_unsigned());
+    RemI(s; a: u, b: u) -> u =
+        each2(s, a, b, |a, b| bits::rem_i(a.cast_signed(), b.cast_signed()).cast_unsigned());
+    DivU(s; a: u, b: u) -> u = each2(s, a, b, bits::div_u);
+    RemU(s; a: u, b: u) -> u = each2(s, a, b, bits::rem_u);
+    MinI(s; a: i, b: i) -> i = a.min(b);
+    MaxI(s; a: i, b: i) -> i = a.max(b);
+    MinU(s; a: u, b: u) -> u = a.min(b);
+    MaxU(s; a: u, b: u) -> u = a.max(b);
+    And(s; a: u, b: u) -> u = a & b;
+    Or(s; a: u, b: u) -> u = a | b;
+    Xor(s; a: u, b: u) -> u = a ^ b;
+    AndNot(s; a: u, b: u) -> u = a & !b;
+    Shl(s; a: u, b: u) -> u = a << (b & 31);
+    ShrI(s; a: i, b: i) -> i = a >> (b & 31);
+    ShrU(s; a: u, b: u) -> u = a >> (b & 31);
+    XorShr(s; a: u, b: u) -> u = a ^ (a >> (b & 31));
+    AbsI(s; a: i) -> i = a.max(S::i32s::splat(s, 0) - a);
+    SignI(s; a: i) -> i = {
+        let negative = a >> 31u32;
+        a.simd_gt(S::i32s::splat(s, 0)).select(S::i32s::splat(s, 1), negative)
+    };
+    Not(s; a: u) -> u = !a;
+    CountOnes(s; a: u) -> u = a.count_ones();
+    ReverseBits(s; a: u) -> u = each1(s, a, u32::reverse_bits);
+    LeadingZeros(s; a: u) -> u = each1(s, a, u32::leading_zeros);
+    TrailingZeros(s; a: u) -> u = each1(s, a, u32::trailing_zeros);
+    FirstLeadingI(s; a: u) -> u = each1(s, a, bits::first_leading_i);
+    FirstLeadingU(s; a: u) -> u = each1(s, a, bits::first_leading_u);
+    FirstTrailing(s; a: u) -> u = each1(s, a, bits::first_trailing);
+    ExtractI(s; a: u, b: u, c: u) -> u = each3(s, a, b, c, bits::extract_i);
+    ExtractU(s; a: u, b: u, c: u) -> u = each3(s, a, b, c, bits::extract_u);
+    InsertBits(s; a: u, b: u, c: u, d: u) -> u =
+        S::u32s::from_fn(s, #[inline(always)] |l| bits::insert(a[l], b[l], c[l], d[l]));
+    Dot4I8(s; a: u, b: u) -> u = each2(s, a, b, bits::dot4_i8);
+    Dot4U8(s; a: u, b: u) -> u = each2(s, a, b, bits::dot4_u8);
+}
+
+/// A shift of a strip by one uniform amount: most levels have no shift by lane.
+trait Shift {
+    fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s;
+}
+
+impl Shift for Shl {
+    #[inline(always)]
+    fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s {
+        a << by
+    }
+}
+
+impl Shift for ShrU {
+    #[inline(always)]
+    fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s {
+        a >> by
+    }
+}
+
+impl Shift for ShrI {
+    #[inline(always)]
+    fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s {
+        use fearless_simd::Bytes;
+        (a.bitcast::<S::i32s>() >> by).bitcast()
+    }
+}
+
+impl Shift for XorShr {
+    #[inline(always)]
+    fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s {
+        a ^ (a >> by)
+    }
+}
+
+fn run_shift<S: Simd, O: Shift>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let to = f.file.target(i.dst);
+            let a = Strip::open(s, &f.file, i.src[0]);
+            let by = f.file.get(i.src[1], 0) & 31;
+            let mut lane = 0;
+            while lane < i.count as usize {
+                to.put::<S>(lane, O::shift::<S>(Strip::get(s, a, lane), by));
+                lane += S::u32s::LEN;
+            }
+        },
+    );
+}
+
+fn shift<S: Simd, O: Shift + super::forms::Op2>(form: Form) -> Choice<S> {
+    if form & 0b10 == 0 {
+        return cold2::<S, O>();
+    }
+    let kernel: Kernel<S> = run_shift::<S, O>;
+    Choice { kernel, takes: 0b10 }
+}
+
+pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
+    Some(match code {
+        Opcode::AddI => right2::<S, Add>(form),
+        Opcode::SubI => hot2::<S, Sub>(form),
+        Opcode::MulI => right2::<S, Mul>(form),
+        Opcode::MulAddI => hot3::<S, MulAdd>(form),
+        Opcode::DivI => cold2::<S, DivI>(),
+        Opcode::DivU => cold2::<S, DivU>(),
+        Opcode::RemI => cold2::<S, RemI>(),
+        Opcode::RemU => cold2::<S, RemU>(),
+        Opcode::MinI => right2::<S, MinI>(form),
+        Opcode::MaxI => right2::<S, MaxI>(form),
+        Opcode::MinU => right2::<S, MinU>(form),
+        Opcode::MaxU => right2::<S, MaxU>(form),
+        Opcode::And => right2::<S, And>(form),
+        Opcode::Or => right2::<S, Or>(form),
+        Opcode::Xor => right2::<S, Xor>(form),
+        Opcode::AndNot => hot2::<S, AndNot>(form),
+        Opcode::Shl => shift::<S, Shl>(form),
+        Opcode::ShrI => shift::<S, ShrI>(form),
+        Opcode::ShrU => shift::<S, ShrU>(form),
+        Opcode::XorShr => shift::<S, XorShr>(form),
+        Opcode::AbsI => unary::<S, AbsI>(),
+        Opcode::SignI => unary::<S, SignI>(),
+        Opcode::Not => unary::<S, Not>(),
+        Opcode::CountOnes => unary::<S, CountOnes>(),
+        Opcode::ReverseBits => unary::<S, ReverseBits>(),
+        Opcode::LeadingZeros => unary::<S, LeadingZeros>(),
+        Opcode::TrailingZeros => unary::<S, TrailingZeros>(),
+        Opcode::FirstLeadingI => unary::<S, FirstLeadingI>(),
+        Opcode::FirstLeadingU => unary::<S, FirstLeadingU>(),
+        Opcode::FirstTrailing => unary::<S, FirstTrailing>(),
+        Opcode::ExtractI => cold3::<S, ExtractI>(),
+        Opcode::ExtractU => cold3::<S, ExtractU>(),
+        Opcode::InsertBits => cold4::<S, InsertBits>(),
+        Opcode::Dot4I8 => cold2::<S, Dot4I8>(),
+        Opcode::Dot4U8 => cold2::<S, Dot4U8>(),
+        _ => return None,
+    })
+}

@@ -1,0 +1,75 @@
+//! Kernels: one function per operation, operand form and instruction set, each running over a whole strip.
+//!
+//! `forms` has the loops, `float` and `integer` the pure operations, `context` what depends on the strip,
+//! `memory` the local words and textures. [`select`] is the one table from operation to kernel.
+
+mod context;
+mod float;
+mod forms;
+mod integer;
+mod memory;
+
+use fearless_simd::Simd;
+
+use crate::inputs::Inputs;
+use crate::opcode::Opcode;
+use crate::register_file::{Place, RegisterFile};
+
+pub(crate) use forms::splat;
+
+/// What a kernel sees beside its instruction.
+pub(crate) struct Frame<'a> {
+    /// The registers.
+    pub file: RegisterFile,
+    /// The bound resources, in the program's order.
+    pub inputs: &'a Inputs<'a>,
+    /// The words of `TableAt`.
+    pub table: &'a [u32],
+    /// Lanes of a strip.
+    pub lanes: usize,
+    /// The strip's left column, in pixels.
+    pub x: u32,
+    /// The strip's upper row, in pixels.
+    pub y: u32,
+}
+
+/// A linked instruction: operands are places, and the kernel has been chosen.
+pub(crate) struct Insn<S: Simd> {
+    pub kernel: Kernel<S>,
+    pub dst: Place,
+    pub src: [Place; 4],
+    pub imm: u32,
+    pub aux: u32,
+    /// Lanes to run: a strip, or one vector.
+    pub count: u32,
+    pub flow: Flow,
+}
+
+/// How the program counter goes on after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// To the next one.
+    Step,
+    /// As `imm` and the operation say.
+    Control(Opcode),
+}
+
+/// A kernel.
+pub(crate) type Kernel<S> = fn(S, &Frame<'_>, &Insn<S>);
+
+/// Which operands are uniform: bit n for operand n.
+pub(crate) type Form = u8;
+
+/// A kernel, and the operands it takes from the uniform bank itself; others must be spread into strips first.
+pub(crate) struct Choice<S: Simd> {
+    pub kernel: Kernel<S>,
+    pub takes: Form,
+}
+
+/// The kernel for an operation whose uniform operands are those of `form`. `None` for control operations.
+pub(crate) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
+    float::select(code, form)
+        .or_else(|| integer::select(code, form))
+        .or_else(|| context::select(code))
+        .or_else(|| memory::select(code))
+}
