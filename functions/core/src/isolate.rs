@@ -3,7 +3,7 @@
 //! Renders, decoded styles and records, each bounded. Nothing here outlives the isolate, and losing it costs only
 //! time. A lock is held for the length of a look-up, never over an `await`.
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, sync::Arc};
 use core::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,18 +32,18 @@ pub struct Held<T> {
     /// When it was read, Unix milliseconds.
     pub read_ms: u64,
     /// Its bytes, to see whether it changed without decoding it again.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// What they say.
     pub value: T,
 }
 
-/// The snapshot in force, and the record that was last looked at, which may be another one that was refused.
+/// The snapshot in force, and when its record was last looked at.
 #[derive(Debug, Clone, Default)]
 pub struct HeldSnapshot {
     /// When the record was last read, Unix milliseconds.
     pub read_ms: Option<u64>,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// The bytes of the snapshot in force, to see whether the record changed without opening it again.
+    pub bytes: Bytes,
     /// The snapshot in force.
     pub snapshot: Option<Arc<Snapshot>>,
 }
@@ -101,7 +101,7 @@ impl Isolate {
     }
 
     /// Notes that the record was read, and puts a snapshot in force unless a newer one came meanwhile.
-    pub fn keep_snapshot(&self, read_ms: u64, bytes: Vec<u8>, snapshot: Option<Arc<Snapshot>>) {
+    pub fn keep_snapshot(&self, read_ms: u64, bytes: Bytes, snapshot: Option<Arc<Snapshot>>) {
         let mut held = lock(&self.snapshot);
         held.read_ms = Some(read_ms);
         held.bytes = bytes;

@@ -46,6 +46,8 @@ pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
 /// Longest SVG document a template may expand to, bytes.
 pub const SVG_BYTES: usize = 2 << 20;
+/// Most bytes of SVG templates in one style: an isolate keeps up to [`ISOLATE_STYLES`] of them compiled.
+pub const TEMPLATE_BYTES: u64 = 1 << 20;
 /// Most elements one SVG layer may declare.
 pub const SVG_ELEMENTS: u32 = 20_000;
 /// Instructions a template may take to expand.

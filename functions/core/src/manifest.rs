@@ -177,6 +177,10 @@ impl Manifest {
         at_most("gauges", self.gauges.len(), limits::GAUGES)?;
         at_most("layers", self.layers.len(), limits::LAYERS)?;
         at_most("files", self.files.len(), limits::FILES)?;
+        let sources: u64 = self.sources().map(|file| file.size).sum();
+        if sources > limits::TEMPLATE_BYTES {
+            return Err(alloc::format!("{sources} bytes of templates, at most {}", limits::TEMPLATE_BYTES));
+        }
         self.check_names()?;
         for t in &self.traits {
             t.check().map_err(|why| alloc::format!("trait {}: {why}", t.name))?;
@@ -212,6 +216,11 @@ impl Manifest {
             seen.push(name);
         }
         Ok(())
+    }
+
+    /// The files that layers are made from.
+    pub fn sources(&self) -> impl Iterator<Item = &File> {
+        self.files.iter().filter(|file| self.layers.iter().any(|layer| layer.source == file.path))
     }
 
     /// The rest state: the bands shown until a relay has published any.

@@ -7,6 +7,7 @@
 //! | `Cache-Status` (RFC 9211) | which tier answered, and whether the snapshot behind it was in force |
 //! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue |
 //! | `Vary` | only on `auto`, where `Accept` decides |
+//! | `Server-Timing` | how long core took, where the host's clock moves |
 //!
 //! Errors are problem details (RFC 9457). What the client reads and what the log gets are two texts.
 
@@ -159,9 +160,9 @@ pub fn etag(key: &RenderKey) -> String {
     format!("\"{key}\"")
 }
 
-/// Makes the reply to a request.
+/// Makes the reply to a request that took this many microseconds.
 #[must_use]
-pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>) -> Response<Bytes> {
+pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>, micros: u64) -> Response<Bytes> {
     let mut response = match answer {
         Ok(answer) => answered(request, answer),
         Err(fault) => problem(&fault),
@@ -170,6 +171,7 @@ pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>) -> Response
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    set(headers, SERVER_TIMING, &format!("total;dur={}.{:03}", micros / 1000, micros % 1000));
     let status = response.status();
     if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
         let length = response.body().len();
@@ -195,6 +197,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 
 fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
@@ -431,7 +434,8 @@ fn said(fault: &Fault) -> Said {
         Refused::UnpublishedState(_) => {
             brief(StatusCode::NOT_FOUND, "unpublished-state", "State never published")
         }
-        Refused::Range(_) => brief(StatusCode::RANGE_NOT_SATISFIABLE, "range", "Range not satisfiable"),
+        // `Range` is in no cache's key, so a cache that kept this could give it to those who asked for the whole.
+        Refused::Range(_) => never(StatusCode::RANGE_NOT_SATISFIABLE, "range", "Range not satisfiable"),
     }
 }
 

@@ -75,8 +75,10 @@ impl Route {
         if query.len() > limits::QUERY_BYTES {
             return Err(Refused::QueryTooLong(query.len()));
         }
-        let path = unescape(uri.path(), "path")?;
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        // Split first: an escaped slash is part of a name (RFC 3986, section 2.2).
+        let segments = uri.path().split('/').skip(1).map(|part| unescape(part, "path"));
+        let segments = segments.collect::<Result<Vec<_>, _>>()?;
+        let segments: Vec<&str> = segments.iter().map(|part| &**part).collect();
         let plain = |route| take_query(query, None).map(|()| route);
         match segments[..] {
             [""] => plain(Self::Gallery),
@@ -130,7 +132,7 @@ fn parse_number(text: &str) -> Result<U256, Refused> {
 
 /// Reads a query; every parameter is one that `asked` takes, once.
 fn take_query(query: &str, mut asked: Option<&mut Asked>) -> Result<(), Refused> {
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+    for pair in query.split('&').filter(|_| !query.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (unescape(name, "query")?, unescape(value, "query")?);
         let hint = match &mut asked {
@@ -220,6 +222,8 @@ mod tests {
         assert_eq!(refused("/nothing"), Refused::UnknownPath);
         assert_eq!(refused("/t/"), Refused::UnknownPath);
         assert_eq!(refused("/t/orbits/1/2"), Refused::UnknownPath);
+        assert_eq!(refused("/t%2Forbits%2F1"), Refused::UnknownPath);
+        assert!(matches!(refused("/t/orbits/1.png?&w=64"), Refused::UnknownParameter { .. }));
         assert!(matches!(refused("/t/Orbits/1"), Refused::UnknownCollection(_)));
         for bad in ["x", "-1", "01", "", "1e3", &"9".repeat(79), &format!("{}0", U256::MAX)] {
             assert!(matches!(refused(&format!("/t/orbits/{bad}")), Refused::BadToken(_)), "{bad}");

@@ -44,4 +44,7 @@ pub struct Svg {
     pub document: String,
     /// Most elements that it may have. The static cost counted on them, so a painter refuses more.
     pub elements: u32,
+    /// How often a pixel is painted over, on average. The static cost counted on it, so a painter refuses what goes far
+    /// past it.
+    pub overdraw: u32,
 }

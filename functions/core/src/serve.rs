@@ -9,7 +9,7 @@ use alloc::{
 
 use bytes::Bytes;
 use cid::Cid;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{Method, Request, Response, header};
 
 use crate::{
     collection::{self, Collection},
@@ -39,13 +39,7 @@ pub async fn serve<P: Platform, B>(isolate: &Isolate, platform: &P, request: &Re
     if let Err(fault) = &answer {
         visit.log_fault(request, fault);
     }
-    let mut response = reply::reply(request, answer);
-    let micros = platform.now().0.saturating_sub(started.0);
-    let timing = format!("total;dur={}.{:03}", micros / 1000, micros % 1000);
-    if let Ok(timing) = HeaderValue::from_str(&timing) {
-        response.headers_mut().insert("server-timing", timing);
-    }
-    response
+    reply::reply(request, answer, platform.now().0.saturating_sub(started.0))
 }
 
 /// One request on its way.
@@ -153,11 +147,21 @@ impl<P: Platform> Visit<'_, P> {
         };
         let mut listed = Vec::new();
         for slug in slugs {
-            let collection = self.collection(&slug).await?;
-            let style = self.style(&collection.style).await?;
-            listed.push((collection, style));
+            match self.listed(&slug).await {
+                Ok(one) => listed.push(one),
+                Err(fault) => {
+                    self.platform.log(Level::Warn, format_args!("collection {slug} is not listed: {fault}"))
+                }
+            }
         }
-        Ok(Answer::Json(metadata::collections(listed.iter().map(|(c, s)| (&**c, &s.manifest)))?))
+        Ok(Answer::Json(metadata::collections(listed.iter().map(|(c, m)| (&**c, m)))?))
+    }
+
+    /// A collection and what its style's manifest says; the style's files are not needed for that.
+    async fn listed(&self, slug: &str) -> Result<(Arc<Collection>, Manifest), Fault> {
+        let collection = self.collection(slug).await?;
+        let manifest = self.manifest(&collection.style).await?;
+        Ok((collection, manifest))
     }
 
     async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
@@ -193,15 +197,37 @@ impl<P: Platform> Visit<'_, P> {
         {
             return Ok(Arc::clone(&held.value));
         }
+        match (self.read_collection(slug, held.as_ref()).await, held) {
+            // As with snapshots: what cannot be read or does not decode leaves the last good record in force.
+            (Err(fault), Some(held)) if !matches!(fault, Fault::Refused(_)) => {
+                self.platform
+                    .log(Level::Warn, format_args!("collection {slug}: {fault}; the last good record stays"));
+                Ok(held.value)
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn read_collection(
+        &self,
+        slug: &str,
+        held: Option<&Held<Arc<Collection>>>,
+    ) -> Result<Arc<Collection>, Fault> {
         let key = records::collection(slug);
         let bytes =
             self.platform.record(&key).await?.ok_or_else(|| Refused::UnknownCollection(slug.into()))?;
-        let read_ms = self.started.millis();
         let value = match held {
-            Some(held) if held.bytes == bytes => held.value,
-            _ => Arc::new(Collection::decode(&bytes).map_err(|why| Defect::Record { key, why })?),
+            Some(held) if held.bytes == bytes => Arc::clone(&held.value),
+            _ => match Collection::decode(&bytes) {
+                Ok(record) if record.slug == slug => Arc::new(record),
+                Ok(record) => {
+                    return Err(Defect::Record { key, why: format!("it is of {}", record.slug) }.into());
+                }
+                Err(why) => return Err(Defect::Record { key, why }.into()),
+            },
         };
-        self.isolate.keep_collection(slug, Held { read_ms, bytes, value: Arc::clone(&value) });
+        let read_ms = self.started.millis();
+        self.isolate.keep_collection(slug, Held { read_ms, bytes: bytes.into(), value: Arc::clone(&value) });
         Ok(value)
     }
 
@@ -210,9 +236,9 @@ impl<P: Platform> Visit<'_, P> {
             return Ok(style);
         }
         let defect = |why: String| Defect::Style { style: cid.to_string(), why };
-        let manifest = Manifest::decode(&self.block(cid).await?).map_err(defect)?;
+        let manifest = self.manifest(cid).await?;
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        for file in &manifest.files {
+        for file in manifest.sources() {
             files.push((file.path.clone(), self.file(file).await?));
         }
         let contents =
@@ -220,6 +246,11 @@ impl<P: Platform> Visit<'_, P> {
         let style = Arc::new(Style::load(*cid, manifest, contents).map_err(defect)?);
         self.isolate.keep_style(&style);
         Ok(style)
+    }
+
+    async fn manifest(&self, cid: &Cid) -> Result<Manifest, Fault> {
+        let defect = |why: String| Defect::Style { style: cid.to_string(), why };
+        Ok(Manifest::decode(&self.block(cid).await?).map_err(defect)?)
     }
 
     async fn file(&self, file: &File) -> Result<Vec<u8>, Fault> {
@@ -256,17 +287,20 @@ impl<P: Platform> Visit<'_, P> {
                 return held.snapshot;
             }
         };
-        if bytes == held.bytes && held.read_ms.is_some() {
-            self.isolate.keep_snapshot(self.started.millis(), bytes, None);
+        let read_ms = self.started.millis();
+        if held.snapshot.is_some() && bytes == held.bytes {
+            self.isolate.keep_snapshot(read_ms, held.bytes, None);
             return held.snapshot;
         }
-        let mut opened = self.open_snapshot(records::SNAPSHOT, &bytes, held.snapshot.as_ref());
-        if opened.is_none() && held.snapshot.is_none() {
-            let previous =
-                self.platform.record(records::PREVIOUS_SNAPSHOT).await.ok().flatten().unwrap_or_default();
-            opened = self.open_snapshot(records::PREVIOUS_SNAPSHOT, &previous, None);
+        let newest = self.open_snapshot(records::SNAPSHOT, &bytes, held.snapshot.as_ref());
+        if newest.is_some() || held.snapshot.is_some() {
+            // What was refused is not remembered: it may have been refused for the moment only (a clock that is behind).
+            let seen = if newest.is_some() { bytes.into() } else { held.bytes };
+            self.isolate.keep_snapshot(read_ms, seen, newest);
+        } else if let Ok(Some(previous)) = self.platform.record(records::PREVIOUS_SNAPSHOT).await {
+            let previous = self.open_snapshot(records::PREVIOUS_SNAPSHOT, &previous, None);
+            self.isolate.keep_snapshot(read_ms, Bytes::new(), previous);
         }
-        self.isolate.keep_snapshot(self.started.millis(), bytes, opened);
         self.isolate.snapshot().snapshot
     }
 

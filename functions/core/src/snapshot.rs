@@ -101,12 +101,6 @@ impl TrustedKeys {
         }
         Ok(Self(keys))
     }
-
-    /// Whether there is none, so that no snapshot can be believed.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// A key's id: the first 8 bytes of its keccak256, in hexadecimal.

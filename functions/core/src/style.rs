@@ -90,7 +90,12 @@ impl Style {
             let document = template
                 .expand(values.clone(), *seed)
                 .map_err(|why| defect(format!("{}: {why}", layer.source)))?;
-            Ok(Layer::Svg(Svg { source: layer.source.clone(), document, elements: layer.elements }))
+            Ok(Layer::Svg(Svg {
+                source: layer.source.clone(),
+                document,
+                elements: layer.elements,
+                overdraw: layer.overdraw,
+            }))
         });
         Ok(Scene { canvas: self.manifest.canvas.canvas(), layers: layers.collect::<Result<_, Defect>>()? })
     }

@@ -50,12 +50,6 @@ impl Format {
     pub fn lossy(self) -> bool {
         matches!(self, Self::Jpeg | Self::Avif)
     }
-
-    /// The format with this number, as it stands in a variant word or a stored render.
-    #[must_use]
-    pub fn from_u8(number: u8) -> Option<Self> {
-        [Self::Png, Self::WebP, Self::Jpeg, Self::Avif].into_iter().find(|f| *f as u8 == number)
-    }
 }
 
 /// A format as the path names it.
@@ -250,18 +244,20 @@ impl Variant {
         };
         let (width, height) = (asked.width.map(snap).transpose()?, asked.height.map(snap).transpose()?);
         let (frame_width, frame_height, fit) = match (width, height) {
-            (Some(width), Some(height)) => (width, height, asked.fit.unwrap_or_default()),
-            (Some(width), None) => (width, scaled(width, canvas.height, canvas.width), Fit::Contain),
-            (None, Some(height)) => (scaled(height, canvas.width, canvas.height), height, Fit::Contain),
+            (Some(width), Some(height)) => (width.into(), height.into(), asked.fit.unwrap_or_default()),
+            (Some(width), None) => (width.into(), scaled(width, canvas.height, canvas.width), Fit::Contain),
+            (None, Some(height)) => {
+                (scaled(height, canvas.width, canvas.height), height.into(), Fit::Contain)
+            }
             (None, None) => {
                 let width = snap(canvas.width)?;
-                (width, scaled(width, canvas.height, canvas.width), Fit::Contain)
+                (width.into(), scaled(width, canvas.height, canvas.width), Fit::Contain)
             }
         };
         let (width, height) = if fit == Fit::Contain {
             contained(frame_width, frame_height, canvas)
         } else {
-            (frame_width, frame_height)
+            (clamped(frame_width), clamped(frame_height))
         };
         let same_shape =
             u64::from(width) * u64::from(canvas.height) == u64::from(height) * u64::from(canvas.width);
@@ -329,17 +325,26 @@ pub struct Placement {
     pub top: f32,
 }
 
-/// `side · numerator / denominator`, rounded, at least 1 and at most [`limits::SIDE`].
-fn scaled(side: u16, numerator: u32, denominator: u32) -> u16 {
+/// `side · numerator / denominator`, rounded, at least 1. May pass the ladder's end.
+fn scaled(side: u16, numerator: u32, denominator: u32) -> u64 {
     let (n, d) = (u64::from(numerator), u64::from(denominator).max(1));
-    let value = (u64::from(side) * n + d / 2) / d;
-    u16::try_from(value.clamp(1, u64::from(limits::SIDE))).unwrap_or(u16::MAX)
+    ((u64::from(side) * n + d / 2) / d).max(1)
 }
 
-/// The largest size of the canvas's shape inside a frame.
-fn contained(width: u16, height: u16, canvas: &Canvas) -> (u16, u16) {
+/// The largest size of the canvas's shape inside a frame, whose sides may pass the ladder's end.
+fn contained(width: u64, height: u64, canvas: &Canvas) -> (u16, u16) {
+    let (width, height) = (clamped(width), clamped(height));
     let full = scaled(width, canvas.height, canvas.width);
-    if full <= height { (width, full) } else { (scaled(height, canvas.width, canvas.height), height) }
+    if full <= u64::from(height) {
+        (width, clamped(full))
+    } else {
+        (clamped(scaled(height, canvas.width, canvas.height)), height)
+    }
+}
+
+/// A side within the ladder's end.
+fn clamped(side: u64) -> u16 {
+    u16::try_from(side.min(u64::from(limits::SIDE))).unwrap_or(u16::MAX)
 }
 
 fn decimal(hundredths: u32) -> String {
@@ -381,6 +386,8 @@ mod tests {
         assert_eq!(sizes(&[("w", "512"), ("h", "256")], &SQUARE), (256, 256));
         assert_eq!(sizes(&[("w", "512"), ("h", "256"), ("fit", "cover")], &SQUARE), (512, 256));
         assert_eq!(sizes(&[("h", "256")], &WIDE), (384, 256));
+        let tall = Canvas { width: 500, height: 2500, background: None };
+        assert_eq!(sizes(&[("w", "1024")], &tall), (819, 4096), "the shape is kept where the ladder ends");
     }
 
     #[test]
@@ -441,7 +448,7 @@ mod tests {
                 width,
                 height,
                 fit: [Fit::Contain, Fit::Cover, Fit::Fill, Fit::Pad][usize::from(fit)],
-                format: Format::from_u8(format).unwrap(),
+                format: [Format::Png, Format::WebP, Format::Jpeg, Format::Avif][usize::from(format) - 1],
                 quality,
             };
             prop_assert_eq!(make(a) == make(b), make(a).word() == make(b).word());

@@ -40,7 +40,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         Err(why) => {
             platform::say("error", format_args!("settings: {why}"));
             let defect = Defect::Host(why);
-            iridule_core::reply::reply(&request, Err(Fault::from(defect)))
+            iridule_core::reply::reply(&request, Err(Fault::from(defect)), 0)
         }
     };
     reply::send(response, visit.errands())

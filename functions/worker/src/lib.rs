@@ -69,7 +69,7 @@ pub fn lost(request: &web_sys::Request) -> Result<web_sys::Response, JsValue> {
 }
 
 fn fault(request: &Request<()>, fault: impl Into<Fault>) -> Response<Bytes> {
-    reply(request, Err(fault.into()))
+    reply(request, Err(fault.into()), 0)
 }
 
 /// The isolate's memory, made at its first request. Settings that do not parse are read again at the next.

@@ -4,6 +4,7 @@ mod feeds;
 mod oracle;
 mod render;
 mod serve;
+mod shade;
 mod sheet;
 mod shipped;
 mod tokens;
@@ -28,6 +29,8 @@ enum Command {
     Serve(serve::Args),
     /// Paint tokens of a style into files, and a contact sheet.
     Render(render::Args),
+    /// Paint one WGSL fragment shader, by the strip VM or on a GPU.
+    Shade(shade::Args),
     /// Feed gauges: what a relay does.
     #[command(subcommand)]
     Oracle(oracle::Command),
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),
         Command::Render(args) => render::run(&args),
+        Command::Shade(args) => shade::run(&args),
         Command::Oracle(command) => oracle::run(command),
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use iridule_core::snapshot::TrustedKeys;
+use iridule_core::{records, snapshot::TrustedKeys};
 use iridule_oracle::{
     keys,
     statement::{self, Values},
@@ -123,7 +123,7 @@ async fn seed(
             records.put_block(block.cid, block.bytes.clone()).await?;
         }
         let record = built.collection.encode().map_err(anyhow::Error::msg)?;
-        records.put_collection(record).await?;
+        seed_collection(records, shipped.slug, record).await?;
         panels.push(built.package.manifest.gauges);
     }
     if records.snapshot()?.is_none() {
@@ -135,16 +135,27 @@ async fn seed(
     Ok(())
 }
 
+/// Publishes a demo collection, unless somebody has published another record under its slug since.
+async fn seed_collection(records: &Records, slug: &str, record: Vec<u8>) -> anyhow::Result<()> {
+    let (current, seeded) = (records.get(&records::collection(slug))?, records.get(&format!("demo/{slug}"))?);
+    let ours = current == seeded || current.as_ref() == Some(&record);
+    if current.is_some() && !ours {
+        tracing::info!(slug, "the demo collection was published anew; the shipped one stays back");
+        return Ok(());
+    }
+    records.put_collection(record.clone()).await?;
+    records.set(format!("demo/{slug}"), record).await?;
+    Ok(())
+}
+
 /// Reads the write API's token, or makes one.
 fn admin_token(data: &Path) -> anyhow::Result<String> {
     let path = token_file(data);
     if !path.exists() {
         let mut secret = [0; 24];
         getrandom::fill(&mut secret).map_err(|e| anyhow::anyhow!("no random bytes: {e}"))?;
-        let mut file =
-            keys::create_private(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
-        writeln!(file, "{}", alloy_primitives::hex::encode(secret))?;
-        file.sync_all()?;
+        keys::create_private(&path, &alloy_primitives::hex::encode(secret))
+            .with_context(|| format!("{}: cannot be made", path.display()))?;
     }
     let token = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
     Ok(token.trim().to_owned())

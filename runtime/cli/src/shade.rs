@@ -96,7 +96,7 @@ fn named_number(text: &str) -> Result<(String, f64)> {
 
 fn hex(text: &str) -> Result<Vec<u8>> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && *c != '_').collect();
-    ensure!(digits.len() % 2 == 0, "hex: needs two digits a byte");
+    ensure!(digits.len().is_multiple_of(2), "hex: needs two digits a byte");
     let byte = |pair: &[char]| {
         let text: String = pair.iter().collect();
         u8::from_str_radix(&text, 16).with_context(|| format!("`{text}` is not a byte in hex"))

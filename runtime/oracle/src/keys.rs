@@ -1,6 +1,6 @@
 //! The key that a relay signs with: 32 secret bytes in hexadecimal, in a file that only its owner may read.
 
-use std::{fs, io, io::Write as _, path::Path};
+use std::{fs, io, io::Write as _, path::Path, process};
 
 use ed25519_dalek::SigningKey;
 
@@ -52,10 +52,7 @@ pub fn load_or_create(path: &Path) -> Result<SigningKey, KeyError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|e| KeyError::Random(e.to_string()))?;
     let text = alloy_primitives::hex::encode(secret);
-    match create_private(path).and_then(|mut file| {
-        writeln!(file, "{text}")?;
-        file.sync_all()
-    }) {
+    match create_private(path, &text) {
         // Another process made it between the look and the making: its key is the one.
         Err(source) if source.kind() == io::ErrorKind::AlreadyExists => load(path),
         Err(source) => Err(io_error(path, source)),
@@ -69,16 +66,25 @@ pub fn public(key: &SigningKey) -> String {
     alloy_primitives::hex::encode(key.verifying_key().as_bytes())
 }
 
-/// Creates a file that did not exist, for its owner only.
+/// Creates a file that did not exist, with one line of text, for its owner only. It is there whole or not at all,
+/// whenever the machine stops.
 ///
 /// # Errors
 /// What the system says; [`io::ErrorKind::AlreadyExists`] when there is such a file.
-pub fn create_private(path: &Path) -> io::Result<fs::File> {
+pub fn create_private(path: &Path, line: &str) -> io::Result<()> {
+    let draft = path.with_extension(format!("{}.draft", process::id()));
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let written = options.open(&draft).and_then(|mut file| {
+        writeln!(file, "{line}")?;
+        file.sync_all()?;
+        // Unlike a renaming, this fails where the name is taken.
+        fs::hard_link(&draft, path)
+    });
+    let removed = fs::remove_file(&draft);
+    written.and(removed)
 }
 
 fn io_error(path: &Path, source: io::Error) -> KeyError {

@@ -172,8 +172,12 @@ impl Gate {
     }
 }
 
-/// Whether a client says that it wants server-sent events; an `EventSource` always does.
+/// Whether a client wants server-sent events, and from an address that has them. An `EventSource` always says so; what
+/// says so of a picture is an ordinary request.
 fn wants_events(request: &Request<Incoming>) -> bool {
+    if !request.uri().path().ends_with("/live") {
+        return false;
+    }
     let is_events = |accept: &HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
     request.headers().get(header::ACCEPT).is_some_and(is_events)
 }

@@ -50,7 +50,7 @@ fn stages(criterion: &mut Criterion) {
                 b.iter(|| {
                     let mut canvas = Canvas::new(&scene, &png).unwrap();
                     let transform = canvas.transform(tree.size().width(), tree.size().height());
-                    svg::paint_tree(&tree, transform, &mut canvas).unwrap();
+                    svg::paint_tree(&tree, transform, &mut canvas, 64).unwrap();
                     canvas.finish()
                 });
             });

@@ -19,7 +19,7 @@ use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
 fn scene(name: &str, document: String) -> (Scene, Variant) {
     let width = if document.contains("viewBox=\"0 0 100 100\"") { 100 } else { 160 };
     let background = (!name.starts_with("transparent")).then_some(Rgb([16, 16, 24]));
-    let layer = Svg { source: format!("{name}/case.svg"), document, elements: 100 };
+    let layer = Svg { source: format!("{name}/case.svg"), document, elements: 100, overdraw: 8 };
     let scene = Scene { canvas: Canvas { width, height: 100, background }, layers: vec![Layer::Svg(layer)] };
     let fit = if name.starts_with("pad") { Fit::Pad } else { Fit::Contain };
     (scene, Variant { width: 320, height: 200, fit, format: Format::Png, quality: 0 })

@@ -8,7 +8,7 @@ use iridule_core::{
 };
 
 fn paint(document: &str, side: u16) -> Result<Vec<u8>, String> {
-    let layer = Svg { source: "layer.svg".into(), document: document.into(), elements: 2_000 };
+    let layer = Svg { source: "layer.svg".into(), document: document.into(), elements: 2_000, overdraw: 16 };
     let scene = Scene {
         canvas: Canvas { width: 1024, height: 1024, background: None },
         layers: vec![Layer::Svg(layer)],
@@ -63,4 +63,18 @@ fn what_would_cost_without_bound_is_refused() {
         let message = refusal(&body);
         assert!(message.contains(part) && message.starts_with("layer.svg, "), "{message}");
     }
+}
+
+#[test]
+fn references_count_however_they_are_written() {
+    for (before, after) in [("#", ""), (" #", ""), ("#", " "), ("\t#", "\n")] {
+        let mut body = "<rect id='a0' width='1' height='1'/>".to_string();
+        for level in 1..=14 {
+            let link = format!("{before}a{}{after}", level - 1);
+            body += &format!("<g id='a{level}'><use href='{link}'/><use href='{link}'/></g>");
+        }
+        let message = refusal(&body);
+        assert!(message.contains("elements"), "{before:?} {after:?}: {message}");
+    }
+    assert!(refusal("<rect id='#a' width='1' height='1'/><use href='##a'/>").contains("id"));
 }

@@ -93,7 +93,7 @@ async fn streams_flow_share_instances_and_end_in_time() {
     })
     .await;
     let open = || async {
-        let url = format!("http://{}/events", pop.pop.address());
+        let url = format!("http://{}/events/live", pop.pop.address());
         let request = Request::get(url).header("accept", "text/event-stream").body(Full::default()).unwrap();
         pop.open(request).await
     };
@@ -122,7 +122,7 @@ async fn streams_flow_share_instances_and_end_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_ends_streams() {
     let pop = start(|_| {}).await;
-    let url = format!("http://{}/events", pop.pop.address());
+    let url = format!("http://{}/events/live", pop.pop.address());
     let request = Request::get(url).header("accept", "text/event-stream").body(Full::default()).unwrap();
     let stream = pop.open(request).await;
     let begun = Instant::now();

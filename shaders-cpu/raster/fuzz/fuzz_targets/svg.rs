@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = core::str::from_utf8(bytes) else { return };
-    let layer = Svg { source: "layer.svg".into(), document: document.into(), elements: 300 };
+    let layer = Svg { source: "layer.svg".into(), document: document.into(), elements: 300, overdraw: 64 };
     let scene =
         Scene { canvas: Canvas { width: 100, height: 100, background: None }, layers: vec![Layer::Svg(layer)] };
     let variant = Variant { width: 64, height: 96, fit: Fit::Cover, format: Format::Png, quality: 0 };

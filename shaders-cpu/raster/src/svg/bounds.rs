@@ -14,10 +14,12 @@ use resvg::{
 
 use super::Fault;
 
-/// How often each pixel of the picture may be painted over, on average, by the bounding boxes of shapes.
-const OVERDRAW: f64 = 512.0;
-/// How often each pixel may be touched by layers: groups with opacity, blending, clips, masks or filters; patterns.
-const LAYER_OVERDRAW: f64 = 128.0;
+/// How often each pixel of the picture may be painted over, on average, by the bounding boxes of shapes, for each time
+/// that the layer declares. Boxes hold far more pixels than the shapes in them.
+const OVERDRAW: f64 = 16.0;
+/// How often each pixel may be touched by layers (groups with opacity, blending, clips, masks or filters; patterns), for
+/// each time that the layer declares.
+const LAYER_OVERDRAW: f64 = 8.0;
 /// Most bytes that nested layers may hold at one time beside the picture.
 const LAYER_BYTES: f64 = (64 << 20) as f64;
 /// Most crossings of outlines with pixel rows, over all shapes.
@@ -48,18 +50,18 @@ struct Frame {
     height: f32,
 }
 
-/// Refuses a tree that would cost more than the limits above. `transform` maps its user space to the pixels of a
+/// Refuses a tree that would cost more than the limits above, or far more than `overdraw` declares. `transform` maps its user space to the pixels of a
 /// picture of this size.
 ///
 /// # Errors
 /// A [`Fault`] that names the element, where it has an id.
-pub fn check(tree: &Tree, transform: Transform, width: u32, height: u32) -> Result<(), Fault> {
+pub fn check(tree: &Tree, transform: Transform, width: u32, height: u32, overdraw: u32) -> Result<(), Fault> {
     let pixels = f64::from(width) * f64::from(height);
     // Small pictures get the allowance of a 256 px one: their cost is small whatever they hold.
     let pixels = pixels.max(65_536.0);
     let mut budget = Budget {
-        painted: pixels * OVERDRAW,
-        layered: pixels * LAYER_OVERDRAW,
+        painted: pixels * OVERDRAW * f64::from(overdraw),
+        layered: pixels * LAYER_OVERDRAW * f64::from(overdraw),
         rows: EDGE_ROWS,
         nodes: 200_000,
     };

@@ -208,7 +208,7 @@ impl<'a, 'input> Gate<'a, 'input> {
             let (name, value) = (attribute.name(), attribute.value());
             let copies = match name {
                 "href" if node.tag_name().name() == "use" => {
-                    if let Some(target) = self.ids.get(value.trim_start_matches('#')).copied() {
+                    if let Some(target) = self.ids.get(iri(value)).copied() {
                         size.add(self.measure(target, depth + 1)?);
                     }
                     continue;
@@ -244,13 +244,25 @@ fn refers(node: Node<'_, '_>) -> bool {
     node.attributes().any(|attribute| attribute.value().contains("url("))
 }
 
+/// The id in `#id`, read as the library below reads it: white space around it, and one `#`. An id that itself holds one
+/// of them would be read in two ways, so [`is_plain_id`] refuses it.
+fn iri(value: &str) -> &str {
+    let value = value.trim();
+    value.strip_prefix('#').unwrap_or(value)
+}
+
+/// Whether an id can be referred to in one way only.
+fn is_plain_id(id: &str) -> bool {
+    !id.is_empty() && !id.contains(|c: char| c.is_whitespace() || matches!(c, '#' | '(' | ')' | '"' | '\''))
+}
+
 /// The ids that an attribute refers to: `#a` in `href`, and each `url(#a)` elsewhere.
 fn fragments<'v>(name: &str, value: &'v str) -> impl Iterator<Item = &'v str> {
-    let link = (name == "href").then(|| value.trim().trim_start_matches('#'));
+    let link = (name == "href").then(|| iri(value));
     let urls = (name != "href" && value.contains('(')).then(|| value.split("url(").skip(1));
     let trimmed = |rest: &'v str| {
         let inside = rest.split(')').next().unwrap_or_default();
-        inside.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).trim_start_matches('#')
+        iri(inside.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')))
     };
     link.into_iter().chain(urls.into_iter().flatten().map(trimmed))
 }
@@ -262,6 +274,9 @@ fn look_at(name: &str, value: &str) -> Result<(), &'static str> {
     }
     if name == "href" && !value.trim_start().starts_with('#') {
         return Err("a reference points to #id within the document");
+    }
+    if name == "id" && !is_plain_id(value) {
+        return Err("an id has no white space, quotes, brackets or #");
     }
     if value.contains('\\') && !WORDS.contains(&name) {
         return Err("escapes are not admitted");

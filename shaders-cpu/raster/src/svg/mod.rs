@@ -49,7 +49,7 @@ impl fmt::Display for Fault {
 pub fn paint(layer: &Svg, canvas: &mut Canvas) -> Result<(), Fault> {
     let tree = resolve(layer)?;
     let transform = canvas.transform(tree.size().width(), tree.size().height());
-    paint_tree(&tree, transform, canvas)
+    paint_tree(&tree, transform, canvas, layer.overdraw)
 }
 
 /// Parses and admits a document, and resolves it to shapes.
@@ -65,12 +65,17 @@ pub fn resolve(layer: &Svg) -> Result<Tree, Fault> {
     })
 }
 
-/// Paints a resolved document. `transform` maps its user space to pixels.
+/// Paints a resolved document that declares this overdraw. `transform` maps its user space to pixels.
 ///
 /// # Errors
 /// A [`Fault`] for a tree that would cost more than [`bounds`] allows.
-pub fn paint_tree(tree: &Tree, transform: Transform, canvas: &mut Canvas) -> Result<(), Fault> {
-    bounds::check(tree, transform, canvas.pixmap.width(), canvas.pixmap.height())?;
+pub fn paint_tree(
+    tree: &Tree,
+    transform: Transform,
+    canvas: &mut Canvas,
+    overdraw: u32,
+) -> Result<(), Fault> {
+    bounds::check(tree, transform, canvas.pixmap.width(), canvas.pixmap.height(), overdraw)?;
     resvg::render(tree, transform, &mut canvas.pixmap.as_mut());
     Ok(())
 }
