@@ -1,6 +1,6 @@
 //! Every limit on what comes from outside, in one place, with its unit.
 //!
-//! A limit lives here when exceeding it changes an answer. Budgets of the build (module sizes, allocations) are data
+//! A limit lives here when exceeding it changes an answer. Budgets of the build (module sizes) are data
 //! in `budgets.toml` at the workspace root, held by tests.
 
 /// Longest path of a request, bytes, before percent-decoding.

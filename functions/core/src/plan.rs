@@ -79,7 +79,8 @@ pub fn plan(manifest: &Manifest, variant: &Variant) -> Plan {
     }
 }
 
-/// The most that painting this variant of any token in any state may cost, in cost units.
+/// What painting this variant of any token in any state is reckoned to cost, in cost units: by what the manifest declares
+/// of its layers. A painter refuses a layer that has more elements, or goes far past its overdraw.
 #[must_use]
 pub fn cost(manifest: &Manifest, variant: &Variant) -> u64 {
     let pixels = variant.pixels();
