@@ -64,6 +64,31 @@ impl<'de> serde::Deserialize<'de> for Rgb {
     }
 }
 
+/// A colour that may be transparent: sRGB, 8 bits a channel, not linear, straight alpha.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rgba(pub [u8; 4]);
+
+impl Rgba {
+    /// Reads `#rrggbb` or `#rrggbbaa`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (colour, alpha) = text.split_at_checked(7)?;
+        let [red, green, blue] = Rgb::parse(colour)?.0;
+        let alpha = match alpha {
+            "" => 255,
+            // A byte as two digits, read as the channels of a colour are.
+            digits => Rgb::parse(&alloc::format!("#{digits}0000"))?.0[0],
+        };
+        Some(Self([red, green, blue, alpha]))
+    }
+}
+
+impl From<Rgb> for Rgba {
+    fn from(Rgb([red, green, blue]): Rgb) -> Self {
+        Self([red, green, blue, 255])
+    }
+}
+
 /// Oklab to linear sRGB; channels may fall outside 0 to 1.
 fn oklab_to_linear(lightness: f64, a: f64, b: f64) -> [f64; 3] {
     let cube = |v: f64| v * v * v;
@@ -95,6 +120,15 @@ mod tests {
         assert_eq!(alloc::format!("{}", Rgb([1, 2, 255])), "#0102ff");
         for bad in ["", "#12345", "123456", "#12345g", "#1234567", "#é1234"] {
             assert_eq!(Rgb::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn transparent_colours_have_eight_digits() {
+        assert_eq!(Rgba::parse("#0a1bFF80"), Some(Rgba([0x0a, 0x1b, 0xff, 0x80])));
+        assert_eq!(Rgba::parse("#0a1bff"), Some(Rgb([0x0a, 0x1b, 0xff]).into()));
+        for bad in ["#0a1bff8", "#0a1bff80f", "#0a1bffé", "#0a1bff+8"] {
+            assert_eq!(Rgba::parse(bad), None, "{bad}");
         }
     }
 

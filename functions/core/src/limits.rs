@@ -53,6 +53,13 @@ pub const SVG_ELEMENTS: u32 = 20_000;
 /// Instructions a template may take to expand.
 pub const TEMPLATE_FUEL: u64 = 2_000_000;
 
+/// Pixels of one picture file of a style: 2,048 square, 16 MiB when decoded.
+pub const IMAGE_PIXELS: u64 = 2048 * 2048;
+/// Picture files that one shader may sample.
+pub const SHADER_IMAGES: usize = 8;
+/// Most stops of one gradient.
+pub const STOPS: usize = 64;
+
 /// Pixels on a side that a client may ask for; the last step of the ladder.
 pub const SIDE: u32 = 4096;
 /// Static cost up to which an edge paints by itself (see [`crate::plan`]); above it a render escalates.

@@ -20,7 +20,7 @@ use crate::{
     gauge::State,
     manifest::{Drawn, Manifest, Trait},
     package,
-    scene::{Layer, Scene, Svg},
+    scene::{Content, Layer, Scene, Svg},
     seed::Seed,
     template::Template,
 };
@@ -90,12 +90,8 @@ impl Style {
             let document = template
                 .expand(values.clone(), *seed)
                 .map_err(|why| defect(format!("{}: {why}", layer.source)))?;
-            Ok(Layer::Svg(Svg {
-                source: layer.source.clone(),
-                document,
-                elements: layer.elements,
-                overdraw: layer.overdraw,
-            }))
+            let svg = Svg { document, elements: layer.elements, overdraw: layer.overdraw };
+            Ok(Layer::plain(&layer.source, Content::Svg(svg)))
         });
         Ok(Scene { canvas: self.manifest.canvas.canvas(), layers: layers.collect::<Result<_, Defect>>()? })
     }

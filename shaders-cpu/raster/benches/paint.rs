@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use iridule_core::{
     author,
     gauge::State,
-    scene::{Layer, Scene},
+    scene::{Content, Scene},
     seed::Seed,
     style::Style,
     variant::{Asked, Format, Variant},
@@ -37,7 +37,7 @@ fn stages(criterion: &mut Criterion) {
                 b.iter(|| style.scene(black_box(&seed), &state).unwrap());
             });
             let scene = style.scene(&seed, &state).unwrap();
-            let Layer::Svg(layer) = &scene.layers[0];
+            let Content::Svg(layer) = &scene.layers[0].content else { continue };
             criterion.bench_function(&format!("gate/{case}"), |b| {
                 b.iter(|| svg::gate::admit(black_box(&layer.document), layer.elements).map(drop).unwrap());
             });

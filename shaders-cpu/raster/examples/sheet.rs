@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for token in &tokens {
             let seed = Seed::derived(1, Address::ZERO, U256::from(*token));
             let scene = style.scene(&seed, &State(vec![*band]))?;
-            for iridule_core::scene::Layer::Svg(svg) in &scene.layers {
+            for layer in &scene.layers {
+                let iridule_core::scene::Content::Svg(svg) = &layer.content else { continue };
                 most = most.max(svg.document.matches('<').count() - svg.document.matches("</").count());
             }
             let picture = iridule_raster::paint_pixels(&scene, &variant)?;

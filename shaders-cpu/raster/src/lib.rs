@@ -20,7 +20,7 @@ pub mod pixels;
 pub mod svg;
 
 use iridule_core::{
-    scene::{Layer, Scene},
+    scene::{Content, Scene},
     variant::{Format, Variant},
 };
 
@@ -34,6 +34,12 @@ pub enum PaintError {
         layer: String,
         /// What is wrong with it, and where.
         fault: svg::Fault,
+    },
+    /// A layer of a kind that is not painted here.
+    #[error("{layer}: the CPU painter does not paint layers of this kind")]
+    Kind {
+        /// The layer's name.
+        layer: String,
     },
     /// A picture of this many pixels has no room.
     #[error("a picture of {width} × {height} pixels cannot be painted")]
@@ -75,9 +81,12 @@ pub fn paint(scene: &Scene, variant: &Variant) -> Result<Vec<u8>, PaintError> {
 pub fn paint_pixels(scene: &Scene, variant: &Variant) -> Result<resvg::tiny_skia::Pixmap, PaintError> {
     let mut canvas = canvas::Canvas::new(scene, variant)?;
     for layer in &scene.layers {
-        match layer {
-            Layer::Svg(layer) => svg::paint(layer, &mut canvas)
-                .map_err(|fault| PaintError::Svg { layer: layer.source.clone(), fault })?,
+        match &layer.content {
+            Content::Svg(svg) => svg::paint(svg, &mut canvas)
+                .map_err(|fault| PaintError::Svg { layer: layer.name.clone(), fault })?,
+            Content::Shader(_) | Content::Image(_) | Content::Fill(_) | Content::Text(_) => {
+                return Err(PaintError::Kind { layer: layer.name.clone() });
+            }
         }
     }
     Ok(canvas.finish())

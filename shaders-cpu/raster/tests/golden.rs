@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 
 use iridule_core::{
     colour::Rgb,
-    scene::{Canvas, Layer, Scene, Svg},
+    scene::{Canvas, Content, Layer, Scene, Svg},
     variant::{Fit, Format, Variant},
 };
 use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
@@ -19,8 +19,9 @@ use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
 fn scene(name: &str, document: String) -> (Scene, Variant) {
     let width = if document.contains("viewBox=\"0 0 100 100\"") { 100 } else { 160 };
     let background = (!name.starts_with("transparent")).then_some(Rgb([16, 16, 24]));
-    let layer = Svg { source: format!("{name}/case.svg"), document, elements: 100, overdraw: 8 };
-    let scene = Scene { canvas: Canvas { width, height: 100, background }, layers: vec![Layer::Svg(layer)] };
+    let svg = Svg { document, elements: 100, overdraw: 8 };
+    let layer = Layer::plain(&format!("{name}/case.svg"), Content::Svg(svg));
+    let scene = Scene { canvas: Canvas { width, height: 100, background }, layers: vec![layer] };
     let fit = if name.starts_with("pad") { Fit::Pad } else { Fit::Contain };
     (scene, Variant { width: 320, height: 200, fit, format: Format::Png, quality: 0 })
 }

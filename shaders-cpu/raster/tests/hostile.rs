@@ -3,15 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
 use iridule_core::{
-    scene::{Canvas, Layer, Scene, Svg},
+    scene::{Canvas, Content, Layer, Scene, Svg},
     variant::{Fit, Format, Variant},
 };
 
 fn paint(document: &str, side: u16) -> Result<Vec<u8>, String> {
-    let layer = Svg { source: "layer.svg".into(), document: document.into(), elements: 2_000, overdraw: 16 };
+    let svg = Svg { document: document.into(), elements: 2_000, overdraw: 16 };
     let scene = Scene {
         canvas: Canvas { width: 1024, height: 1024, background: None },
-        layers: vec![Layer::Svg(layer)],
+        layers: vec![Layer::plain("layer.svg", Content::Svg(svg))],
     };
     let variant = Variant { width: side, height: side, fit: Fit::Contain, format: Format::Png, quality: 0 };
     iridule_raster::paint(&scene, &variant).map_err(|e| e.to_string())

@@ -9,7 +9,7 @@ use iridule_core::{
     author,
     collection::Collection,
     gauge::State,
-    scene::Layer,
+    scene::Content,
     seed::Seed,
     style::Style,
     variant::{Asked, Format, Variant},
@@ -40,7 +40,8 @@ fn every_token_is_admitted_at_both_ends_of_the_gauge() {
         for token in (collection.first..collection.first + collection.supply).step_by(step) {
             for band in [quantiser.low, quantiser.high] {
                 let scene = style.scene(&seed(&collection, token), &State(vec![band])).unwrap();
-                for Layer::Svg(layer) in &scene.layers {
+                for layer in &scene.layers {
+                    let Content::Svg(layer) = &layer.content else { continue };
                     let document = iridule_raster::svg::gate::admit(&layer.document, layer.elements)
                         .unwrap_or_else(|fault| panic!("{slug} {token}, band {band}: {fault}"));
                     most = most.max(document.descendants().filter(|node| node.is_element()).count());
