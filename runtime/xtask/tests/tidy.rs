@@ -31,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("iridule-origin", &["iridule-vm"]),
     ("iridule-pop", &["iridule-core"]),
     ("iridule-pop-guest", &[]),
-    ("iridule-raster", &["iridule-core"]),
+    ("iridule-raster", &["iridule-core", "iridule-vm"]),
     ("iridule-spin", &["iridule-core", "iridule-raster"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),

@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use iridule_core::{
     author,
     gauge::State,
-    scene::{Content, Scene},
+    scene::{Content, Scene, Transform},
     seed::Seed,
     style::Style,
     variant::{Asked, Format, Variant},
@@ -49,8 +49,9 @@ fn stages(criterion: &mut Criterion) {
             criterion.bench_function(&format!("paint/{case}"), |b| {
                 b.iter(|| {
                     let mut canvas = Canvas::new(&scene, &png).unwrap();
-                    let transform = canvas.transform(tree.size().width(), tree.size().height());
-                    svg::paint_tree(&tree, transform, &mut canvas, 64).unwrap();
+                    let place = canvas.place(&Transform::IDENTITY);
+                    let transform = svg::stretched(&tree, &canvas.size, place);
+                    svg::paint_tree(&tree, transform, &mut canvas.pixmap, 64).unwrap();
                     canvas.finish()
                 });
             });

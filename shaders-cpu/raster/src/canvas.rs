@@ -1,6 +1,6 @@
 //! The picture being painted: its pixels, its background, and where the scene's canvas lies in it.
 //!
-//! Layers draw onto it in order. What they draw is [`crate::svg`]'s; what becomes of the finished pixels is
+//! Layers draw onto it in order. How they meet is [`crate::compose`]'s; what becomes of the finished pixels is
 //! [`crate::pixels`]'s and [`crate::encode`]'s.
 
 use iridule_core::{
@@ -44,12 +44,13 @@ impl Canvas {
         })
     }
 
-    /// The map from a layer of this width and height, stretched over the whole canvas, to pixels.
+    /// The map from a layer's own coordinates to pixels.
     #[must_use]
-    pub fn transform(&self, width: f32, height: f32) -> Transform {
+    pub fn place(&self, layer: &scene::Transform) -> Transform {
         let Placement { scale_x, scale_y, left, top } = self.placement;
-        let (across, down) = (side(self.size.width) / width, side(self.size.height) / height);
-        Transform::from_row(scale_x * across, 0.0, 0.0, scale_y * down, left, top)
+        let [a, b, c, d, e, f] = layer.0;
+        Transform::from_row(scale_x, 0.0, 0.0, scale_y, left, top)
+            .pre_concat(Transform::from_row(a, b, c, d, e, f))
     }
 
     /// The finished pixels. In a padded frame, what layers drew outside the canvas is covered by the background
@@ -77,7 +78,8 @@ impl Canvas {
     }
 }
 
-fn background(canvas: &scene::Canvas) -> Option<Color> {
+/// What lies under the lowest layer.
+pub(crate) fn background(canvas: &scene::Canvas) -> Option<Color> {
     canvas.background.map(|colour| {
         let [red, green, blue] = colour.0;
         Color::from_rgba8(red, green, blue, 255)
@@ -85,6 +87,6 @@ fn background(canvas: &scene::Canvas) -> Option<Color> {
 }
 
 /// A side as a float: exact, since sides are at most [`iridule_core::limits::SIDE`].
-fn side(side: u32) -> f32 {
+pub(crate) fn side(side: u32) -> f32 {
     f32::from(u16::try_from(side).unwrap_or(u16::MAX))
 }

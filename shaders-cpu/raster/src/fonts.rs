@@ -10,8 +10,10 @@ use resvg::usvg::{FontResolver, FontStyle, Options, fontdb};
 /// The family of the bundled fonts, and the default for text that names none.
 pub const FAMILY: &str = "Space Grotesk";
 
-const REGULAR: &[u8] = include_bytes!("../fonts/SpaceGrotesk-Regular.ttf");
-const BOLD: &[u8] = include_bytes!("../fonts/SpaceGrotesk-Bold.ttf");
+/// Space Grotesk, weight 400.
+pub(crate) const REGULAR: &[u8] = include_bytes!("../fonts/SpaceGrotesk-Regular.ttf");
+/// Space Grotesk, weight 700.
+pub(crate) const BOLD: &[u8] = include_bytes!("../fonts/SpaceGrotesk-Bold.ttf");
 
 static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
     let mut database = fontdb::Database::new();

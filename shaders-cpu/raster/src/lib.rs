@@ -3,26 +3,43 @@
 //! ```text
 //! Scene, Variant
 //!  → canvas     a premultiplied RGBA picture, its background laid
-//!  → svg        for each layer: document → gate → tree → bounds → pixels
+//!  → compose    for each layer: blend mode, opacity, transform, mask; what it shows comes from
+//!     svg        document → gate → tree → bounds → pixels
+//!     shader     program, uniforms, textures → strip VM → pixels
+//!     image      PNG, WebP or JPEG → rows → resize → pixels
+//!     fill       rectangle, colour or gradient → pixels
+//!     text       font → glyphs → lines → outlines → pixels
 //!  → pixels     premultiplied RGBA → opaque RGB or straight RGBA
 //!  → encode     PNG, WebP or JPEG
 //! ```
 //!
+//! A variant may also be made from a master that was painted before ([`derive()`]): decode → resize → encode.
+//!
 //! Everything was chosen before a scene exists; nothing here chooses. The same scene and variant give the same bytes
-//! on every target: no clock, no system fonts, no platform maths (see [`maths`]). Documents are treated as untrusted:
-//! what would cost without bound is refused with a [`PaintError`] before it costs.
+//! on every target: no clock, no system fonts, no platform maths (see [`maths`]). Documents, programs, picture files and
+//! fonts are treated as untrusted: what would cost without bound is refused with a [`PaintError`] before it costs.
 
 pub mod canvas;
+pub mod compose;
+pub mod derive;
 pub mod encode;
+pub mod fill;
 pub mod fonts;
+pub mod image;
 pub mod maths;
 pub mod pixels;
+pub mod resize;
+pub mod shader;
+pub mod srgb;
 pub mod svg;
+pub mod text;
 
 use iridule_core::{
-    scene::{Content, Scene},
+    scene::Scene,
     variant::{Format, Variant},
 };
+
+pub use derive::derive;
 
 /// Why a scene was not painted. Each is a fault of the style, or of the plan that sent the scene here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,17 +47,38 @@ pub enum PaintError {
     /// A layer's document holds something that is not admitted.
     #[error("{layer}, {fault}")]
     Svg {
-        /// The layer's source file.
+        /// The layer's name.
         layer: String,
         /// What is wrong with it, and where.
         fault: svg::Fault,
     },
-    /// A layer of a kind that is not painted here.
-    #[error("{layer}: the CPU painter does not paint layers of this kind")]
-    Kind {
+    /// A layer's shader cannot be run.
+    #[error("{layer}: {fault}")]
+    Shader {
         /// The layer's name.
         layer: String,
+        /// What is wrong with it.
+        fault: shader::Fault,
     },
+    /// A layer's picture file cannot be drawn.
+    #[error("{layer}: {fault}")]
+    Image {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong with it.
+        fault: image::Fault,
+    },
+    /// A layer's text cannot be set.
+    #[error("{layer}: {fault}")]
+    Text {
+        /// The layer's name.
+        layer: String,
+        /// What is wrong with it, or with its font.
+        fault: text::Fault,
+    },
+    /// What should be a master is none.
+    #[error("the master: {0}")]
+    Master(image::Fault),
     /// A picture of this many pixels has no room.
     #[error("a picture of {width} × {height} pixels cannot be painted")]
     Size {
@@ -80,14 +118,9 @@ pub fn paint(scene: &Scene, variant: &Variant) -> Result<Vec<u8>, PaintError> {
 /// As [`paint`], less those of encoding.
 pub fn paint_pixels(scene: &Scene, variant: &Variant) -> Result<resvg::tiny_skia::Pixmap, PaintError> {
     let mut canvas = canvas::Canvas::new(scene, variant)?;
+    let mut sheets = compose::Sheets::default();
     for layer in &scene.layers {
-        match &layer.content {
-            Content::Svg(svg) => svg::paint(svg, &mut canvas)
-                .map_err(|fault| PaintError::Svg { layer: layer.name.clone(), fault })?,
-            Content::Shader(_) | Content::Image(_) | Content::Fill(_) | Content::Text(_) => {
-                return Err(PaintError::Kind { layer: layer.name.clone() });
-            }
-        }
+        compose::paint(layer, &mut canvas, &mut sheets)?;
     }
     Ok(canvas.finish())
 }

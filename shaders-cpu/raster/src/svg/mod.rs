@@ -14,10 +14,13 @@ pub mod gate;
 
 use core::fmt;
 
-use iridule_core::scene::Svg;
-use resvg::{tiny_skia::Transform, usvg::Tree};
+use iridule_core::scene::{self, Svg};
+use resvg::{
+    tiny_skia::{Pixmap, Transform},
+    usvg::Tree,
+};
 
-use crate::{canvas::Canvas, fonts};
+use crate::{canvas::side, fonts};
 
 /// What is wrong with a document, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +45,25 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Paints a layer over what is on the canvas.
+/// Paints a layer over what is in the picture. `place` maps units of the canvas, over which the document's viewport is
+/// stretched, to pixels.
 ///
 /// # Errors
 /// A [`Fault`] for a document that is not admitted.
-pub fn paint(layer: &Svg, canvas: &mut Canvas) -> Result<(), Fault> {
+pub fn paint(
+    layer: &Svg,
+    canvas: &scene::Canvas,
+    place: Transform,
+    picture: &mut Pixmap,
+) -> Result<(), Fault> {
     let tree = resolve(layer)?;
-    let transform = canvas.transform(tree.size().width(), tree.size().height());
-    paint_tree(&tree, transform, canvas, layer.overdraw)
+    paint_tree(&tree, stretched(&tree, canvas, place), picture, layer.overdraw)
+}
+
+/// The map from a document's user space, stretched over the canvas, to pixels.
+#[must_use]
+pub fn stretched(tree: &Tree, canvas: &scene::Canvas, place: Transform) -> Transform {
+    place.pre_scale(side(canvas.width) / tree.size().width(), side(canvas.height) / tree.size().height())
 }
 
 /// Parses and admits a document, and resolves it to shapes.
@@ -72,10 +86,10 @@ pub fn resolve(layer: &Svg) -> Result<Tree, Fault> {
 pub fn paint_tree(
     tree: &Tree,
     transform: Transform,
-    canvas: &mut Canvas,
+    picture: &mut Pixmap,
     overdraw: u32,
 ) -> Result<(), Fault> {
-    bounds::check(tree, transform, canvas.pixmap.width(), canvas.pixmap.height(), overdraw)?;
-    resvg::render(tree, transform, &mut canvas.pixmap.as_mut());
+    bounds::check(tree, transform, picture.width(), picture.height(), overdraw)?;
+    resvg::render(tree, transform, &mut picture.as_mut());
     Ok(())
 }

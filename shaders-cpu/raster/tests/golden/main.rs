@@ -1,12 +1,15 @@
-//! Golden pictures: a folder a case under `cases/`, each asking one question in the comment at the head of its
-//! `case.svg`, with the `expected.png` that answers it.
+//! Golden pictures: a folder a case under `cases/`, each asking one question and holding the `expected.png` that
+//! answers it. The question stands in the comment at the head of the folder's `case.svg`, or, for a scene of other
+//! kinds of layers, above the function of the same name in `scenes.rs`.
 //!
 //! `BLESS=1 cargo test -p iridule-raster --test golden` rewrites the pictures. A failure leaves one of three panels,
 //! expected, got and their difference, in the target folder.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
-use std::{fs, path::Path};
+mod scenes;
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use iridule_core::{
     colour::Rgb,
@@ -16,7 +19,7 @@ use iridule_core::{
 use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
 
 /// A canvas of the case's shape, at 2 pixels a unit; what a name starts with says how else it is painted.
-fn scene(name: &str, document: String) -> (Scene, Variant) {
+fn drawing(name: &str, document: String) -> (Scene, Variant) {
     let width = if document.contains("viewBox=\"0 0 100 100\"") { 100 } else { 160 };
     let background = (!name.starts_with("transparent")).then_some(Rgb([16, 16, 24]));
     let svg = Svg { document, elements: 100, overdraw: 8 };
@@ -48,14 +51,21 @@ fn every_case_looks_as_expected() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let bless = std::env::var_os("BLESS").is_some();
     let mut wrong = Vec::new();
-    let mut folders: Vec<_> = fs::read_dir(&cases).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    for folder in folders {
-        let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
-        let (scene, variant) = scene(&name, fs::read_to_string(folder.join("case.svg")).unwrap());
+    let scenes = scenes::all();
+    let mut names: BTreeSet<String> = scenes.keys().map(|name| (*name).to_owned()).collect();
+    for folder in fs::read_dir(&cases).unwrap() {
+        names.insert(folder.unwrap().file_name().into_string().unwrap());
+    }
+    for name in names {
+        let folder = cases.join(&name);
+        let (scene, variant) = match scenes.get(&*name) {
+            Some(scene) => scene.clone(),
+            None => drawing(&name, fs::read_to_string(folder.join("case.svg")).unwrap()),
+        };
         let got = iridule_raster::paint(&scene, &variant).unwrap_or_else(|error| panic!("{name}: {error}"));
         let path = folder.join("expected.png");
         if bless {
+            fs::create_dir_all(&folder).unwrap();
             fs::write(&path, &got).unwrap();
             continue;
         }
@@ -78,7 +88,7 @@ fn every_format_and_fit_has_the_size_asked_for() {
     for fit in [Fit::Contain, Fit::Cover, Fit::Fill, Fit::Pad] {
         for (format, quality) in [(Format::Png, 0), (Format::WebP, 0), (Format::Jpeg, 85)] {
             for name in ["transparent", "opaque"] {
-                let (scene, _) = scene(name, document.into());
+                let (scene, _) = drawing(name, document.into());
                 let variant = Variant { width: 96, height: 64, fit, format, quality };
                 let bytes = iridule_raster::paint(&scene, &variant).unwrap();
                 let magic: &[u8] = match format {
@@ -94,7 +104,7 @@ fn every_format_and_fit_has_the_size_asked_for() {
             }
         }
     }
-    let (scene, mut variant) = scene("opaque", document.into());
+    let (scene, mut variant) = drawing("opaque", document.into());
     variant.format = Format::Avif;
     assert!(iridule_raster::paint(&scene, &variant).is_err());
 }

@@ -1,0 +1,231 @@
+//! Gradients: colours mixed in Oklab, premultiplied, and dithered to bytes.
+//!
+//! Oklab (<https://bottosson.github.io/posts/oklab/>) mixes without the grey and dark middles of sRGB. Between two
+//! stops the way is computed at [`KNOTS`] points and laid out straight between them, in a table that the pixels then
+//! look up. Table entries have eight more bits than a byte; an ordered pattern of thresholds turns those into nearby
+//! bytes, so that no bands are seen. A colour that is a byte exactly stays exactly that.
+
+use core::f32::consts::{FRAC_PI_2, PI};
+
+use iridule_core::{
+    colour::Rgba,
+    scene::{Paint, Stop},
+};
+use resvg::tiny_skia::Transform;
+
+use crate::srgb;
+
+/// Entries of the table, less one.
+const STEPS: u16 = 2048;
+/// Points between two stops at which the mixture is computed.
+const KNOTS: u16 = 16;
+/// Pixels that go through together.
+const BLOCK: usize = 32;
+
+/// Thresholds of the ordered dither (Bayer's 8 × 8 matrix), in parts of 256, none of them 0 or 256.
+const DITHER: [[u16; 8]; 8] = {
+    let mut matrix = [[0u16; 8]; 8];
+    let mut y = 0u16;
+    while y < 8 {
+        let mut x = 0u16;
+        while x < 8 {
+            // The bits of x ^ y and y, interleaved from the lowest.
+            let (mut value, mut bit) = (0u16, 0);
+            while bit < 3 {
+                value = value << 2 | ((x ^ y) >> bit & 1) << 1 | y >> bit & 1;
+                bit += 1;
+            }
+            matrix[y as usize][x as usize] = value * 4 + 2;
+            x += 1;
+        }
+        y += 1;
+    }
+    matrix
+};
+
+/// How far a pixel is along the gradient.
+#[derive(Debug, Clone, Copy)]
+enum Along {
+    /// By its distance from the left, after the transform.
+    Linear,
+    /// By its distance from the origin.
+    Radial,
+    /// By its angle about the origin.
+    Conic,
+}
+
+/// A gradient, ready for pixels.
+#[derive(Debug)]
+pub struct Gradient {
+    along: Along,
+    /// From the middle of a pixel to the space of `along`, in which the offset is 0 to 1 (in turns, for an angle).
+    from_pixels: Transform,
+    /// Premultiplied sRGB, a byte's worth 256, at offsets from 0 to 1.
+    table: Vec<[u16; 4]>,
+}
+
+impl Gradient {
+    /// A gradient, or nothing for one colour. `place` maps canvas units to pixels.
+    #[must_use]
+    pub fn new(paint: &Paint, place: Transform) -> Option<Self> {
+        let shape = |x: f32, y: f32, [e, f]: [f32; 2]| Transform::from_row(x, y, -y, x, e, f);
+        let (along, unit, stops) = match paint {
+            Paint::Solid(_) => return None,
+            Paint::Linear { from, to, stops } => {
+                (Along::Linear, shape(to[0] - from[0], to[1] - from[1], *from), stops)
+            }
+            Paint::Radial { centre, radius, stops } => (Along::Radial, shape(*radius, 0.0, *centre), stops),
+            Paint::Conic { centre, angle, stops } => {
+                // A quarter turn less: from the top, not from the right.
+                let turned = f64::from(*angle - 90.0).to_radians();
+                #[expect(clippy::cast_possible_truncation, reason = "rounded to the nearest single")]
+                let (sin, cos) = (libm::sin(turned) as f32, libm::cos(turned) as f32);
+                (Along::Conic, shape(cos, sin, *centre), stops)
+            }
+        };
+        // Without extent, everything lies after the last stop.
+        let degenerate = Transform::from_row(0.0, 0.0, 0.0, 0.0, 2.0, 0.0);
+        let from_pixels = place.pre_concat(unit).invert().filter(Transform::is_finite).unwrap_or(degenerate);
+        Some(Self { along, from_pixels, table: table(stops) })
+    }
+
+    /// The pixels of a row from `x` on: premultiplied sRGB bytes.
+    pub fn row(&self, x: u32, y: u32, out: &mut [u8]) {
+        let map = self.from_pixels;
+        let (middle, down) = (crate::canvas::side(x) + 0.5, crate::canvas::side(y) + 0.5);
+        let thresholds = &DITHER[y as usize % 8];
+        let (begin_x, begin_y) = (map.kx * down + map.tx, map.sy * down + map.ty);
+        let mut at = 0;
+        for block in out.chunks_mut(BLOCK * 4) {
+            let mut index = [0u32; BLOCK];
+            for (step, index) in index.iter_mut().enumerate() {
+                let pixel = middle + (at + step) as f32;
+                let (u, v) = (map.sx * pixel + begin_x, map.ky * pixel + begin_y);
+                let offset = match self.along {
+                    Along::Linear => u,
+                    Along::Radial => (u * u + v * v).sqrt(),
+                    Along::Conic => turn(u, v),
+                };
+                *index = entry(offset);
+            }
+            for ((step, pixel), index) in block.as_chunks_mut::<4>().0.iter_mut().enumerate().zip(index) {
+                let threshold = thresholds[(x as usize + at + step) % 8];
+                let colour = self.table.get(index as usize).copied().unwrap_or_default();
+                *pixel = colour.map(|channel| (channel + threshold).to_le_bytes()[1]);
+            }
+            at += BLOCK;
+        }
+    }
+}
+
+/// The table's entry for an offset.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited to the table first")]
+fn entry(offset: f32) -> u32 {
+    let offset = if offset > 0.0 { offset } else { 0.0 };
+    let offset = if offset < 1.0 { offset } else { 1.0 };
+    (offset * f32::from(STEPS) + 0.5) as u32
+}
+
+/// The angle of a point, clockwise as y points down, in turns from 0 to 1; within 2·10⁻⁵ of a turn.
+fn turn(x: f32, y: f32) -> f32 {
+    let (near, far) = if x.abs() > y.abs() { (y.abs(), x.abs()) } else { (x.abs(), y.abs()) };
+    let t = if far > 0.0 { near / far } else { 0.0 };
+    let square = t * t;
+    // Abramowitz and Stegun 4.4.49, the arc tangent from 0 to 1.
+    let series = ((((0.020_835_1 * square - 0.085_133_0) * square + 0.180_141) * square - 0.330_299_5)
+        * square
+        + 0.999_866)
+        * t;
+    let octant = if x.abs() > y.abs() { series } else { FRAC_PI_2 - series };
+    let half = if x < 0.0 { PI - octant } else { octant };
+    let whole = if y < 0.0 { 2.0 * PI - half } else { half };
+    whole / (2.0 * PI)
+}
+
+/// A colour as premultiplied Oklab and alpha.
+type Lab = [f64; 4];
+
+fn lab(colour: Rgba) -> Lab {
+    let [red, green, blue, alpha] = colour.0.map(|byte| f64::from(byte) / 255.0);
+    let [red, green, blue] = [red, green, blue].map(srgb::linear);
+    let l = libm::cbrt(0.412_221_470_8 * red + 0.536_332_536_3 * green + 0.051_445_992_9 * blue);
+    let m = libm::cbrt(0.211_903_498_2 * red + 0.680_699_545_1 * green + 0.107_396_956_6 * blue);
+    let s = libm::cbrt(0.088_302_461_9 * red + 0.281_718_837_6 * green + 0.629_978_700_5 * blue);
+    [
+        alpha * (0.210_454_255_3 * l + 0.793_617_785_0 * m - 0.004_072_046_8 * s),
+        alpha * (1.977_998_495_1 * l - 2.428_592_205_0 * m + 0.450_593_709_9 * s),
+        alpha * (0.025_904_037_1 * l + 0.782_771_766_2 * m - 0.808_675_766_0 * s),
+        alpha,
+    ]
+}
+
+/// Premultiplied sRGB from 0 to 1.
+fn premultiplied([l, a, b, alpha]: Lab) -> [f64; 4] {
+    if alpha <= 0.0 {
+        return [0.0; 4];
+    }
+    let [l, a, b] = [l, a, b].map(|v| v / alpha);
+    let cube = |v: f64| v * v * v;
+    let long = cube(l + 0.396_337_777_4 * a + 0.215_803_757_3 * b);
+    let mid = cube(l - 0.105_561_345_8 * a - 0.063_854_172_8 * b);
+    let short = cube(l - 0.089_484_177_5 * a - 1.291_485_548_0 * b);
+    let light = [
+        4.076_741_662_1 * long - 3.307_711_591_3 * mid + 0.230_969_929_2 * short,
+        -1.268_438_004_6 * long + 2.609_757_401_1 * mid - 0.341_319_396_5 * short,
+        -0.004_196_086_3 * long - 0.703_418_614_7 * mid + 1.707_614_701_0 * short,
+    ];
+    let [red, green, blue] = light.map(|light| srgb::encoded(light) * alpha);
+    [red, green, blue, alpha]
+}
+
+/// The colours at offsets from 0 to 1.
+fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
+    // Points where the colour is exact, in order; between two of them it is mixed straight.
+    let mut points: Vec<(f64, [f64; 4])> = Vec::with_capacity(stops.len() * usize::from(KNOTS) + 2);
+    let exact = |colour: Rgba| {
+        let [red, green, blue, alpha] = colour.0.map(f64::from);
+        [red * alpha / 255.0, green * alpha / 255.0, blue * alpha / 255.0, alpha].map(|v| v / 255.0)
+    };
+    let offset = |stop: &Stop| f64::from(stop.offset).clamp(0.0, 1.0);
+    for pair in stops.windows(2) {
+        let (from, to) = (offset(&pair[0]), offset(&pair[1]));
+        points.push((from, exact(pair[0].colour)));
+        if pair[0].colour != pair[1].colour && to > from {
+            let (first, last) = (lab(pair[0].colour), lab(pair[1].colour));
+            for knot in 1..KNOTS {
+                let part = f64::from(knot) / f64::from(KNOTS);
+                let mixed = core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part);
+                points.push((from + (to - from) * part, premultiplied(mixed)));
+            }
+        }
+    }
+    points.extend(stops.last().map(|stop| (offset(stop), exact(stop.colour))));
+    let mut table = Vec::with_capacity(usize::from(STEPS) + 1);
+    let mut next = 0;
+    for step in 0..=STEPS {
+        let at = f64::from(step) / f64::from(STEPS);
+        while points.get(next).is_some_and(|(offset, _)| *offset <= at) {
+            next += 1;
+        }
+        let colour = match (next.checked_sub(1).map(|before| points[before]), points.get(next)) {
+            (Some((from, before)), Some((to, after))) => {
+                let part = (at - from) / (to - from);
+                core::array::from_fn(|channel| before[channel] + (after[channel] - before[channel]) * part)
+            }
+            (Some((_, colour)), None) => colour,
+            (None, Some((_, colour))) => *colour,
+            (None, None) => [0.0; 4],
+        };
+        // A threshold is half of a byte's worth on average, so that a byte exactly must stay below the next: whole
+        // bytes are multiples of 256, and what is added is less than that.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "limited to a word first"
+        )]
+        let word = colour.map(|v| (v.clamp(0.0, 1.0) * 65_280.0 + 0.5) as u16);
+        let [red, green, blue, alpha] = word;
+        table.push([red.min(alpha), green.min(alpha), blue.min(alpha), alpha]);
+    }
+    table
+}
