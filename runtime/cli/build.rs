@@ -92,15 +92,23 @@ fn shipped(folder: &Path) -> Outcome<String> {
         let slug =
             style.file_name().and_then(|name| name.to_str()).ok_or("a style's folder has a UTF-8 name")?;
         writeln!(code, "    Shipped {{ slug: {slug:?}, files: &[")?;
-        for file in sorted(&style)? {
-            let name =
-                file.file_name().and_then(|name| name.to_str()).ok_or("a style's file has a UTF-8 name")?;
+        for file in files(&style)? {
+            let name = file.strip_prefix(&style)?.to_str().ok_or("a style's file has a UTF-8 name")?;
             writeln!(code, "        ({name:?}, include_bytes!({:?})),", file.display().to_string())?;
         }
         code.push_str("    ] },\n");
     }
     code.push(']');
     Ok(code)
+}
+
+/// Every file in a folder and the folders in it, in order.
+fn files(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in sorted(folder)? {
+        if path.is_dir() { all.extend(files(&path)?) } else { all.push(path) }
+    }
+    Ok(all)
 }
 
 fn sorted(folder: &Path) -> Outcome<Vec<PathBuf>> {

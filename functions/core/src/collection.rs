@@ -1,15 +1,27 @@
-//! Collections: a slug bound to a contract, a supply and a style.
+//! Collections: a slug bound to a contract, a supply and a style, by a record that its publisher signs.
+//!
+//! A record may name a second style for a share of the tokens (a canary), and names the styles before: an edge that
+//! cannot load the newest shows the one before it, and pinned URLs of earlier styles stay valid.
 
 use alloc::{string::String, vec::Vec};
 
 use alloy_primitives::{Address, U256};
 use cid::Cid;
+use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::Refused, limits, package, seed::Seed};
+use crate::{
+    fault::Refused,
+    limits, package,
+    seed::Seed,
+    signed::{self, RecordRefused, TrustedKeys},
+};
 
 /// The record format that this code reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What the signature is for.
+const DOMAIN: &[u8] = b"iridule/collection/1\n";
 
 /// A collection's record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,23 +44,57 @@ pub struct Collection {
     pub first: u64,
     /// How many tokens there are, numbered from `first`.
     pub supply: u64,
+    /// Higher in every record of this slug than in the one before.
+    pub sequence: u64,
     /// The style: the CID of its manifest.
     pub style: Cid,
+    /// A style that a share of the tokens shows instead.
+    pub canary: Option<Canary>,
+    /// The styles before, the newest first.
+    pub history: Vec<Cid>,
+}
+
+/// A style on trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The style.
+    pub style: Cid,
+    /// How many of 10,000 tokens show it.
+    pub share: u16,
+}
+
+impl Canary {
+    /// Whether a token shows the canary. It follows from seed and style, so a token never flickers; as the share grows,
+    /// tokens only join.
+    #[must_use]
+    pub fn takes(&self, seed: &Seed) -> bool {
+        seed.draw(&alloc::format!("canary {}", self.style)).below(10_000) < u64::from(self.share)
+    }
 }
 
 impl Collection {
-    /// Reads a record and checks it.
+    /// Opens a signed record and checks it. The sequence is left to the caller, who knows what came before.
+    ///
+    /// # Errors
+    /// [`RecordRefused`], without [`RecordRefused::NotNewer`].
+    pub fn open(bytes: &[u8], publishers: &TrustedKeys) -> Result<Self, RecordRefused> {
+        let body = publishers.open(DOMAIN, bytes, limits::COLLECTION_BYTES)?;
+        Self::decode(&body).map_err(RecordRefused::Malformed)
+    }
+
+    /// Reads a record out of its envelope, and checks it.
     ///
     /// # Errors
     /// A sentence on what is wrong.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let record: Self = serde_ipld_dagcbor::from_slice(bytes)
+    pub fn decode(body: &[u8]) -> Result<Self, String> {
+        let record: Self = serde_ipld_dagcbor::from_slice(body)
             .map_err(|e| alloc::format!("not a collection record: {e}"))?;
         record.check()?;
         Ok(record)
     }
 
-    /// The canonical DAG-CBOR of the record.
+    /// The canonical DAG-CBOR of the record, without an envelope.
     ///
     /// # Errors
     /// What [`Self::decode`] would say of it.
@@ -57,7 +103,44 @@ impl Collection {
         serde_ipld_dagcbor::to_vec(self).map_err(|e| alloc::format!("{e}"))
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Signs the record.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with it.
+    pub fn seal(&self, publisher: &SigningKey) -> Result<Vec<u8>, String> {
+        signed::seal(DOMAIN, self.encode()?, publisher, limits::COLLECTION_BYTES)
+    }
+
+    /// The record that shows another style from now on, or the same one with another canary.
+    #[must_use]
+    pub fn succeeded_by(&self, style: Cid, canary: Option<Canary>) -> Self {
+        let mut history = self.history.clone();
+        history.retain(|known| *known != style);
+        if style != self.style {
+            history.insert(0, self.style);
+        }
+        history.truncate(limits::HISTORY);
+        Self { sequence: self.sequence.saturating_add(1), style, canary, history, ..self.clone() }
+    }
+
+    /// The styles to show a token in, the best first: what cannot be loaded gives way to the next.
+    pub fn styles(&self, seed: &Seed) -> impl Iterator<Item = Cid> + use<> {
+        let canary = self.canary.as_ref().filter(|canary| canary.takes(seed)).map(|canary| canary.style);
+        canary.into_iter().chain([self.style]).chain(self.history.first().copied())
+    }
+
+    /// Whether this style is, or was, one of the collection's.
+    #[must_use]
+    pub fn has_shown(&self, style: &Cid) -> bool {
+        let canary = self.canary.as_ref().map(|canary| &canary.style);
+        canary.into_iter().chain([&self.style]).chain(&self.history).any(|known| known == style)
+    }
+
+    /// Checks what can be checked of the record alone.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong.
+    pub fn check(&self) -> Result<(), String> {
         if self.version != VERSION {
             return Err(alloc::format!("collection version {} is not {VERSION}", self.version));
         }
@@ -73,10 +156,24 @@ impl Collection {
         if self.supply == 0 || self.first.checked_add(self.supply).is_none() {
             return Err("supply is at least 1, and the last token's number fits 64 bits".into());
         }
-        if self.style.codec() != package::DAG_CBOR {
-            return Err("a style is named by the CID of a dag-cbor manifest".into());
+        if self.history.len() > limits::HISTORY {
+            return Err(alloc::format!(
+                "{} styles before this one, at most {}",
+                self.history.len(),
+                limits::HISTORY
+            ));
         }
-        package::digest(&self.style).map(|_| ())
+        if self.canary.as_ref().is_some_and(|canary| canary.share > 10_000) {
+            return Err("a canary's share is at most 10000 of 10000".into());
+        }
+        let canary = self.canary.as_ref().map(|canary| &canary.style);
+        for style in canary.into_iter().chain([&self.style]).chain(&self.history) {
+            if style.codec() != package::DAG_CBOR {
+                return Err("a style is named by the CID of a dag-cbor manifest".into());
+            }
+            package::digest(style)?;
+        }
+        Ok(())
     }
 
     /// The number of the last token.

@@ -97,6 +97,9 @@ pub enum Refused {
     /// A pinned state that the relay never published.
     #[error("state {0:?} was never published; take a state from the image URL in the token's metadata")]
     UnpublishedState(String),
+    /// A style that is no CID, or that the collection never had.
+    #[error("style {0:?} is none of this collection's; take it from the image URL in the token's metadata")]
+    UnknownStyle(String),
     /// No byte of the requested range exists.
     #[error("no byte of the requested range exists: the picture has {0} bytes")]
     Range(u64),
@@ -111,6 +114,9 @@ pub enum Short {
     /// A block of a style has not arrived here. A retry may help.
     #[error("a part of this style has not arrived here yet")]
     Block(String),
+    /// A style could not be loaded a moment ago. A retry may help.
+    #[error("this style cannot be shown just now")]
+    Style(String),
     /// The render is dearer than this edge may paint, and no origin is attached to carry it. Retrying is useless.
     #[error("this picture needs an origin ({0}) and none is attached here; {hint}", hint = .0.hint())]
     NoOrigin(Reason),

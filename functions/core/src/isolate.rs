@@ -3,8 +3,8 @@
 //! Renders, decoded styles and records, each bounded. Nothing here outlives the isolate, and losing it costs only
 //! time. A lock is held for the length of a look-up, never over an `await`.
 
-use alloc::{string::String, sync::Arc};
-use core::num::NonZeroUsize;
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{hash::Hash, num::NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -20,8 +20,11 @@ use crate::{
 pub struct Isolate {
     /// What the operator has set.
     pub settings: Settings,
-    renders: Mutex<Renders>,
+    renders: Mutex<Bounded<RenderKey>>,
+    assets: Mutex<Bounded<Vec<Cid>>>,
     styles: Mutex<LruCache<Cid, Arc<Style>>>,
+    /// Styles that could not be loaded, and until when not to try again, Unix milliseconds.
+    broken: Mutex<LruCache<Cid, u64>>,
     collections: Mutex<LruCache<String, Held<Arc<Collection>>>>,
     snapshot: Mutex<HeldSnapshot>,
 }
@@ -54,8 +57,10 @@ impl Isolate {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            renders: Mutex::new(Renders { cache: LruCache::unbounded(), bytes: 0 }),
+            renders: Mutex::new(Bounded::new(limits::ISOLATE_RENDER_BYTES)),
+            assets: Mutex::new(Bounded::new(limits::ISOLATE_ASSET_BYTES)),
             styles: Mutex::new(LruCache::new(capacity(limits::ISOLATE_STYLES))),
+            broken: Mutex::new(LruCache::new(capacity(limits::ISOLATE_STYLES))),
             collections: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COLLECTIONS))),
             snapshot: Mutex::new(HeldSnapshot::default()),
         }
@@ -72,6 +77,17 @@ impl Isolate {
         lock(&self.renders).put(key, body);
     }
 
+    /// A picture file of a style, by its blocks, if it is here.
+    #[must_use]
+    pub fn asset(&self, blocks: &[Cid]) -> Option<Bytes> {
+        lock(&self.assets).cache.get(blocks).cloned()
+    }
+
+    /// Keeps a picture file of a style.
+    pub fn keep_asset(&self, blocks: &[Cid], bytes: Bytes) {
+        lock(&self.assets).put(blocks.into(), bytes);
+    }
+
     /// A decoded style, if it is here.
     #[must_use]
     pub fn style(&self, cid: &Cid) -> Option<Arc<Style>> {
@@ -81,6 +97,17 @@ impl Isolate {
     /// Keeps a decoded style.
     pub fn keep_style(&self, style: &Arc<Style>) {
         lock(&self.styles).put(style.cid, Arc::clone(style));
+    }
+
+    /// Whether a style could not be loaded a moment ago.
+    #[must_use]
+    pub fn is_broken(&self, cid: &Cid, now_ms: u64) -> bool {
+        lock(&self.broken).get(cid).is_some_and(|until| now_ms < *until)
+    }
+
+    /// Notes that a style could not be loaded, so that not every request tries again.
+    pub fn note_broken(&self, cid: Cid, until_ms: u64) {
+        lock(&self.broken).put(cid, until_ms);
     }
 
     /// A collection's record as it was last read.
@@ -122,24 +149,29 @@ fn capacity(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Finished pictures, bounded in bytes.
+/// The most recently used bodies, bounded in bytes.
 #[derive(Debug)]
-struct Renders {
-    cache: LruCache<RenderKey, Bytes>,
+struct Bounded<K: Hash + Eq> {
+    cache: LruCache<K, Bytes>,
     bytes: usize,
+    most: usize,
 }
 
-impl Renders {
-    fn put(&mut self, key: RenderKey, body: Bytes) {
-        // A picture that would push out most others is not worth it; the tier beyond has it.
-        if body.len() > limits::ISOLATE_RENDER_BYTES / 4 {
+impl<K: Hash + Eq> Bounded<K> {
+    fn new(most: usize) -> Self {
+        Self { cache: LruCache::unbounded(), bytes: 0, most }
+    }
+
+    fn put(&mut self, key: K, body: Bytes) {
+        // A body that would push out most others is not worth it; the tier beyond has it.
+        if body.len() > self.most / 4 {
             return;
         }
         self.bytes += body.len();
         if let Some(old) = self.cache.put(key, body) {
             self.bytes -= old.len();
         }
-        while self.bytes > limits::ISOLATE_RENDER_BYTES {
+        while self.bytes > self.most {
             let Some((_, oldest)) = self.cache.pop_lru() else { break };
             self.bytes -= oldest.len();
         }

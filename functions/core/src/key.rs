@@ -20,6 +20,8 @@ pub const KEY_VERSION: u32 = 1;
 pub enum Painter {
     /// The CPU painter: bit-exact on every host, so its ETag is strong.
     Cpu = 1,
+    /// The same, by way of the master: the picture at the canvas's size is resized. As bit-exact.
+    Derived = 2,
 }
 
 /// The identity of one image.

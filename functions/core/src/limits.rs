@@ -20,6 +20,12 @@ pub const COLLECTIONS: usize = 256;
 pub const TRAITS: usize = 64;
 /// Most options of one choice.
 pub const OPTIONS: usize = 256;
+/// Most colours of one palette.
+pub const COLOURS: usize = 16;
+/// Most exclusions of one style.
+pub const EXCLUSIONS: usize = 64;
+/// Most tokens of one style that are set by hand.
+pub const OVERRIDES: usize = 256;
 /// Most gauges of one style.
 pub const GAUGES: usize = 16;
 /// Most edges of one quantiser.
@@ -39,6 +45,10 @@ pub const SNAPSHOT_BYTES: usize = 1 << 20;
 pub const SNAPSHOT_GAUGES: usize = 4096;
 /// Most states in a snapshot's record of what was ever published, over all its panels.
 pub const SNAPSHOT_STATES: usize = 65_536;
+/// Largest signed collection record, bytes.
+pub const COLLECTION_BYTES: usize = 16 << 10;
+/// Styles before the newest that a collection's record remembers.
+pub const HISTORY: usize = 32;
 /// Most keys an edge trusts.
 pub const TRUSTED_KEYS: usize = 16;
 /// How far a snapshot may be dated ahead of the edge's clock, milliseconds.
@@ -46,8 +56,10 @@ pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
 /// Longest SVG document a template may expand to, bytes.
 pub const SVG_BYTES: usize = 2 << 20;
-/// Most bytes of SVG templates in one style: an isolate keeps up to [`ISOLATE_STYLES`] of them compiled.
-pub const TEMPLATE_BYTES: u64 = 1 << 20;
+/// Most bytes of templates, programs and fonts in one style: an isolate keeps up to [`ISOLATE_STYLES`] styles loaded.
+pub const LOADED_BYTES: u64 = 2 << 20;
+/// Longest expression in a manifest, bytes.
+pub const EXPRESSION_BYTES: usize = 1024;
 /// Most elements one SVG layer may declare.
 pub const SVG_ELEMENTS: u32 = 20_000;
 /// Instructions a template may take to expand.
@@ -55,6 +67,10 @@ pub const TEMPLATE_FUEL: u64 = 2_000_000;
 
 /// Pixels of one picture file of a style: 2,048 square, 16 MiB when decoded.
 pub const IMAGE_PIXELS: u64 = 2048 * 2048;
+/// Most operations of a shader that one pixel may declare.
+pub const SHADER_OPS: u32 = 100_000;
+/// Most lines of one text layer.
+pub const TEXT_LINES: u32 = 64;
 /// Picture files that one shader may sample.
 pub const SHADER_IMAGES: usize = 8;
 /// Most stops of one gradient.
@@ -69,6 +85,10 @@ pub const EDGE_PIXELS: u64 = 2048 * 2048;
 
 /// Bytes of encoded renders that one isolate keeps.
 pub const ISOLATE_RENDER_BYTES: usize = 16 << 20;
+/// Bytes of picture files of styles that one isolate keeps.
+pub const ISOLATE_ASSET_BYTES: usize = 8 << 20;
+/// For how long an isolate does not try again to load a style that it could not load, milliseconds.
+pub const BROKEN_STYLE_MS: u64 = 5_000;
 /// Decoded styles that one isolate keeps.
 pub const ISOLATE_STYLES: usize = 16;
 /// Collection records that one isolate keeps.

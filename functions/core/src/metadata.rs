@@ -15,9 +15,11 @@ use crate::{
     fault::Defect,
     gauge::{Band, Gauge, Quantiser, State},
     manifest::Manifest,
+    route::STYLE,
     seed::Seed,
     settings::Settings,
-    style::{Style, TraitValue},
+    style::Style,
+    traits::TraitValue,
 };
 
 /// ERC-721 metadata with the fields that OpenSea documents.
@@ -50,7 +52,7 @@ enum Value {
 /// The metadata of a token in a state; `image` is the pinned URL of that state.
 ///
 /// # Errors
-/// [`Defect::Style`], should a trait not be expressible in JSON.
+/// [`Defect::Style`], when a trait's expression fails on this token.
 pub fn token(
     base: &str,
     collection: &Collection,
@@ -59,12 +61,15 @@ pub fn token(
     seed: &Seed,
     state: &State,
 ) -> Result<Vec<u8>, Defect> {
-    let traits = style.traits(seed).filter_map(|(t, value)| {
+    let drawn = style.traits(seed)?;
+    let traits = style.manifest.traits.iter().zip(drawn.values).filter_map(|(t, value)| {
         let label = t.label.as_deref()?;
         let (display_type, value) = match value {
             TraitValue::Float(v) => (Some("number"), Value::Number(libm::round(v * 1e4) / 1e4)),
             TraitValue::Integer(v) => (Some("number"), Value::Integer(v)),
-            TraitValue::Choice(v) => (None, Value::Text(v)),
+            TraitValue::Choice { text: v, .. }
+            | TraitValue::Palette { name: v, .. }
+            | TraitValue::Text(v) => (None, Value::Text(v)),
             TraitValue::Colour(v) => (None, Value::Text(v.to_string())),
         };
         Some(Attribute { display_type, trait_type: label, value })
@@ -77,7 +82,7 @@ pub fn token(
     let document = Metadata {
         name: format!("{} #{number}", collection.name),
         description: &collection.description,
-        image: format!("{base}/t/{}/{number}@{state}.png", collection.slug),
+        image: format!("{base}/t/{}/{number}@{state}.png?{STYLE}={}", collection.slug, style.cid),
         background_color: style
             .manifest
             .canvas

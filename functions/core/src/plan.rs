@@ -6,24 +6,42 @@
 use core::fmt;
 
 use crate::{
+    expression::Number,
     key::Painter,
     limits,
-    manifest::Manifest,
-    variant::{Format, Variant},
+    manifest::{ContentSpec, FillSpec, LayerSpec, Manifest, PaintSpec},
+    scene::Blend,
+    variant::{Format, Placement, Variant},
 };
 
-/// Cost of encoding one pixel, in cost units. A unit is about a nanosecond of the wasm painter on a server core.
+// Costs are in units of about a nanosecond of the wasm painter on a server core.
+/// Of encoding one pixel.
 const ENCODE_PIXEL: u64 = 12;
-/// Cost of compositing one pixel once.
+/// Of compositing one pixel once.
 const COMPOSITE_PIXEL: u64 = 2;
-/// Cost of parsing, shaping and setting up one element.
+/// Of parsing, shaping and setting up one element of an SVG document.
 const ELEMENT: u64 = 4_000;
+/// Of a layer that is not painted straight onto the canvas, by pixel: blends, masks.
+const BUFFER_PIXEL: u64 = 4;
+/// Of 16 operations of a shader on one pixel.
+const SHADER_OPS_16: u64 = 4;
+/// Of decoding one pixel of a picture file, the master's included.
+const DECODE_PIXEL: u64 = 10;
+/// Of resizing, by pixel of the larger picture.
+const RESIZE_PIXEL: u64 = 6;
+/// Of a gradient's pixel.
+const FILL_PIXEL: u64 = 8;
+/// Of shaping and setting the most text that a layer may hold.
+const TEXT: u64 = 4_000_000;
+
+/// How many variants share the work on one master, as reckoned when deriving is weighed against painting.
+const MASTER_SHARE: u64 = 4;
 
 /// How a picture is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
     /// Here, by this painter.
-    Paint(Painter),
+    Make(Painter),
     /// By an origin, for this reason.
     Escalate(Reason),
 }
@@ -73,23 +91,70 @@ pub fn plan(manifest: &Manifest, variant: &Variant) -> Plan {
     if variant.pixels() > limits::EDGE_PIXELS {
         return Plan::Escalate(Reason::Pixels(variant.pixels()));
     }
-    match cost(manifest, variant) {
-        cost if cost > limits::EDGE_COST => Plan::Escalate(Reason::Cost(cost)),
-        _ => Plan::Paint(Painter::Cpu),
+    let painted = cost(manifest, variant);
+    match by_master(manifest, variant) {
+        Some((derived, cold)) if derived < painted && cold <= limits::EDGE_COST => {
+            Plan::Make(Painter::Derived)
+        }
+        _ if painted > limits::EDGE_COST => Plan::Escalate(Reason::Cost(painted)),
+        _ => Plan::Make(Painter::Cpu),
     }
 }
 
+/// What a variant costs when it is derived: with its share of the master, and with all of the master, as when that is
+/// not there yet. `None` where it cannot be derived: for the master itself, and for what is larger.
+fn by_master(manifest: &Manifest, variant: &Variant) -> Option<(u64, u64)> {
+    let canvas = manifest.canvas.canvas();
+    let master = Variant::master(&canvas).ok()?;
+    let Placement { scale_x, scale_y, .. } = variant.placement(&canvas);
+    let full = master.placement(&canvas);
+    if *variant == master || scale_x > full.scale_x || scale_y > full.scale_y {
+        return None;
+    }
+    if master.pixels() > limits::EDGE_PIXELS {
+        return None;
+    }
+    let (pixels, of_master) = (variant.pixels(), master.pixels());
+    let resized =
+        if (variant.width, variant.height) == (master.width, master.height) { 0 } else { RESIZE_PIXEL };
+    let derived = of_master * (DECODE_PIXEL + resized) + pixels * ENCODE_PIXEL;
+    let whole = cost(manifest, &master);
+    Some((derived + whole / MASTER_SHARE, derived + whole))
+}
+
 /// What painting this variant of any token in any state is reckoned to cost, in cost units: by what the manifest declares
-/// of its layers. A painter refuses a layer that has more elements, or goes far past its overdraw.
+/// of its layers, all of them there. A painter refuses a layer that holds more than was declared.
 #[must_use]
 pub fn cost(manifest: &Manifest, variant: &Variant) -> u64 {
+    let layers = manifest.layers.iter().map(|layer| {
+        let named = layer.mask.as_ref();
+        let mask = manifest.masks.iter().find(|mask| Some(&mask.layer.name) == named);
+        let mask = mask.map_or(0, |mask| layer_cost(&mask.layer, variant) + variant.pixels() * BUFFER_PIXEL);
+        layer_cost(layer, variant) + mask
+    });
+    layers.sum::<u64>() + variant.pixels() * ENCODE_PIXEL
+}
+
+/// What one layer costs without its mask.
+#[must_use]
+pub fn layer_cost(layer: &LayerSpec, variant: &Variant) -> u64 {
     let pixels = variant.pixels();
-    let layers: u64 = manifest
-        .layers
-        .iter()
-        .map(|layer| {
-            u64::from(layer.elements) * ELEMENT + pixels * u64::from(layer.overdraw) * COMPOSITE_PIXEL
-        })
-        .sum();
-    layers + pixels * ENCODE_PIXEL
+    let own = match &layer.content {
+        ContentSpec::Svg(svg) => {
+            u64::from(svg.elements) * ELEMENT + pixels * u64::from(svg.overdraw) * COMPOSITE_PIXEL
+        }
+        ContentSpec::Shader(shader) => {
+            let images: u64 = shader.images.iter().map(|(_, picture)| u64::from(picture.pixels)).sum();
+            pixels * (u64::from(shader.ops) * SHADER_OPS_16 / 16 + COMPOSITE_PIXEL) + images * DECODE_PIXEL
+        }
+        ContentSpec::Image(image) => {
+            let larger = pixels.max(image.pixels.into());
+            u64::from(image.pixels) * DECODE_PIXEL + larger * RESIZE_PIXEL + pixels * COMPOSITE_PIXEL
+        }
+        ContentSpec::Fill(FillSpec { paint: PaintSpec::Solid(_), .. }) => pixels * COMPOSITE_PIXEL,
+        ContentSpec::Fill(_) => pixels * FILL_PIXEL,
+        ContentSpec::Text(_) => TEXT + pixels * COMPOSITE_PIXEL,
+    };
+    let straight = layer.blend == Blend::Normal && layer.opacity == Number::Literal(1.0);
+    own + if straight { 0 } else { pixels * BUFFER_PIXEL }
 }

@@ -11,7 +11,12 @@ use core::{fmt, future::Future};
 
 use bytes::Bytes;
 
-use crate::{fault::Short, key::RenderKey, scene::Scene, variant::Variant};
+use crate::{
+    fault::Short,
+    key::RenderKey,
+    scene::{Canvas, Scene},
+    variant::Variant,
+};
 
 /// What a host gives to a request.
 #[expect(async_fn_in_trait, reason = "futures stay with the request that made them; see the module's text")]
@@ -39,6 +44,13 @@ pub trait Platform {
     /// # Errors
     /// What the painter says of a scene it cannot carry out.
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String>;
+
+    /// Makes a variant out of a style's master, the PNG that [`Self::paint`] makes at the canvas's size:
+    /// `iridule_raster::derive`, for the same reason.
+    ///
+    /// # Errors
+    /// What the painter says of a master it cannot read.
+    fn derive(&self, master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, String>;
 
     /// Says something to the operator.
     fn log(&self, level: Level, message: fmt::Arguments<'_>);

@@ -5,7 +5,7 @@
 //! | `snapshot` | the newest signed snapshot ([`crate::snapshot`]) |
 //! | `snapshot/previous` | the one before it, for the case that the newest turns out to be broken |
 //! | `collections` | DAG-CBOR list of the slugs there are, sorted |
-//! | `collection/{slug}` | DAG-CBOR [`crate::collection::Collection`] |
+//! | `collection/{slug}` | the newest signed [`crate::collection::Collection`] |
 //! | `block/{cid}` | a block of a style ([`crate::package`]) |
 
 use alloc::{format, string::String};

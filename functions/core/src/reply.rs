@@ -74,6 +74,8 @@ pub enum Found {
     Store,
     /// Nowhere: it was painted.
     Painted,
+    /// Nowhere: it was derived from a master.
+    Derived,
 }
 
 /// What every answer about a token says of itself.
@@ -90,8 +92,10 @@ pub struct About {
 /// Which state an answer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pinned {
-    /// One state for ever.
+    /// One state of one style, for ever.
     Pinned,
+    /// One state, in the style that the collection has now.
+    State,
     /// The live one.
     Live(Freshness),
 }
@@ -100,16 +104,17 @@ impl Pinned {
     fn lifetime(self) -> Lifetime {
         match self {
             Self::Pinned => Lifetime::Immutable,
-            Self::Live(Freshness::Fresh) => Lifetime::Live,
-            Self::Live(Freshness::Expired | Freshness::Rest) => Lifetime::Brief,
+            Self::State | Self::Live(Freshness::Fresh) => Lifetime::Live,
+            Self::Live(Freshness::Expired | Freshness::Rest | Freshness::FormerStyle) => Lifetime::Brief,
         }
     }
 
     fn detail(self) -> &'static str {
         match self {
-            Self::Pinned | Self::Live(Freshness::Fresh) => "",
+            Self::Pinned | Self::State | Self::Live(Freshness::Fresh) => "",
             Self::Live(Freshness::Expired) => "-expired",
             Self::Live(Freshness::Rest) => "-unpublished",
+            Self::Live(Freshness::FormerStyle) => "-former-style",
         }
     }
 }
@@ -277,6 +282,7 @@ fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
         Found::Memory => "hit; detail=memory",
         Found::Store => "hit; detail=store",
         Found::Painted => "fwd=miss; stored; detail=painted",
+        Found::Derived => "fwd=miss; stored; detail=derived",
     };
     set(headers, CACHE_STATUS, &format!("iridule; {status}{}", about.state.detail()));
     set(headers, CACHE_TAG, &tags(about));
@@ -288,7 +294,7 @@ fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
 fn tags(about: &About) -> String {
     let About { slug, token, state } = about;
     match state {
-        Pinned::Pinned => format!("{slug},{slug}/{token}"),
+        Pinned::Pinned | Pinned::State => format!("{slug},{slug}/{token}"),
         Pinned::Live(_) => format!("{slug},{slug}/{token},{slug}/live"),
     }
 }
@@ -397,7 +403,7 @@ fn said(fault: &Fault) -> Said {
     let never = |status, kind, title| Said { status, kind, title, lifetime: Lifetime::Never };
     let refused = match fault {
         Fault::Refused(refused) => refused,
-        Fault::Short(Short::Store(_) | Short::Block(_)) => {
+        Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_)) => {
             return never(StatusCode::SERVICE_UNAVAILABLE, "not-at-hand", "Not at hand just now");
         }
         Fault::Short(Short::NoOrigin(_)) => {
@@ -431,6 +437,7 @@ fn said(fault: &Fault) -> Said {
             brief(StatusCode::BAD_REQUEST, "bad-parameter", "Parameter out of range")
         }
         Refused::BadState(_) => brief(StatusCode::BAD_REQUEST, "bad-state", "Not a state"),
+        Refused::UnknownStyle(_) => brief(StatusCode::NOT_FOUND, "unknown-style", "Unknown style"),
         Refused::UnpublishedState(_) => {
             brief(StatusCode::NOT_FOUND, "unpublished-state", "State never published")
         }

@@ -6,7 +6,7 @@
 //! /t                                           the collections
 //! /t/{collection}/{token}                      ERC-721 metadata
 //! /t/{collection}/{token}.{ext}?w&h&fit&dpr&q  the live image
-//! /t/{collection}/{token}@{state}.{ext}?…      the image of one state, for ever
+//! /t/{collection}/{token}@{state}.{ext}?style… the image of one state, with a style for ever
 //! ```
 //!
 //! What passes here is well-formed; whether it exists is for later stages to say.
@@ -19,6 +19,7 @@ use alloc::{
 };
 
 use alloy_primitives::U256;
+use cid::Cid;
 use http::Uri;
 
 use crate::{
@@ -45,12 +46,21 @@ pub enum Route {
         /// Which token.
         token: Token,
         /// The state asked for; none is the live one.
-        pinned: Option<State>,
+        pinned: Option<Pin>,
         /// The encoding asked for.
         extension: Extension,
         /// The size asked for.
         asked: Asked,
     },
+}
+
+/// A state asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The state.
+    pub state: State,
+    /// The style to show it in; none is the one that the collection has now.
+    pub style: Option<Cid>,
 }
 
 /// A token as a path names it.
@@ -110,9 +120,11 @@ impl Route {
             .transpose()?;
         match (extension, pinned) {
             (Some(extension), pinned) => {
-                let mut asked = Asked::default();
-                take_query(query, Some(&mut asked))?;
-                Ok(Self::Picture { token, pinned, extension, asked })
+                let mut taken = Taken { asked: Asked::default(), style: pinned.is_some().then_some(None) };
+                take_query(query, Some(&mut taken))?;
+                let style = taken.style.flatten();
+                let pinned = pinned.map(|state| Pin { state, style });
+                Ok(Self::Picture { token, pinned, extension, asked: taken.asked })
             }
             (None, None) => take_query(query, None).map(|()| Self::Metadata(token)),
             (None, Some(_)) => Err(Refused::UnknownFormat(String::new())),
@@ -130,17 +142,46 @@ fn parse_number(text: &str) -> Result<U256, Refused> {
     number.ok_or_else(|| Refused::BadToken(excerpt(text)))
 }
 
-/// Reads a query; every parameter is one that `asked` takes, once.
-fn take_query(query: &str, mut asked: Option<&mut Asked>) -> Result<(), Refused> {
+/// What the query of a picture said.
+struct Taken {
+    asked: Asked,
+    /// The style, where one can be asked for.
+    style: Option<Option<Cid>>,
+}
+
+impl Taken {
+    /// Takes up one parameter; `Ok(false)` when a picture has none of this name.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool, Refused> {
+        match &mut self.style {
+            Some(Some(_)) if name == STYLE => Err(Refused::RepeatedParameter(STYLE)),
+            Some(style) if name == STYLE => {
+                *style = Some(value.parse().map_err(|_| Refused::UnknownStyle(excerpt(value)))?);
+                Ok(true)
+            }
+            _ => self.asked.take(name, value),
+        }
+    }
+
+    fn parameters(&self) -> String {
+        let style = self.style.is_some().then_some(STYLE);
+        PARAMETERS.into_iter().chain(style).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The parameter that says which style a pinned state is shown in.
+pub const STYLE: &str = "style";
+
+/// Reads a query; every parameter is one that `taken` takes, once.
+fn take_query(query: &str, mut taken: Option<&mut Taken>) -> Result<(), Refused> {
     for pair in query.split('&').filter(|_| !query.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (unescape(name, "query")?, unescape(value, "query")?);
-        let hint = match &mut asked {
-            Some(asked) => {
-                if asked.take(&name, &value)? {
+        let hint = match &mut taken {
+            Some(taken) => {
+                if taken.take(&name, &value)? {
                     continue;
                 }
-                format!("a picture takes {}", PARAMETERS.join(", "))
+                format!("a picture takes {}", taken.parameters())
             }
             None => "this address takes none".to_string(),
         };
@@ -207,7 +248,7 @@ mod tests {
         assert_eq!(parse("/t/orbits/7.jpg?w=256"), Ok(live));
         let pinned = Route::Picture {
             token,
-            pinned: Some(State(alloc::vec![40])),
+            pinned: Some(Pin { state: State(alloc::vec![40]), style: None }),
             extension: Extension::Auto,
             asked: Asked::default(),
         };

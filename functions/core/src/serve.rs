@@ -15,20 +15,23 @@ use crate::{
     collection::{self, Collection},
     fault::{Defect, Fault, Refused, Short},
     gallery,
+    gauge::State,
     isolate::{Held, Isolate},
-    key::RenderKey,
+    key::{Painter, RenderKey},
+    limits,
     manifest::{File, Manifest},
     metadata, package,
     plan::{Plan, plan},
     platform::{Level, Platform, UnixMicros},
     records, render,
     reply::{self, About, Answer, Found, Picture, Pinned},
-    route::{Route, Token},
+    route::{Pin, Route, Token},
     seed::Seed,
-    snapshot::{Snapshot, SnapshotRefused},
-    standing::{self, Standing},
+    signed::RecordRefused,
+    snapshot::Snapshot,
+    standing::{self, Freshness, Standing},
     style::Style,
-    variant::{Asked, Extension, Variant},
+    variant::{Asked, Extension, Format, Variant},
 };
 
 /// Answers a request. Whatever comes in, something well-formed goes out.
@@ -55,6 +58,8 @@ struct Known {
     style: Arc<Style>,
     seed: Seed,
     snapshot: Option<Arc<Snapshot>>,
+    /// Whether the style is the one before the one that it should be.
+    former: bool,
 }
 
 impl<P: Platform> Visit<'_, P> {
@@ -70,35 +75,74 @@ impl<P: Platform> Visit<'_, P> {
             Route::Collections => self.collections().await,
             Route::Metadata(token) => self.metadata(request, &token).await,
             Route::Picture { token, pinned, extension, asked } => {
-                let known = self.token(&token).await?;
+                let known = self.token(&token, pinned.as_ref().and_then(|pin| pin.style)).await?;
                 let (state, pinned) = match pinned {
-                    Some(state)
+                    Some(Pin { state, style })
                         if standing::may_pin(&known.style.manifest, known.snapshot.as_ref(), &state) =>
                     {
-                        (state, Pinned::Pinned)
+                        (state, if style.is_some() { Pinned::Pinned } else { Pinned::State })
                     }
-                    Some(state) => return Err(Refused::UnpublishedState(state.token()).into()),
+                    Some(pin) => return Err(Refused::UnpublishedState(pin.state.token()).into()),
                     None => {
                         let now = self.standing(&known);
                         (now.state, Pinned::Live(now.freshness))
                     }
                 };
                 let about = About { slug: token.slug, token: token.number.to_string(), state: pinned };
-                let (picture, variant) = self.picture(request, &known, about, &state, extension, &asked)?;
+                let (picture, painter, variant) =
+                    self.picture(request, &known, about, &state, extension, &asked)?;
                 if reply::matches_etag(request.headers(), &reply::etag(&picture.key)) {
                     return Ok(Answer::Unchanged(picture));
                 }
-                if let Some((found, body)) = self.look_up(&picture).await {
+                if let Some((found, body)) = self.look_up(&picture.key, picture.format).await {
                     return Ok(Answer::Picture(picture, found, body));
                 }
-                let scene = known.style.scene(&known.seed, &state)?;
-                let body = self.platform.paint(&scene, &variant).map_err(Defect::Paint)?;
-                let body = Bytes::from(body);
-                self.isolate.keep_render(picture.key, body.clone());
-                self.platform.keep(&picture.key, render::seal(&picture.key, picture.format, &body));
-                Ok(Answer::Picture(picture, Found::Painted, body))
+                let (found, body) = match painter {
+                    Painter::Cpu => (Found::Painted, self.paint(&known, &state, &variant).await?),
+                    Painter::Derived => (Found::Derived, self.derive(&known, &state, &variant).await?),
+                };
+                self.keep(&picture.key, picture.format, &body);
+                Ok(Answer::Picture(picture, found, body))
             }
         }
+    }
+
+    /// Scene and pixels.
+    async fn paint(&self, known: &Known, state: &State, variant: &Variant) -> Result<Bytes, Fault> {
+        let style = &known.style;
+        let draft = style.draft(&known.seed, state)?;
+        let mut files: Vec<(String, Bytes)> = Vec::new();
+        for path in draft.files() {
+            if !files.iter().any(|(known, _)| known == path) {
+                files.push((path.into(), self.asset(style, path).await?));
+            }
+        }
+        let scene = draft.fill(|path| {
+            let file = files.iter().find(|(known, _)| known == path).map(|(_, bytes)| bytes.clone());
+            file.ok_or_else(|| Defect::Style { style: style.cid.to_string(), why: format!("no file {path}") })
+        })?;
+        Ok(self.platform.paint(&scene, variant).map(Bytes::from).map_err(Defect::Paint)?)
+    }
+
+    /// The master, from the tiers or painted, and the variant made of it.
+    async fn derive(&self, known: &Known, state: &State, variant: &Variant) -> Result<Bytes, Fault> {
+        let canvas = known.style.manifest.canvas.canvas();
+        let master = Variant::master(&canvas)?;
+        let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), Painter::Cpu, &master);
+        let body = match self.look_up(&key, master.format).await {
+            Some((_, body)) => body,
+            None => {
+                let body = self.paint(known, state, &master).await?;
+                self.keep(&key, master.format, &body);
+                body
+            }
+        };
+        Ok(self.platform.derive(&body, &canvas, variant).map(Bytes::from).map_err(Defect::Paint)?)
+    }
+
+    fn keep(&self, key: &RenderKey, format: Format, body: &Bytes) {
+        self.isolate.keep_render(*key, body.clone());
+        self.platform.keep(key, render::seal(key, format, body));
     }
 
     /// Plan and key: from here on it is settled which picture is meant.
@@ -107,35 +151,34 @@ impl<P: Platform> Visit<'_, P> {
         request: &Request<B>,
         known: &Known,
         about: About,
-        state: &crate::gauge::State,
+        state: &State,
         extension: Extension,
         asked: &Asked,
-    ) -> Result<(Picture, Variant), Fault> {
+    ) -> Result<(Picture, Painter, Variant), Fault> {
         let accept =
             request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let manifest = &known.style.manifest;
         let variant = Variant::resolve(asked, extension.negotiate(accept), &manifest.canvas.canvas())?;
         let painter = match plan(manifest, &variant) {
-            Plan::Paint(painter) => painter,
+            Plan::Make(painter) => painter,
             Plan::Escalate(reason) => return Err(Short::NoOrigin(reason).into()),
         };
         let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, &variant);
         let negotiated = extension == Extension::Auto;
-        Ok((Picture { about, key, format: variant.format, negotiated }, variant))
+        Ok((Picture { about, key, format: variant.format, negotiated }, painter, variant))
     }
 
     /// The tiers, from the nearest.
-    async fn look_up(&self, picture: &Picture) -> Option<(Found, Bytes)> {
-        if let Some(body) = self.isolate.render(&picture.key) {
+    async fn look_up(&self, key: &RenderKey, format: Format) -> Option<(Found, Bytes)> {
+        if let Some(body) = self.isolate.render(key) {
             return Some((Found::Memory, body));
         }
-        let stored = self.platform.recall(&picture.key).await?;
-        let Some(body) = render::open(&picture.key, picture.format, &stored) else {
-            self.platform
-                .log(Level::Warn, format_args!("stored render {} is corrupt: taken as a miss", picture.key));
+        let stored = self.platform.recall(key).await?;
+        let Some(body) = render::open(key, format, &stored) else {
+            self.platform.log(Level::Warn, format_args!("stored render {key} is corrupt: taken as a miss"));
             return None;
         };
-        self.isolate.keep_render(picture.key, body.clone());
+        self.isolate.keep_render(*key, body.clone());
         Some((Found::Store, body))
     }
 
@@ -165,7 +208,7 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
-        let known = self.token(token).await?;
+        let known = self.token(token, None).await?;
         let now = self.standing(&known);
         let base = metadata::base(&self.isolate.settings, request);
         let body =
@@ -179,15 +222,40 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     fn standing(&self, known: &Known) -> Standing {
-        Standing::of(&known.style.manifest, known.snapshot.as_ref(), self.started.millis())
+        let standing = Standing::of(&known.style.manifest, known.snapshot.as_ref(), self.started.millis());
+        match known.former {
+            true => Standing { freshness: Freshness::FormerStyle, ..standing },
+            false => standing,
+        }
     }
 
-    async fn token(&self, token: &Token) -> Result<Known, Fault> {
+    /// Collection, seed, style and snapshot. `style` is the one asked for, by a URL that names it.
+    async fn token(&self, token: &Token, style: Option<Cid>) -> Result<Known, Fault> {
         let collection = self.collection(&token.slug).await?;
         let seed = collection.seed(token.number)?;
-        let style = self.style(&collection.style).await?;
+        let (style, former) = match style {
+            Some(cid) if collection.has_shown(&cid) => (self.style(&cid).await?, false),
+            Some(cid) => return Err(Refused::UnknownStyle(cid.to_string()).into()),
+            None => self.best_style(&collection, &seed).await?,
+        };
         let snapshot = self.snapshot().await;
-        Ok(Known { collection, style, seed, snapshot })
+        Ok(Known { collection, style, seed, snapshot, former })
+    }
+
+    /// The style that a token is shown in, and whether it is not the one that it should be: a style that cannot be
+    /// loaded gives way to the one before it.
+    async fn best_style(&self, collection: &Collection, seed: &Seed) -> Result<(Arc<Style>, bool), Fault> {
+        let mut first = None;
+        for cid in collection.styles(seed) {
+            match self.style(&cid).await {
+                Ok(style) => return Ok((style, first.is_some())),
+                Err(fault) => {
+                    self.platform.log(Level::Warn, format_args!("collection {}: {fault}", collection.slug));
+                    first.get_or_insert(fault);
+                }
+            }
+        }
+        Err(first.unwrap_or_else(|| Defect::Host("a collection has a style".into()).into()))
     }
 
     async fn collection(&self, slug: &str) -> Result<Arc<Collection>, Fault> {
@@ -218,13 +286,22 @@ impl<P: Platform> Visit<'_, P> {
             self.platform.record(&key).await?.ok_or_else(|| Refused::UnknownCollection(slug.into()))?;
         let value = match held {
             Some(held) if held.bytes == bytes => Arc::clone(&held.value),
-            _ => match Collection::decode(&bytes) {
-                Ok(record) if record.slug == slug => Arc::new(record),
-                Ok(record) => {
-                    return Err(Defect::Record { key, why: format!("it is of {}", record.slug) }.into());
+            _ => {
+                let record = Collection::open(&bytes, &self.isolate.settings.publisher_keys)
+                    .map_err(|why| Defect::Record { key: key.clone(), why: why.to_string() })?;
+                let known = held.map(|held| held.value.sequence);
+                match known {
+                    _ if record.slug != slug => {
+                        return Err(Defect::Record { key, why: format!("it is of {}", record.slug) }.into());
+                    }
+                    Some(known) if record.sequence <= known => {
+                        let offered = record.sequence;
+                        let why = RecordRefused::NotNewer { offered, known }.to_string();
+                        return Err(Defect::Record { key, why }.into());
+                    }
+                    _ => Arc::new(record),
                 }
-                Err(why) => return Err(Defect::Record { key, why }.into()),
-            },
+            }
         };
         let read_ms = self.started.millis();
         self.isolate.keep_collection(slug, Held { read_ms, bytes: bytes.into(), value: Arc::clone(&value) });
@@ -235,10 +312,22 @@ impl<P: Platform> Visit<'_, P> {
         if let Some(style) = self.isolate.style(cid) {
             return Ok(style);
         }
+        let now_ms = self.started.millis();
+        if self.isolate.is_broken(cid, now_ms) {
+            return Err(Short::Style(cid.to_string()).into());
+        }
+        let loaded = self.load_style(cid).await;
+        if loaded.is_err() {
+            self.isolate.note_broken(*cid, now_ms.saturating_add(limits::BROKEN_STYLE_MS));
+        }
+        loaded
+    }
+
+    async fn load_style(&self, cid: &Cid) -> Result<Arc<Style>, Fault> {
         let defect = |why: String| Defect::Style { style: cid.to_string(), why };
         let manifest = self.manifest(cid).await?;
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        for file in manifest.sources() {
+        for file in manifest.loaded() {
             files.push((file.path.clone(), self.file(file).await?));
         }
         let contents =
@@ -246,6 +335,20 @@ impl<P: Platform> Visit<'_, P> {
         let style = Arc::new(Style::load(*cid, manifest, contents).map_err(defect)?);
         self.isolate.keep_style(&style);
         Ok(style)
+    }
+
+    /// A picture file of a style.
+    async fn asset(&self, style: &Style, path: &str) -> Result<Bytes, Fault> {
+        let file = style.manifest.file_at(path).ok_or_else(|| Defect::Style {
+            style: style.cid.to_string(),
+            why: format!("{path} is not among its files"),
+        })?;
+        if let Some(held) = self.isolate.asset(&file.blocks) {
+            return Ok(held);
+        }
+        let bytes = Bytes::from(self.file(file).await?);
+        self.isolate.keep_asset(&file.blocks, bytes.clone());
+        Ok(bytes)
     }
 
     async fn manifest(&self, cid: &Cid) -> Result<Manifest, Fault> {
@@ -311,7 +414,7 @@ impl<P: Platform> Visit<'_, P> {
         let opened = Snapshot::open(bytes, &self.isolate.settings.trusted_keys, self.started.millis());
         let newer = opened.and_then(|snapshot| match known {
             Some(known) if snapshot.sequence < known.sequence => {
-                Err(SnapshotRefused::NotNewer { offered: snapshot.sequence, known: known.sequence })
+                Err(RecordRefused::NotNewer { offered: snapshot.sequence, known: known.sequence })
             }
             _ => Ok(snapshot),
         });
@@ -330,7 +433,7 @@ impl<P: Platform> Visit<'_, P> {
         let path = request.uri().path();
         match fault {
             Fault::Refused(_) => {}
-            Fault::Short(Short::Store(why) | Short::Block(why)) => {
+            Fault::Short(Short::Store(why) | Short::Block(why) | Short::Style(why)) => {
                 self.platform.log(Level::Warn, format_args!("{path}: {fault}: {why}"));
             }
             Fault::Short(Short::NoOrigin(_)) => {

@@ -18,6 +18,8 @@ pub enum Freshness {
     Expired,
     /// No relay has stated it; the style's rest bands stand in.
     Rest,
+    /// The collection's newest style cannot be loaded just now; the one before it stands in.
+    FormerStyle,
 }
 
 /// The state of a style now.

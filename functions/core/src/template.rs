@@ -8,7 +8,7 @@
 //! Numbers and maths are deterministic: `libm` instead of the platform's, floats written with at most four decimals,
 //! and no `**`, which minijinja computes with the platform's `powf`.
 
-use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 
 use minijinja::{
@@ -70,32 +70,63 @@ impl Template {
     /// A sentence with the line at fault.
     pub fn compile(source: &str) -> Result<Self, String> {
         check_contexts(source)?;
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(limits::TEMPLATE_FUEL));
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut environment = environment();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| describe(&e))?);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_formatter(write_value);
-        add_functions(&mut environment);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|e| describe(&e))?;
         Ok(Self { environment })
     }
 
-    /// Expands the template. `values` is a map of trait and gauge names; `seed` feeds `rand` and its kin.
+    /// Checks that the template names nothing but `names` and what the language has.
+    ///
+    /// # Errors
+    /// A sentence with the nearest name there is.
+    pub fn check(&self, names: &[&str]) -> Result<(), String> {
+        let template = self.environment.get_template(NAME).map_err(|e| describe(&e))?;
+        crate::expression::known(template.undeclared_variables(false), names)
+    }
+
+    /// Expands the template, with the values that [`values`] made.
     ///
     /// # Errors
     /// A sentence with the line at fault: an unknown name, fuel or space spent.
-    pub fn expand(&self, values: Value, seed: Seed) -> Result<String, String> {
+    pub fn expand(&self, values: &Value) -> Result<String, String> {
         let template = self.environment.get_template(NAME).map_err(|e| describe(&e))?;
-        let context = minijinja::context! { __seed => Value::from_object(SeedValue(seed)), ..values };
-        let mut output = Bounded(Vec::with_capacity(16 << 10));
-        template.render_captured_to(context, &mut output).map_err(|e| describe(&e))?;
-        String::from_utf8(output.0).map_err(|_| "the document is not UTF-8".into())
+        render(&template, values, limits::SVG_BYTES)
     }
 }
 
-fn describe(error: &Error) -> String {
+/// What templates and expressions see: names with their values, and the seed behind `rand` and its kin.
+#[must_use]
+pub fn values(named: BTreeMap<String, Value>, seed: Seed) -> Value {
+    let mut named = named;
+    named.insert(SEED.into(), Value::from_object(SeedValue(seed)));
+    named.into()
+}
+
+/// The language: its functions, its fuel, its way to write values.
+pub(crate) fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(limits::TEMPLATE_FUEL));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(write_value);
+    add_functions(&mut environment);
+    environment
+}
+
+/// Renders a template into at most this many bytes.
+pub(crate) fn render(
+    template: &minijinja::Template<'_, '_>,
+    values: &Value,
+    most: usize,
+) -> Result<String, String> {
+    let mut output = Bounded { bytes: Vec::with_capacity(most.min(16 << 10)), most };
+    template.render_captured_to(values, &mut output).map_err(|e| describe(&e))?;
+    String::from_utf8(output.bytes).map_err(|_| "it is not UTF-8".into())
+}
+
+pub(crate) fn describe(error: &Error) -> String {
     let mut text = match error.line() {
         Some(line) => format!("line {line}: {error}"),
         None => format!("{error}"),
@@ -108,15 +139,18 @@ fn describe(error: &Error) -> String {
     text
 }
 
-/// Output that refuses to grow past [`limits::SVG_BYTES`].
-struct Bounded(Vec<u8>);
+/// Output that refuses to grow past its limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+}
 
 impl std::io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > limits::SVG_BYTES {
-            return Err(std::io::Error::other(format!("the document is over {} bytes", limits::SVG_BYTES)));
+        if self.bytes.len() + bytes.len() > self.most {
+            return Err(std::io::Error::other(format!("it is over {} bytes long", self.most)));
         }
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -126,7 +160,7 @@ impl std::io::Write for Bounded {
 }
 
 /// Writes a value: floats short and the same everywhere, texts escaped for element content and quoted attributes.
-fn write_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+pub(crate) fn write_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
     let failed = |_: fmt::Error| Error::new(ErrorKind::WriteFailure, "the document is too long");
     match value.kind() {
         ValueKind::Number => match i64::try_from(value.clone()) {
@@ -165,6 +199,9 @@ fn write_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Re
     }
 }
 
+/// The name of the seed among the values. No trait can have it: names begin with a letter.
+const SEED: &str = "__seed";
+
 /// The seed, as functions find it in the state.
 #[derive(Debug)]
 struct SeedValue(Seed);
@@ -173,7 +210,7 @@ impl minijinja::value::Object for SeedValue {}
 
 fn seed_of(state: &State<'_, '_>) -> Result<Seed, Error> {
     state
-        .lookup("__seed")
+        .lookup(SEED)
         .and_then(|value| value.downcast_object_ref::<SeedValue>().map(|seed| seed.0))
         .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "there is no seed here"))
 }
@@ -377,8 +414,10 @@ mod tests {
     use minijinja::context;
     use proptest::prelude::*;
 
-    fn expand(source: &str, values: Value) -> Result<String, String> {
-        Template::compile(source)?.expand(values, Seed([7; 32].into()))
+    fn expand(source: &str, context: Value) -> Result<String, String> {
+        let named =
+            context.try_iter().unwrap().map(|name| (name.to_string(), context.get_item(&name).unwrap()));
+        Template::compile(source)?.expand(&values(named.collect(), Seed([7; 32].into())))
     }
 
     #[test]
@@ -454,7 +493,7 @@ mod tests {
         #[test]
         fn no_text_breaks_the_checker(source in "[-<>{}%#'\"= a-z/!?\\[\\]é\n]{0,60}") {
             if let Ok(template) = Template::compile(&source) {
-                let _ = template.expand(context! {}, Seed([1; 32].into()));
+                let _ = template.expand(&values(BTreeMap::new(), Seed([1; 32].into())));
             }
         }
 

@@ -6,6 +6,7 @@
 use alloc::string::{String, ToString};
 
 use alloy_primitives::U256;
+use serde::{Deserialize, Serialize};
 
 use crate::{fault::Refused, limits, scene::Canvas};
 
@@ -103,7 +104,8 @@ fn is_zero(q: &str) -> bool {
 }
 
 /// How a picture fills a frame of another shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Fit {
     /// As large as fits inside; the frame shrinks to it.
@@ -268,6 +270,14 @@ impl Variant {
             0
         };
         Ok(Self { width, height, fit: if same_shape { Fit::Contain } else { fit }, format, quality })
+    }
+
+    /// The variant that others are derived from: the canvas at its own size, lossless.
+    ///
+    /// # Errors
+    /// None for a canvas that a manifest may have; as [`Self::resolve`].
+    pub fn master(canvas: &Canvas) -> Result<Self, Refused> {
+        Self::resolve(&Asked::default(), Format::Png, canvas)
     }
 
     /// The variant as one 256-bit word of a render key's preimage, from the least significant bit: quality (8 bits),

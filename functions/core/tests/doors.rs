@@ -13,7 +13,8 @@ use iridule_core::{
     collection::{self, Collection},
     manifest::Manifest,
     package, render,
-    snapshot::{self, Snapshot, TrustedKeys},
+    signed::TrustedKeys,
+    snapshot::{self, Snapshot},
     variant::Format,
 };
 use proptest::prelude::*;
@@ -34,10 +35,19 @@ fn style() -> author::Package {
         trait.a = { kind = "float", min = 0.0, max = 1.0 }
         trait.b = { kind = "choice", label = "B", options = [{ value = "x", weight = 1 }] }
         trait.c = { kind = "colour", lightness = [0.1, 0.2], chroma = [0.0, 0.1], hue = [0.0, 90.0] }
+        trait.d = { kind = "palette", options = [{ value = "p", weight = 2, colours = ["oklch(0.5 0.1 20)"] }] }
+        trait.e = { kind = "derived", value = "a * 2" }
+        exclude = [{ when = "a > 0.9 and b == 'x'", redraw = "a" }]
         gauge.g = { feed = "f", edges = [1.0, 2.0], hysteresis = 0.1 }
-        layer = [{ kind = "svg", source = "a.svg", elements = 3, overdraw = 1 }]
+        layer = [
+            { kind = "svg", source = "a.svg", elements = 3, overdraw = 1, mask = "m" },
+            { kind = "fill", fill = { linear = [0, 0, 0, "64 * a"], stops = [[0, "#000000"], [1, "c"]] } },
+            { kind = "text", text = "{{ b }}", size = 8, colour = "d.colours[0]", when = "g.unit > 0.5" },
+        ]
+        mask = [{ name = "m", kind = "fill", fill = "#ffffff", radius = 4, transform = { rotate = 5 } }]
     "##;
-    author::build(toml, |_| Ok(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>".to_vec())).unwrap()
+    let read = |_: &str| Ok(b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>".to_vec());
+    author::build(toml, None, &author::ByHand, read).unwrap()
 }
 
 fn manifest() -> Vec<u8> {
@@ -112,6 +122,13 @@ proptest! {
     }
 
     #[test]
+    fn collections_open_only_as_they_were_signed(bytes in bytes(Collection::decode(&record()).unwrap().seal(&relay()).unwrap())) {
+        if let Ok(opened) = Collection::open(&bytes, &keys()) {
+            prop_assert_eq!(opened.encode().unwrap(), record());
+        }
+    }
+
+    #[test]
     fn lists_of_slugs(bytes in bytes(collection::encode_index(vec!["a".into(), "b-c".into()]).unwrap())) {
         let _ = collection::decode_index(&bytes);
     }
@@ -136,7 +153,7 @@ proptest! {
 
     #[test]
     fn styles_as_artists_write_them(text in "[a-z.=\\[\\]{}\"0-9 \n#-]{0,120}") {
-        let _ = author::build(&text, |_| Err("no file".into()));
+        let _ = author::build(&text, None, &author::ByHand, |_| Err("no file".into()));
     }
 }
 

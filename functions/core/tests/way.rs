@@ -16,15 +16,15 @@ use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use http::{Request, Response};
 use iridule_core::{
-    author,
-    collection::encode_index,
+    author::{self, Package},
+    collection::{Canary, Collection, encode_index},
     fault::Short,
     isolate::Isolate,
     key::RenderKey,
     manifest::Manifest,
     platform::{Level, Platform, UnixMicros, block_on},
     records,
-    scene::Scene,
+    scene::{Canvas, Scene},
     serve::serve,
     settings::Settings,
     snapshot::{self, Snapshot},
@@ -78,6 +78,7 @@ struct Sim {
     reads: Cell<usize>,
     recalls: Cell<usize>,
     paints: Cell<usize>,
+    derived: Cell<usize>,
     logged: RefCell<Vec<String>>,
 }
 
@@ -109,6 +110,11 @@ impl Platform for Sim {
         Ok(format!("{scene:?} {variant:?}").into_bytes())
     }
 
+    fn derive(&self, master: &[u8], _: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
+        self.derived.set(self.derived.get() + 1);
+        Ok(format!("{variant:?} of {}", String::from_utf8_lossy(master)).into_bytes())
+    }
+
     fn log(&self, _: Level, message: fmt::Arguments<'_>) {
         self.logged.borrow_mut().push(message.to_string());
     }
@@ -120,6 +126,17 @@ struct Edge {
     isolate: Isolate,
     relay: SigningKey,
     manifest: Manifest,
+    collection: Collection,
+}
+
+fn publisher() -> SigningKey {
+    SigningKey::from_bytes(&[3; 32])
+}
+
+/// The probe, with this description, so that another one is another style.
+fn style(description: &str) -> Package {
+    let toml = STYLE.replace("One circle.", description);
+    author::build(&toml, None, &author::ByHand, |_| Ok(SVG.into())).unwrap()
 }
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -128,25 +145,34 @@ impl Edge {
     fn new() -> Self {
         let sim = Sim::default();
         sim.now_ms.set(START_MS);
-        let package = author::build(STYLE, |_| Ok(SVG.into())).unwrap();
+        let package = style("One circle.");
         let collection = author::collection("probe", COLLECTION, package.cid).unwrap();
-        {
-            let mut all = sim.records.borrow_mut();
-            for block in &package.blocks {
-                all.insert(records::block(&block.cid), block.bytes.clone());
-            }
-            all.insert(records::collection("probe"), collection.encode().unwrap());
-            all.insert(records::COLLECTIONS.into(), encode_index(vec!["probe".into()]).unwrap());
-        }
+        sim.records
+            .borrow_mut()
+            .insert(records::COLLECTIONS.into(), encode_index(vec!["probe".into()]).unwrap());
         let relay = SigningKey::from_bytes(&[1; 32]);
         let isolate = Self::isolate(&relay, 0);
-        Self { sim, isolate, relay, manifest: package.manifest }
+        let edge = Self { sim, isolate, relay, manifest: package.manifest.clone(), collection };
+        edge.put_blocks(&package);
+        edge.put_collection(&edge.collection);
+        edge
+    }
+
+    fn put_blocks(&self, package: &Package) {
+        for block in &package.blocks {
+            self.put(&records::block(&block.cid), block.bytes.clone());
+        }
+    }
+
+    fn put_collection(&self, collection: &Collection) {
+        self.put(&records::collection("probe"), collection.seal(&publisher()).unwrap());
     }
 
     fn isolate(relay: &SigningKey, refresh_ms: u64) -> Isolate {
-        let public = alloy_primitives::hex::encode(relay.verifying_key().as_bytes());
+        let public = |key: &SigningKey| alloy_primitives::hex::encode(key.verifying_key().as_bytes());
         let get = |name: &str| match name {
-            "trusted_keys" => Some(public.clone()),
+            "trusted_keys" => Some(public(relay)),
+            "publisher_keys" => Some(public(&publisher())),
             "refresh_ms" => Some(refresh_ms.to_string()),
             _ => None,
         };
@@ -244,6 +270,9 @@ fn a_band_that_returns_brings_its_etag_and_picture_back() {
     let old = format!("/t/probe/1@{}.png", iridule_core::gauge::State(vec![8]).token());
     let pinned = edge.get(&old);
     assert_eq!(pinned.body(), second.body());
+    assert_eq!(header(&pinned, "cache-control"), header(&second, "cache-control"), "another style may come");
+    let pinned = edge.get(&format!("{old}?style={}", edge.collection.style));
+    assert_eq!(pinned.body(), second.body());
     assert_eq!(header(&pinned, "cache-control"), "public, max-age=31536000, immutable");
 }
 
@@ -271,7 +300,7 @@ fn bad_snapshots_leave_the_last_good_one_in_force() {
         (torn.clone(), "refused"),
         (edge.snapshot(6, &[8]).seal(&stranger).unwrap(), "not trusted"),
         (edge.snapshot(4, &[8]).seal(&edge.relay).unwrap(), "not above 5"),
-        (b"rubbish".to_vec(), "not a snapshot"),
+        (b"rubbish".to_vec(), "malformed"),
         (Vec::new(), ""),
     ] {
         edge.sim.logged.borrow_mut().clear();
@@ -345,7 +374,7 @@ fn a_broken_record_is_our_fault_and_its_reason_stays_in_the_log() {
     let answer = edge.get("/t/probe/1.png");
     assert_eq!((answer.status().as_u16(), header(&answer, "cache-control")), (500, "no-store"));
     assert!(!String::from_utf8_lossy(answer.body()).contains("record"));
-    assert!(edge.sim.logged.borrow()[0].contains("not a collection record"));
+    assert!(edge.sim.logged.borrow()[0].contains("malformed"));
 }
 
 #[test]
@@ -355,7 +384,13 @@ fn metadata_names_the_pinned_picture_of_now() {
     let answer = edge.get_with("/t/probe/2", "host", "img.example");
     let body = String::from_utf8_lossy(answer.body()).into_owned();
     let token = iridule_core::gauge::State(vec![7]).token();
-    assert!(body.contains(&format!("\"image\":\"http://img.example/t/probe/2@{token}.png\"")), "{body}");
+    assert!(
+        body.contains(&format!(
+            "\"image\":\"http://img.example/t/probe/2@{token}.png?style={}\"",
+            edge.collection.style
+        )),
+        "{body}"
+    );
     assert!(body.contains("\"trait_type\":\"ETH/USD\",\"value\":\"700 – 800\""), "{body}");
     let etag = header(&answer, "etag").to_owned();
     assert_eq!(edge.get_with("/t/probe/2", "host", "img.example").status(), 200);
@@ -404,4 +439,125 @@ fn the_list_of_collections_says_all_that_a_relay_needs() {
     assert_eq!((&one["slug"], &one["supply"], &one["chainId"]), (&"probe".into(), &10.into(), &1.into()));
     assert_eq!(gauge["id"], edge.manifest.gauges[0].id());
     assert_eq!(gauge["feed"], "eth-usd");
+}
+
+#[test]
+fn a_published_style_shows_at_once_and_a_rollback_finds_the_old_pictures() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let first = edge.get("/t/probe/1.png");
+    let other = style("Another circle.");
+    edge.put_blocks(&other);
+    let published = edge.collection.succeeded_by(other.cid, None);
+    edge.put_collection(&published);
+    let second = edge.get("/t/probe/1.png");
+    assert_ne!(header(&first, "etag"), header(&second, "etag"));
+    let old = format!("/t/probe/1@{}.png?style=", iridule_core::gauge::State(vec![7]).token());
+    let pinned = edge.get(&format!("{old}{}", edge.collection.style));
+    assert_eq!((header(&pinned, "etag"), pinned.body()), (header(&first, "etag"), first.body()));
+    assert_eq!(edge.get(&format!("{old}{}", style("Never published.").cid)).status(), 404);
+    let back = published.succeeded_by(edge.collection.style, None);
+    assert_eq!((back.sequence, &back.history[..]), (3, &[other.cid][..]));
+    edge.put_collection(&back);
+    let again = edge.get("/t/probe/1.png");
+    assert_eq!(header(&again, "etag"), header(&first, "etag"));
+    assert_eq!(header(&again, "cache-status"), "iridule; hit; detail=memory");
+}
+
+#[test]
+fn records_of_strangers_and_of_yesterday_change_nothing() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let other = style("Another circle.");
+    edge.put_blocks(&other);
+    edge.put_collection(&edge.collection.succeeded_by(other.cid, None));
+    let good = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    let key = records::collection("probe");
+    let newer = Collection { sequence: 9, ..edge.collection.clone() };
+    for (bytes, why) in [
+        (edge.collection.seal(&publisher()).unwrap(), "not above 2"),
+        (newer.seal(&edge.relay).unwrap(), "not trusted"),
+        (newer.encode().unwrap(), "malformed"),
+        (Collection { slug: "other".into(), ..newer }.seal(&publisher()).unwrap(), "it is of other"),
+    ] {
+        edge.sim.logged.borrow_mut().clear();
+        edge.put(&key, bytes);
+        assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), good);
+        assert!(edge.sim.logged.borrow().join("\n").contains(why), "{why}: {:?}", edge.sim.logged.borrow());
+    }
+}
+
+#[test]
+fn a_style_that_cannot_be_loaded_gives_way_to_the_one_before() {
+    let mut edge = Edge::new();
+    edge.publish(1, &[7]);
+    let first = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    let other = style("Another circle.");
+    edge.put_collection(&edge.collection.succeeded_by(other.cid, None));
+    for restarted in [false, true] {
+        if restarted {
+            edge.restart();
+        }
+        let answer = edge.get("/t/probe/1.png");
+        assert_eq!((answer.status().as_u16(), header(&answer, "etag")), (200, &*first));
+        assert!(header(&answer, "cache-status").ends_with("-former-style"), "{answer:?}");
+        assert_eq!(header(&answer, "cache-control"), "public, max-age=5");
+    }
+    let reads = edge.sim.reads.get();
+    let _ = edge.get("/t/probe/2.png");
+    assert_eq!(edge.sim.reads.get() - reads, 2, "the broken style is not looked for again at once");
+    edge.put_blocks(&other);
+    edge.sim.now_ms.set(START_MS + iridule_core::limits::BROKEN_STYLE_MS);
+    let healed = edge.get("/t/probe/1.png");
+    assert_ne!(header(&healed, "etag"), first);
+    assert!(!header(&healed, "cache-status").contains("former"));
+}
+
+#[test]
+fn a_canary_takes_its_share_of_tokens_and_only_adds_to_it() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let other = style("Another circle.");
+    edge.put_blocks(&other);
+    let mut record = Collection { supply: 400, ..edge.collection.clone() };
+    let mut taken: Vec<u64> = Vec::new();
+    for share in [0, 1000, 5000, 10_000] {
+        let canary = Canary { style: other.cid, share };
+        record = record.succeeded_by(edge.collection.style, Some(canary.clone()));
+        let seed = |token: u64| record.seed(alloy_primitives::U256::from(token)).unwrap();
+        let now: Vec<u64> = (1..=400).filter(|token| canary.takes(&seed(*token))).collect();
+        assert!(taken.iter().all(|token| now.contains(token)), "no token leaves as the share grows");
+        let expected = usize::from(share) * 400 / 10_000;
+        assert!(now.len().abs_diff(expected) <= 40, "{share}: {}", now.len());
+        taken = now;
+    }
+    record = record.succeeded_by(edge.collection.style, Some(Canary { style: other.cid, share: 5000 }));
+    edge.put_collection(&record);
+    let shows = |token: u64| edge.get(&format!("/t/probe/{token}")).body().clone();
+    for token in 1..=40 {
+        let seed = record.seed(alloy_primitives::U256::from(token)).unwrap();
+        let canary = record.canary.as_ref().unwrap().takes(&seed);
+        let body = String::from_utf8_lossy(&shows(token)).into_owned();
+        assert_eq!(body.contains(&other.cid.to_string()), canary, "{token}: {body}");
+    }
+}
+
+#[test]
+fn dear_pictures_are_derived_from_one_master() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    // Many elements cost the same at every size, so all sizes but the master's come from the master.
+    let toml = STYLE.replace("elements = 4", "elements = 9000");
+    let dear = author::build(&toml, None, &author::ByHand, |_| Ok(SVG.into())).unwrap();
+    edge.put_blocks(&dear);
+    edge.put_collection(&edge.collection.succeeded_by(dear.cid, None));
+    let small = edge.get("/t/probe/1.png?w=32");
+    assert_eq!(header(&small, "cache-status"), "iridule; fwd=miss; stored; detail=derived");
+    assert_eq!((edge.sim.paints.get(), edge.sim.derived.get()), (1, 1));
+    assert_eq!(edge.get("/t/probe/1.webp").status(), 200);
+    assert_eq!((edge.sim.paints.get(), edge.sim.derived.get()), (1, 2));
+    let master = edge.get("/t/probe/1.png");
+    assert_eq!(header(&master, "cache-status"), "iridule; hit; detail=memory");
+    assert_eq!(edge.get("/t/probe/1.png?w=128").status(), 200);
+    assert_eq!((edge.sim.paints.get(), edge.sim.derived.get()), (2, 2), "nothing is scaled up");
 }

@@ -10,7 +10,7 @@ use iridule_core::{
     fault::Short,
     key::RenderKey,
     platform::{Level, Platform, UnixMicros},
-    scene::Scene,
+    scene::{Canvas, Scene},
     variant::Variant,
 };
 use worker::{Cache, Context, Date, Env, Error, Response, console_error, console_log, console_warn};
@@ -77,6 +77,10 @@ impl Platform for Visit {
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {
         iridule_raster::paint(scene, variant).map_err(|why| why.to_string())
+    }
+
+    fn derive(&self, master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
+        iridule_raster::derive(master, canvas, variant).map_err(|why| why.to_string())
     }
 
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {

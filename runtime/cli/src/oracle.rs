@@ -50,6 +50,11 @@ pub fn key_file(data: &Path) -> PathBuf {
     data.join("keys/relay.key")
 }
 
+/// Where the development key of the publisher lies in a data folder.
+pub fn publisher_file(data: &Path) -> PathBuf {
+    data.join("keys/publisher.key")
+}
+
 /// Where the write API's token lies in a data folder.
 pub fn token_file(data: &Path) -> PathBuf {
     data.join("keys/admin.token")

@@ -22,13 +22,9 @@ use iridule_core::{
     style::Style,
     variant::{Asked, Format, Variant},
 };
+use iridule_studio::Built;
 
-use crate::{
-    feeds::Setting,
-    sheet::Sheet,
-    shipped::{self, Built},
-    tokens::Tokens,
-};
+use crate::{feeds::Setting, sheet::Sheet, shipped, tokens::Tokens};
 
 /// The arguments of `iridule render`.
 #[derive(clap::Args)]
@@ -170,7 +166,7 @@ impl Job<'_> {
 
     fn paint(&self, place: usize, token: u64) -> anyhow::Result<()> {
         let seed = self.built.collection.seed(U256::from(token))?;
-        let scene = self.style.scene(&seed, self.state)?;
+        let scene = self.built.scene(self.style, &seed, self.state)?;
         let bytes = iridule_raster::paint(&scene, &self.variant)?;
         let path = self.args.out.join(format!("{token}.{}", self.args.format.extension()));
         fs::write(&path, &bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
@@ -206,7 +202,7 @@ fn state(manifest: &Manifest, values: &[Setting]) -> anyhow::Result<State> {
 fn variant(manifest: &Manifest, width: Option<u32>, format: Format) -> anyhow::Result<Variant> {
     let variant = Variant::resolve(&Asked { width, ..Asked::default() }, format, &manifest.canvas.canvas())?;
     match plan(manifest, &variant) {
-        Plan::Paint(_) => Ok(variant),
+        Plan::Make(_) => Ok(variant),
         Plan::Escalate(reason) => bail!("this size is for an origin: {reason}; {}", reason.hint()),
     }
 }

@@ -12,7 +12,8 @@ use std::{
 };
 
 use anyhow::Context as _;
-use iridule_core::{records, snapshot::TrustedKeys};
+use ed25519_dalek::SigningKey;
+use iridule_core::{collection::Collection, signed::TrustedKeys};
 use iridule_oracle::{
     keys,
     statement::{self, Values},
@@ -22,7 +23,7 @@ use tokio::signal;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    oracle::{key_file, now_ms, token_file},
+    oracle::{key_file, now_ms, publisher_file, token_file},
     shipped::SHIPPED,
 };
 
@@ -51,7 +52,7 @@ pub struct Args {
 }
 
 /// What the demo feeds say until a relay speaks: the price of an ether when this was written, and any value would do.
-const DEMO_VALUES: [(&str, f64); 1] = [("eth-usd", 2500.0)];
+const DEMO_VALUES: [(&str, f64); 3] = [("eth-usd", 2500.0), ("weather", 20.0), ("mood", 0.5)];
 
 /// For how long the first snapshot is fresh.
 const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -69,22 +70,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
-    let key = keys::load_or_create(&key_file(&args.data))?;
-    let trusted_keys = keys::public(&key);
-    let trusted = TrustedKeys::parse(&trusted_keys).map_err(anyhow::Error::msg)?;
+    let keys = Keys::of(&args.data)?;
     let mut config = Config::new(COMPONENT, &args.data);
     config.listen = args.listen;
     config.admin = args.admin;
-    config.trusted = trusted.clone();
+    config.trusted = keys.trusted.clone();
+    config.publishers = keys.publishers.clone();
     config.admin_token = Some(admin_token(&args.data)?);
     config.variables = BTreeMap::from([
         ("public_url".to_owned(), args.public_url.unwrap_or_default()),
-        ("trusted_keys".to_owned(), trusted_keys),
+        ("trusted_keys".to_owned(), keys::public(&keys.relay)),
+        ("publisher_keys".to_owned(), keys::public(&keys.publisher)),
         ("refresh_ms".to_owned(), "0".to_owned()),
     ]);
     let no_demo = args.no_demo;
     let pop = Pop::start_with(config, async |records: &Records| {
-        if no_demo { Ok(()) } else { seed(records, &trusted, &key).await.map_err(StartError::Seed) }
+        if no_demo { Ok(()) } else { seed(records, &keys).await.map_err(StartError::Seed) }
     })
     .await
     .map_err(|why| match why {
@@ -96,6 +97,23 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     tracing::info!("stopping: requests under way are finished first");
     pop.shutdown().await;
     Ok(())
+}
+
+/// The development keys of a data folder, made where there are none.
+struct Keys {
+    relay: SigningKey,
+    trusted: TrustedKeys,
+    publisher: SigningKey,
+    publishers: TrustedKeys,
+}
+
+impl Keys {
+    fn of(data: &Path) -> anyhow::Result<Self> {
+        let (relay, publisher) =
+            (keys::load_or_create(&key_file(data))?, keys::load_or_create(&publisher_file(data))?);
+        let trusting = |key| TrustedKeys::parse(&keys::public(key)).map_err(anyhow::Error::msg);
+        Ok(Self { trusted: trusting(&relay)?, publishers: trusting(&publisher)?, relay, publisher })
+    }
 }
 
 /// Why the host did not come up.
@@ -111,40 +129,58 @@ impl From<PopError> for StartError {
 }
 
 /// Publishes the shipped styles and their collections, and a first snapshot when there is none.
-async fn seed(
-    records: &Records,
-    trusted: &TrustedKeys,
-    key: &ed25519_dalek::SigningKey,
-) -> anyhow::Result<()> {
+async fn seed(records: &Records, keys: &Keys) -> anyhow::Result<()> {
     let mut panels = Vec::new();
+    // Building takes a while, and the same binary ships the same styles.
+    let (marker, carried) = ("demo", fingerprint()?);
+    if records.snapshot()?.is_some() && records.get(marker)?.as_ref() == Some(&carried) {
+        return Ok(());
+    }
     for shipped in SHIPPED {
-        let built = shipped.build()?;
+        let built = shipped.folder().build()?;
         for block in built.blocks() {
             records.put_block(block.cid, block.bytes.clone()).await?;
         }
-        let record = built.collection.encode().map_err(anyhow::Error::msg)?;
-        seed_collection(records, shipped.slug, record).await?;
+        seed_collection(records, built.collection, keys).await?;
         panels.push(built.package.manifest.gauges);
     }
     if records.snapshot()?.is_none() {
         let values: Values = DEMO_VALUES.into_iter().map(|(feed, value)| (feed.to_owned(), value)).collect();
         let first = statement::next(None, &panels, &values, now_ms(), DEMO_LIFETIME_MS);
-        let signed = first.seal(key).map_err(anyhow::Error::msg)?;
-        records.put_snapshot(signed, trusted, now_ms()).await?;
+        let signed = first.seal(&keys.relay).map_err(anyhow::Error::msg)?;
+        records.put_snapshot(signed, &keys.trusted, now_ms()).await?;
     }
+    records.set(marker.to_owned(), carried).await?;
     Ok(())
 }
 
+/// What tells this binary from another build of it.
+fn fingerprint() -> anyhow::Result<Vec<u8>> {
+    let binary = std::env::current_exe()?.metadata()?;
+    let modified = binary.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+    Ok([binary.len().to_be_bytes().as_slice(), &modified.as_nanos().to_be_bytes()].concat())
+}
+
 /// Publishes a demo collection, unless somebody has published another record under its slug since.
-async fn seed_collection(records: &Records, slug: &str, record: Vec<u8>) -> anyhow::Result<()> {
-    let (current, seeded) = (records.get(&records::collection(slug))?, records.get(&format!("demo/{slug}"))?);
-    let ours = current == seeded || current.as_ref() == Some(&record);
-    if current.is_some() && !ours {
+async fn seed_collection(records: &Records, shipped: Collection, keys: &Keys) -> anyhow::Result<()> {
+    let (slug, marker) = (shipped.slug.clone(), format!("demo/{}", shipped.slug));
+    let current = records.collection(&slug)?;
+    if current.is_some() && current != records.get(&marker)? {
         tracing::info!(slug, "the demo collection was published anew; the shipped one stays back");
         return Ok(());
     }
-    records.put_collection(record.clone()).await?;
-    records.set(format!("demo/{slug}"), record).await?;
+    let current = current.and_then(|bytes| Collection::open(&bytes, &keys.publishers).ok());
+    let record = match current {
+        Some(current) if current.style == shipped.style => return Ok(()),
+        Some(current) => {
+            let Collection { sequence, history, .. } = current.succeeded_by(shipped.style, None);
+            Collection { sequence, history, ..shipped }
+        }
+        None => shipped,
+    };
+    let signed = record.seal(&keys.publisher).map_err(anyhow::Error::msg)?;
+    records.put_collection(signed.clone(), &keys.publishers).await?;
+    records.set(marker, signed).await?;
     Ok(())
 }
 

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
-use iridule_core::{
-    gauge::Gauge,
-    snapshot::{Snapshot, TrustedKeys},
-};
+use iridule_core::{gauge::Gauge, signed::TrustedKeys, snapshot::Snapshot};
 
 use crate::{
     keys,

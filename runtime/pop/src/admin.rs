@@ -25,7 +25,7 @@ use hyper::body::Incoming;
 use iridule_core::{
     fault::Defect,
     limits, metadata,
-    snapshot::{SnapshotRefused, TrustedKeys},
+    signed::{RecordRefused, TrustedKeys},
 };
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -37,8 +37,6 @@ use crate::{
     store::{Accepted, Records},
 };
 
-/// Largest collection record, bytes: its texts are bounded, the rest is small.
-const COLLECTION_BYTES: usize = 16 << 10;
 /// How long a publisher may take to send a body.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -46,6 +44,7 @@ const BODY: Duration = Duration::from_secs(30);
 pub(crate) struct Admin {
     pub(crate) records: Records,
     pub(crate) trusted: TrustedKeys,
+    pub(crate) publishers: TrustedKeys,
     pub(crate) token: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -125,12 +124,21 @@ impl Admin {
                 taken(self.records.put_block(cid, bytes).await)
             }
             (("collections", ""), &Method::GET) => self.collections(),
+            (("collections", slug), &Method::GET) if !slug.is_empty() => {
+                match self.records.collection(slug) {
+                    Ok(Some(bytes)) => Ok(reply("application/vnd.ipld.dag-cbor", bytes)),
+                    Ok(None) => {
+                        Err(Denied::new(StatusCode::NOT_FOUND, format!("there is no collection {slug:?}")))
+                    }
+                    Err(why) => Err(refusal(&why.into())),
+                }
+            }
             (("collections", slug), &Method::PUT) if !slug.is_empty() => {
-                let bytes = read(body, COLLECTION_BYTES).await?;
+                let bytes = read(body, limits::COLLECTION_BYTES).await?;
                 self.collection(slug, bytes).await
             }
-            (("snapshot" | "collections", ""), _) => Err(not_allowed("GET, PUT")),
-            (("blocks" | "collections", _), _) => Err(not_allowed("PUT")),
+            (("snapshot", "") | ("collections", _), _) => Err(not_allowed("GET, PUT")),
+            (("blocks", _), _) => Err(not_allowed("PUT")),
             _ => Err(Denied::new(
                 StatusCode::NOT_FOUND,
                 "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections and /v1/collections/{slug}",
@@ -168,7 +176,7 @@ impl Admin {
     }
 
     fn collections(&self) -> Answer {
-        let all = self.records.collections().map_err(|why| refusal(&why.into()))?;
+        let all = self.records.collections(&self.publishers).map_err(|why| refusal(&why.into()))?;
         let listed = metadata::collections(all.iter().map(|(collection, manifest)| (collection, manifest)));
         let broken = |why: Defect| StoreError::Broken { key: "collections".to_owned(), why: why.to_string() };
         listed
@@ -178,11 +186,11 @@ impl Admin {
 
     async fn collection(&self, slug: &str, bytes: Vec<u8>) -> Answer {
         // The address is checked against the record, so that a publisher's slip cannot replace another collection.
-        match iridule_core::collection::Collection::decode(&bytes) {
+        match iridule_core::collection::Collection::open(&bytes, &self.publishers) {
             Ok(record) if record.slug != slug => {
                 Err(refusal(&Refused::OtherSlug { wanted: slug.to_owned(), found: record.slug }))
             }
-            _ => taken(self.records.put_collection(bytes).await),
+            _ => taken(self.records.put_collection(bytes, &self.publishers).await),
         }
     }
 }
@@ -212,12 +220,12 @@ fn taken(result: Result<Accepted, Refused>) -> Answer {
 /// The one place where a refused record gets a status.
 fn refusal(why: &Refused) -> Denied {
     let status = match why {
-        Refused::Snapshot(SnapshotRefused::NotNewer { .. }) | Refused::NoStyle(_) => StatusCode::CONFLICT,
-        Refused::Snapshot(SnapshotRefused::UnknownKey(_) | SnapshotRefused::BadSignature(_)) => {
+        Refused::Signed(RecordRefused::NotNewer { .. }) | Refused::NoBlock(_) => StatusCode::CONFLICT,
+        Refused::Signed(RecordRefused::UnknownKey(_) | RecordRefused::BadSignature(_)) => {
             StatusCode::FORBIDDEN
         }
         Refused::OtherSlug { .. } => StatusCode::BAD_REQUEST,
-        Refused::Snapshot(_) | Refused::Block(_) | Refused::Collection(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Signed(_) | Refused::Block(_) | Refused::Collection(_) => StatusCode::UNPROCESSABLE_ENTITY,
         Refused::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Store(_) => {
             tracing::error!(%why, "the records store failed");

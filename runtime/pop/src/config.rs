@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use iridule_core::snapshot::TrustedKeys;
+use iridule_core::signed::TrustedKeys;
 
 use crate::outbound::AllowedHost;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub allowed_hosts: Vec<AllowedHost>,
     /// Whose snapshots the write API takes. Empty: nobody's.
     pub trusted: TrustedKeys,
+    /// Whose collections the write API takes. Empty: nobody's.
+    pub publishers: TrustedKeys,
     /// The bearer token of the write API; `None` closes the API, leaving health and metrics.
     pub admin_token: Option<String>,
     /// Bounds on what one host takes on.
@@ -50,6 +52,7 @@ impl Config {
             variables: BTreeMap::new(),
             allowed_hosts: Vec::new(),
             trusted: TrustedKeys::default(),
+            publishers: TrustedKeys::default(),
             admin_token: None,
             limits: Limits::default(),
         }

@@ -8,7 +8,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use iridule_core::snapshot::SnapshotRefused;
+use iridule_core::signed::RecordRefused;
 
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +79,9 @@ pub enum StoreError {
 /// Why a record was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The snapshot is not believed, or is not newer than the one there is.
+    /// A signed record is not believed, or is not newer than the one there is.
     #[error(transparent)]
-    Snapshot(#[from] SnapshotRefused),
+    Signed(#[from] RecordRefused),
     /// The block is not what its name says.
     #[error("{0}")]
     Block(String),
@@ -96,9 +96,9 @@ pub enum Refused {
         /// The slug in the record.
         found: String,
     },
-    /// The style's manifest is not here yet.
-    #[error("the style's manifest {0} is not stored here; send its blocks first")]
-    NoStyle(String),
+    /// A block of the style is not here yet.
+    #[error("block {0} of the style is not stored here; send its blocks first")]
+    NoBlock(String),
     /// Not the record's fault: the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

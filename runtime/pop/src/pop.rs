@@ -101,6 +101,7 @@ impl Pop {
         let admin = Arc::new(Admin {
             records: stores.records.clone(),
             trusted: config.trusted,
+            publishers: config.publishers,
             token: config.admin_token,
             metrics: metrics.clone(),
         });

@@ -24,8 +24,15 @@ const EDGE: [(&str, &str); 2] =
     [("iridule-spin", "wasm32-wasip2"), ("iridule-worker", "wasm32-unknown-unknown")];
 
 /// Crates whose tests paint, run shaders or compile wasm.
-const OPTIMISED: [&str; 6] =
-    ["iridule-raster", "iridule-vm", "iridule-wgsl", "iridule-origin", "iridule-pop", "iridule"];
+const OPTIMISED: [&str; 7] = [
+    "iridule-raster",
+    "iridule-vm",
+    "iridule-wgsl",
+    "iridule-studio",
+    "iridule-origin",
+    "iridule-pop",
+    "iridule",
+];
 
 /// A step by the name that is printed with its time.
 type Step = (&'static str, fn() -> Result<()>);

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     (
         "iridule",
         &[
@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "iridule-origin",
             "iridule-pop",
             "iridule-raster",
+            "iridule-studio",
             "iridule-vm",
             "iridule-wgsl",
         ],
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("iridule-pop-guest", &[]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),
     ("iridule-spin", &["iridule-core", "iridule-raster"]),
+    ("iridule-studio", &["iridule-core", "iridule-raster", "iridule-wgsl"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
     ("iridule-worker", &["iridule-core", "iridule-raster"]),

@@ -19,12 +19,19 @@ use iridule_raster::{canvas::Canvas, encode, paint, svg};
 fn style(slug: &str) -> Style {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug);
     let read = |file: &str| fs::read(dir.join(file)).map_err(|e| e.to_string());
-    let package = author::build(&fs::read_to_string(dir.join("style.toml")).unwrap(), read).unwrap();
+    let package =
+        author::build(&fs::read_to_string(dir.join("style.toml")).unwrap(), None, &author::ByHand, read)
+            .unwrap();
     Style::load(package.cid, package.manifest, |file| read(file).ok()).unwrap()
 }
 
 fn variant(scene: &Scene, format: Format) -> Variant {
     Variant::resolve(&Asked { width: Some(512), ..Asked::default() }, format, &scene.canvas).unwrap()
+}
+
+/// A token's scene; these styles have no picture files.
+fn resolved(style: &Style, seed: &Seed, state: &State) -> Scene {
+    style.draft(seed, state).unwrap().fill(|path| Err::<_, String>(path.into())).unwrap()
 }
 
 fn stages(criterion: &mut Criterion) {
@@ -34,9 +41,9 @@ fn stages(criterion: &mut Criterion) {
             let (seed, state) = (Seed::derived(1, Address::ZERO, U256::from(1)), State(vec![band]));
             let case = format!("{slug}-{name}");
             criterion.bench_function(&format!("expand/{case}"), |b| {
-                b.iter(|| style.scene(black_box(&seed), &state).unwrap());
+                b.iter(|| resolved(&style, black_box(&seed), &state));
             });
-            let scene = style.scene(&seed, &state).unwrap();
+            let scene = resolved(&style, &seed, &state);
             let Content::Svg(layer) = &scene.layers[0].content else { continue };
             criterion.bench_function(&format!("gate/{case}"), |b| {
                 b.iter(|| svg::gate::admit(black_box(&layer.document), layer.elements).map(drop).unwrap());
@@ -63,7 +70,7 @@ fn stages(criterion: &mut Criterion) {
                 });
             }
             criterion.bench_function(&format!("whole/{case}-png"), |b| {
-                b.iter(|| paint(&style.scene(black_box(&seed), &state).unwrap(), &png).unwrap());
+                b.iter(|| paint(&resolved(&style, black_box(&seed), &state), &png).unwrap());
             });
         }
     }

@@ -9,13 +9,14 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use iridule_core::{
-    author::{self, Package},
+    author::Package,
     collection::{Collection, encode_index},
     gauge::Gauge,
     records,
     snapshot::Snapshot,
 };
 use iridule_oracle::{keys, statement};
+use iridule_studio::{Built, Folder};
 use sha2::{Digest as _, Sha256};
 
 use crate::script::{Bad, Published};
@@ -26,6 +27,7 @@ pub const PUBLIC_URL: &str = "https://img.example";
 pub struct World {
     pub collections: Vec<(Collection, Package)>,
     relay: SigningKey,
+    publisher: SigningKey,
     last: Option<Snapshot>,
     first: Option<Snapshot>,
 }
@@ -37,15 +39,13 @@ impl World {
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         slugs.sort();
         let collections = slugs.iter().map(|folder| {
-            let text = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
-            let read = |file: &str| fs::read(folder.join(file)).map_err(|e| e.to_string());
-            let package = author::build(&text("style.toml"), read).unwrap();
-            let slug = folder.file_name().unwrap().to_str().unwrap();
-            (author::collection(slug, &text("collection.toml"), package.cid).unwrap(), package)
+            let Built { collection, package } = Folder::open(folder).unwrap().build().unwrap();
+            (collection, package)
         });
         Self {
             collections: collections.collect(),
             relay: SigningKey::from_bytes(&[7; 32]),
+            publisher: SigningKey::from_bytes(&[9; 32]),
             last: None,
             first: None,
         }
@@ -55,7 +55,7 @@ impl World {
     pub fn records(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = BTreeMap::new();
         for (collection, package) in &self.collections {
-            all.insert(records::collection(&collection.slug), collection.encode().unwrap());
+            all.insert(records::collection(&collection.slug), self.signed(collection));
             for block in &package.blocks {
                 all.insert(records::block(&block.cid), block.bytes.clone());
             }
@@ -63,6 +63,11 @@ impl World {
         let slugs = self.collections.iter().map(|(collection, _)| collection.slug.clone()).collect();
         all.insert(records::COLLECTIONS.into(), encode_index(slugs).unwrap());
         all
+    }
+
+    /// A collection's record, signed.
+    pub fn signed(&self, collection: &Collection) -> Vec<u8> {
+        collection.seal(&self.publisher).unwrap()
     }
 
     /// The relay's secret, as its key file holds it.
@@ -73,6 +78,16 @@ impl World {
     /// The relay's public key, as `trusted_keys` takes it.
     pub fn trusted_keys(&self) -> String {
         keys::public(&self.relay)
+    }
+
+    /// The publisher's public key, as `publisher_keys` takes it.
+    pub fn publisher_keys(&self) -> String {
+        keys::public(&self.publisher)
+    }
+
+    /// The publisher's secret, as its key file holds it.
+    pub fn publisher_secret(&self) -> String {
+        alloy_primitives::hex::encode(self.publisher.to_bytes())
     }
 
     /// The next snapshot, signed, or a bad one in its place.

@@ -9,7 +9,8 @@ use iridule_core::{
     collection::{self, Collection},
     manifest::Manifest,
     package, records,
-    snapshot::{Snapshot, SnapshotRefused, TrustedKeys},
+    signed::{RecordRefused, TrustedKeys},
+    snapshot::Snapshot,
 };
 use redb::{ReadableTable as _, Table};
 
@@ -30,7 +31,7 @@ impl Records {
     /// it replaces. `now_ms` is Unix time.
     ///
     /// # Errors
-    /// [`Refused::Snapshot`], [`Refused::Store`].
+    /// [`Refused::Signed`], [`Refused::Store`].
     pub async fn put_snapshot(
         &self,
         bytes: Vec<u8>,
@@ -54,7 +55,7 @@ impl Records {
                 if let Ok(current) = Snapshot::open(current, &keys, u64::MAX)
                     && offered <= current.sequence
                 {
-                    return Err(SnapshotRefused::NotNewer { offered, known: current.sequence }.into());
+                    return Err(RecordRefused::NotNewer { offered, known: current.sequence }.into());
                 }
                 put(&mut table, records::PREVIOUS_SNAPSHOT, current)?;
             }
@@ -93,25 +94,40 @@ impl Records {
         self.counted(changed.await)
     }
 
-    /// Takes a collection's record, when its style's manifest is here, and lists its slug.
+    /// Takes a collection's signed record, when a trusted publisher signed it, its sequence is above the one in force
+    /// and every block of its styles is here; lists its slug.
     ///
     /// # Errors
-    /// [`Refused::Collection`], [`Refused::NoStyle`], [`Refused::Store`].
-    pub async fn put_collection(&self, bytes: Vec<u8>) -> Result<Accepted, Refused> {
-        let record = match Collection::decode(&bytes) {
+    /// [`Refused::Signed`], [`Refused::Collection`], [`Refused::NoBlock`], [`Refused::Store`].
+    pub async fn put_collection(
+        &self,
+        bytes: Vec<u8>,
+        publishers: &TrustedKeys,
+    ) -> Result<Accepted, Refused> {
+        let record = match Collection::open(&bytes, publishers) {
             Ok(record) => record,
-            Err(why) => return self.counted(Err(Refused::Collection(why))),
+            Err(why) => return self.counted(Err(why.into())),
         };
+        let publishers = publishers.clone();
         let changed = self.write(move |write| {
             let mut table = write.open_table(TABLE).map_err(broken)?;
-            let manifest = get(&table, &records::block(&record.style))?
-                .ok_or_else(|| Refused::NoStyle(record.style.to_string()))?;
-            Manifest::decode(&manifest)
-                .map_err(|why| Refused::Collection(format!("its style {}: {why}", record.style)))?;
+            let canary = record.canary.as_ref().map(|canary| &canary.style);
+            for style in canary.into_iter().chain([&record.style]) {
+                whole_style(&table, style)?;
+            }
             let mut slugs = slugs(get(&table, records::COLLECTIONS)?)?;
             let key = records::collection(&record.slug);
-            if slugs.contains(&record.slug) && get(&table, &key)?.as_ref() == Some(&bytes) {
-                return Ok(false);
+            if let Some(current) = get(&table, &key)?.filter(|_| slugs.contains(&record.slug)) {
+                if current == bytes {
+                    return Ok(false);
+                }
+                // As with snapshots, one that is no longer believed does not stand in the way.
+                if let Ok(current) = Collection::open(&current, &publishers)
+                    && record.sequence <= current.sequence
+                {
+                    let (offered, known) = (record.sequence, current.sequence);
+                    return Err(RecordRefused::NotNewer { offered, known }.into());
+                }
             }
             slugs.push(record.slug);
             let index = collection::encode_index(slugs).map_err(Refused::Collection)?;
@@ -122,20 +138,31 @@ impl Records {
         self.counted(changed.await)
     }
 
-    /// All collections by slug, each with its style's manifest.
+    /// The signed record of a collection in force.
+    ///
+    /// # Errors
+    /// [`StoreError::Records`].
+    pub fn collection(&self, slug: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(&records::collection(slug))
+    }
+
+    /// All collections by slug, each with its style's manifest. Records of publishers who are no longer trusted are left
+    /// out, as edges leave them.
     ///
     /// # Errors
     /// [`StoreError::Records`], [`StoreError::Broken`].
-    pub fn collections(&self) -> Result<Vec<(Collection, Manifest)>, StoreError> {
-        let slugs = slugs(self.get(records::COLLECTIONS)?)?;
-        slugs
-            .iter()
-            .map(|slug| {
-                let collection = self.decoded(records::collection(slug), Collection::decode)?;
-                let manifest = self.decoded(records::block(&collection.style), Manifest::decode)?;
-                Ok((collection, manifest))
-            })
-            .collect()
+    pub fn collections(&self, publishers: &TrustedKeys) -> Result<Vec<(Collection, Manifest)>, StoreError> {
+        let mut all = Vec::new();
+        for slug in slugs(self.get(records::COLLECTIONS)?)? {
+            match Collection::open(&self.collection(&slug)?.unwrap_or_default(), publishers) {
+                Ok(collection) => {
+                    let manifest = self.decoded(records::block(&collection.style), Manifest::decode)?;
+                    all.push((collection, manifest));
+                }
+                Err(why) => tracing::warn!(slug, %why, "a collection's record is not believed"),
+            }
+        }
+        Ok(all)
     }
 
     fn decoded<T>(&self, key: String, decode: fn(&[u8]) -> Result<T, String>) -> Result<T, StoreError> {
@@ -167,6 +194,19 @@ fn slugs(index: Option<Vec<u8>>) -> Result<Vec<String>, StoreError> {
                 .map_err(|why| StoreError::Broken { key: records::COLLECTIONS.to_owned(), why })
         },
     )
+}
+
+/// Checks that a style's manifest is here and sound, and that every block which it lists is here.
+fn whole_style(table: &Table<'_, &'static str, &'static [u8]>, style: &Cid) -> Result<(), Refused> {
+    let block = get(table, &records::block(style))?.ok_or_else(|| Refused::NoBlock(style.to_string()))?;
+    let manifest =
+        Manifest::decode(&block).map_err(|why| Refused::Collection(format!("its style {style}: {why}")))?;
+    for cid in manifest.files.iter().flat_map(|file| &file.blocks) {
+        if table.get(&*records::block(cid)).map_err(broken)?.is_none() {
+            return Err(Refused::NoBlock(cid.to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn get(table: &Table<'_, &'static str, &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, StoreError> {

@@ -7,7 +7,7 @@ use http::Method;
 use iridule_core::{
     collection::{self, Collection},
     manifest::{self, CanvasSpec, Manifest},
-    package::{Block, DAG_CBOR, RAW},
+    package::{self, Block, DAG_CBOR, RAW},
     records,
     snapshot::{self, Snapshot},
 };
@@ -41,7 +41,10 @@ fn record(slug: &str, style: cid::Cid) -> Collection {
         contract: [7; 20].into(),
         first: 1,
         supply: 10,
+        sequence: 1,
         style,
+        canary: None,
+        history: Vec::new(),
     }
 }
 
@@ -52,9 +55,12 @@ fn manifest() -> Manifest {
         description: String::new(),
         canvas: CanvasSpec { width: 64, height: 64, background: None },
         traits: Vec::new(),
+        exclusions: Vec::new(),
+        overrides: Vec::new(),
         gauges: Vec::new(),
         layers: Vec::new(),
-        files: Vec::new(),
+        masks: Vec::new(),
+        files: vec![package::split("a.txt", b"a leaf").unwrap().0],
     }
 }
 
@@ -122,8 +128,9 @@ async fn snapshots_only_move_forward() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn collections_need_their_style() {
-    let pop = start(|_| {}).await;
+async fn collections_need_their_publisher_and_their_style() {
+    let publisher = key(5);
+    let pop = start(|config| config.publishers = trusting(&publisher)).await;
     let leaf = Block::new(RAW, b"a leaf".to_vec()).unwrap();
     let manifest = Block::new(DAG_CBOR, manifest().encode().unwrap()).unwrap();
     let empty = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap();
@@ -131,10 +138,8 @@ async fn collections_need_their_style() {
         pop.admin(Method::PUT, &format!("/v1/blocks/{cid}"), bytes.to_vec()).await
     };
     let put = async |slug: &str, record: &Collection| {
-        pop.admin(Method::PUT, &format!("/v1/collections/{slug}"), record.encode().unwrap()).await
+        pop.admin(Method::PUT, &format!("/v1/collections/{slug}"), record.seal(&publisher).unwrap()).await
     };
-    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 201);
-    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 200);
     put_block(&leaf.cid.to_string(), b"another leaf").await.assert_problem(422);
     put_block("bafynonsense", b"a leaf").await.assert_problem(400);
     put_block(&leaf.cid.to_string(), &vec![0; (1 << 20) + 1]).await.assert_problem(413);
@@ -142,6 +147,9 @@ async fn collections_need_their_style() {
     let orbits = record("orbits", manifest.cid);
     put("orbits", &orbits).await.assert_problem(409);
     assert_eq!(put_block(&manifest.cid.to_string(), &manifest.bytes).await.status, 201);
+    put("orbits", &orbits).await.assert_problem(409);
+    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 201);
+    assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 200);
     assert_eq!(put("orbits", &orbits).await.status, 201);
     assert_eq!(put("orbits", &orbits).await.status, 200);
     assert_eq!(put_block(&empty.cid.to_string(), &empty.bytes).await.status, 201);
@@ -150,15 +158,29 @@ async fn collections_need_their_style() {
     assert_eq!(put("auroras", &record("auroras", manifest.cid)).await.status, 201);
     let mut renamed = orbits.clone();
     renamed.name = "Orbits".into();
+    put("orbits", &renamed).await.assert_problem(409);
+    renamed.sequence = 2;
+    let stranger = renamed.seal(&key(6)).unwrap();
+    pop.admin(Method::PUT, "/v1/collections/orbits", stranger).await.assert_problem(403);
     assert_eq!(put("orbits", &renamed).await.status, 201);
     pop.admin(Method::PUT, "/v1/collections/orbits", "nonsense").await.assert_problem(422);
+
+    let signed = renamed.seal(&publisher).unwrap();
+    assert_eq!(pop.admin(Method::GET, "/v1/collections/orbits", "").await.body, signed);
+    pop.admin(Method::GET, "/v1/collections/nobody", "").await.assert_problem(404);
 
     let listed: serde_json::Value =
         serde_json::from_str(&pop.admin(Method::GET, "/v1/collections", "").await.text()).unwrap();
     assert_eq!((&listed[0]["slug"], &listed[1]["slug"]), (&"auroras".into(), &"orbits".into()));
-    let pop = pop.restart(|_| {}).await;
-    let slugs: Vec<_> =
-        pop.pop.records().collections().unwrap().into_iter().map(|(one, _)| one.slug).collect();
+    let pop = pop.restart(|config| config.publishers = trusting(&publisher)).await;
+    let slugs: Vec<_> = pop
+        .pop
+        .records()
+        .collections(&trusting(&publisher))
+        .unwrap()
+        .into_iter()
+        .map(|(one, _)| one.slug)
+        .collect();
     assert_eq!(slugs, ["auroras", "orbits"]);
-    assert_eq!(pop.pop.records().get("collection/orbits").unwrap().unwrap(), renamed.encode().unwrap());
+    assert_eq!(pop.pop.records().get("collection/orbits").unwrap().unwrap(), signed);
 }

@@ -13,7 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use iridule_core::snapshot::TrustedKeys;
+use iridule_core::signed::TrustedKeys;
 use iridule_pop::{Config, Pop};
 use tracing_subscriber::EnvFilter;
 

@@ -15,7 +15,7 @@ use iridule_core::{
     key::RenderKey,
     platform::{Level, Platform, UnixMicros, block_on},
     records,
-    scene::Scene,
+    scene::{Canvas, Scene},
     serve::serve,
     settings::Settings,
     variant::Variant,
@@ -41,6 +41,7 @@ impl Native {
     pub fn new(world: &World) -> Self {
         let settings = Settings::parse(|name| match name {
             "trusted_keys" => Some(world.trusted_keys()),
+            "publisher_keys" => Some(world.publisher_keys()),
             "public_url" => Some(PUBLIC_URL.into()),
             _ => None,
         });
@@ -93,6 +94,10 @@ impl Platform for InProcess {
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {
         iridule_raster::paint(scene, variant).map_err(|e| e.to_string())
+    }
+
+    fn derive(&self, master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
+        iridule_raster::derive(master, canvas, variant).map_err(|why| why.to_string())
     }
 
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {

@@ -28,6 +28,7 @@ impl Pop {
         let data = TempDir::new().unwrap();
         fs::create_dir(data.path().join("keys")).unwrap();
         fs::write(data.path().join("keys/relay.key"), world.relay_secret()).unwrap();
+        fs::write(data.path().join("keys/publisher.key"), world.publisher_secret()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_iridule"))
             .args(["serve", "--no-demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--public-url", PUBLIC_URL, "--data"])
@@ -49,7 +50,7 @@ impl Pop {
             for block in &package.blocks {
                 pop.put(&format!("/v1/blocks/{}", block.cid), block.bytes.clone(), true);
             }
-            pop.put(&format!("/v1/collections/{}", collection.slug), collection.encode().unwrap(), true);
+            pop.put(&format!("/v1/collections/{}", collection.slug), world.signed(collection), true);
         }
         pop
     }

@@ -54,6 +54,7 @@ impl Worker {
             .arg(state.path())
             .args(["--var", &format!("public_url:{PUBLIC_URL}")])
             .args(["--var", &format!("trusted_keys:{}", world.trusted_keys())])
+            .args(["--var", &format!("publisher_keys:{}", world.publisher_keys())])
             .args(["--var", "refresh_ms:0"])
             .stdout(log.try_clone().unwrap())
             .stderr(log)

@@ -3,15 +3,25 @@
 //! It is DAG-CBOR; its CID is the style's identity. Lists keep the author's order, which for gauges is the order of
 //! the bands in a state. Reading the TOML is [`crate::author`]'s, at publish time.
 
+mod layer;
+mod traits;
+
 use alloc::{string::String, vec::Vec};
 
 use cid::Cid;
 use serde::{Deserialize, Serialize};
 
-use crate::{colour::Rgb, gauge::Gauge, limits, scene::Canvas};
+pub use self::{
+    layer::{
+        ContentSpec, FONTS, FillSpec, ImageSpec, LayerSpec, MaskSpec, PaintSpec, PictureFile, ShaderSpec,
+        SvgSpec, TextSpec, TransformSpec, file_name,
+    },
+    traits::{Choice, Distribution, Drawn, Exclusion, Override, Palette, Setting, Trait},
+};
+use crate::{colour::Rgb, gauge::Gauge, limits, scene::Canvas, shader};
 
 /// The manifest format that this code reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A style's manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,10 +37,16 @@ pub struct Manifest {
     pub canvas: CanvasSpec,
     /// What is drawn from a token's seed.
     pub traits: Vec<Trait>,
+    /// Combinations of traits that are not to be.
+    pub exclusions: Vec<Exclusion>,
+    /// Tokens whose traits are set by hand.
+    pub overrides: Vec<Override>,
     /// What the style sees of the world. Their order is the order of the bands in a state.
     pub gauges: Vec<Gauge>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerSpec>,
+    /// What layers may show through, by name.
+    pub masks: Vec<MaskSpec>,
     /// The files that layers name.
     pub files: Vec<File>,
 }
@@ -53,71 +69,6 @@ impl CanvasSpec {
     pub fn canvas(&self) -> Canvas {
         Canvas { width: self.width, height: self.height, background: self.background }
     }
-}
-
-/// A named draw from the seed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trait {
-    /// The name that layers use, and that the draw is made from.
-    pub name: String,
-    /// The `trait_type` that collectors read; none keeps the trait out of the metadata.
-    pub label: Option<String>,
-    /// What is drawn.
-    pub draw: Drawn,
-}
-
-/// What a trait may be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Drawn {
-    /// A number, uniform in `[min, max)`.
-    Float {
-        /// The least.
-        min: f64,
-        /// The bound above.
-        max: f64,
-    },
-    /// A whole number, uniform in `min..=max`.
-    Integer {
-        /// The least.
-        min: i64,
-        /// The greatest.
-        max: i64,
-    },
-    /// One of several texts, by weight.
-    Choice(Vec<Choice>),
-    /// A colour, uniform in a box of OKLCH.
-    Colour {
-        /// Lightness, 0 to 1, from and to.
-        lightness: [f64; 2],
-        /// Chroma, 0 to 0.4, from and to.
-        chroma: [f64; 2],
-        /// Hue in degrees, from and to; the second may pass 360.
-        hue: [f64; 2],
-    },
-}
-
-/// One option of a choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Choice {
-    /// The text.
-    pub value: String,
-    /// Its weight among the weights of all options; at least 1.
-    pub weight: u32,
-}
-
-/// A layer, as a manifest says it: an SVG template.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LayerSpec {
-    /// The file of the template.
-    pub source: String,
-    /// Most elements that the template may expand to. The static cost counts on them.
-    pub elements: u32,
-    /// How often a pixel is painted over, on average; at least 1. The static cost counts on it.
-    pub overdraw: u32,
 }
 
 /// A file of the package.
@@ -176,21 +127,21 @@ impl Manifest {
         at_most("traits", self.traits.len(), limits::TRAITS)?;
         at_most("gauges", self.gauges.len(), limits::GAUGES)?;
         at_most("layers", self.layers.len(), limits::LAYERS)?;
+        at_most("masks", self.masks.len(), limits::LAYERS)?;
         at_most("files", self.files.len(), limits::FILES)?;
-        let sources: u64 = self.sources().map(|file| file.size).sum();
-        if sources > limits::TEMPLATE_BYTES {
-            return Err(alloc::format!("{sources} bytes of templates, at most {}", limits::TEMPLATE_BYTES));
+        let loaded: u64 = self.loaded().map(|file| file.size).sum();
+        if loaded > limits::LOADED_BYTES {
+            return Err(alloc::format!(
+                "{loaded} bytes of templates, programs and fonts, at most {}",
+                limits::LOADED_BYTES
+            ));
         }
         self.check_names()?;
-        for t in &self.traits {
-            t.check().map_err(|why| alloc::format!("trait {}: {why}", t.name))?;
-        }
+        self.check_traits()?;
         for gauge in &self.gauges {
             gauge.check().map_err(|why| alloc::format!("gauge {}: {why}", gauge.name))?;
         }
-        for layer in &self.layers {
-            layer.check(&self.files).map_err(|why| alloc::format!("layer {}: {why}", layer.source))?;
-        }
+        self.check_layers()?;
         self.files
             .iter()
             .try_for_each(|file| file.check().map_err(|why| alloc::format!("file {:?}: {why}", file.path)))
@@ -200,16 +151,7 @@ impl Manifest {
     fn check_names(&self) -> Result<(), String> {
         let mut seen = Vec::new();
         for name in self.traits.iter().map(|t| &t.name).chain(self.gauges.iter().map(|g| &g.name)) {
-            let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
-            let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-            if !starts || !rest || name.len() > limits::NAME_BYTES {
-                return Err(alloc::format!(
-                    "{name:?} is no name: a lowercase letter, then letters, digits and _"
-                ));
-            }
-            if crate::template::RESERVED.contains(&name.as_str()) {
-                return Err(alloc::format!("{name} is a word of the template language; choose another name"));
-            }
+            is_name(name)?;
             if seen.contains(&name) {
                 return Err(alloc::format!("{name} is given twice"));
             }
@@ -218,9 +160,16 @@ impl Manifest {
         Ok(())
     }
 
-    /// The files that layers are made from.
-    pub fn sources(&self) -> impl Iterator<Item = &File> {
-        self.files.iter().filter(|file| self.layers.iter().any(|layer| layer.source == file.path))
+    /// The files that are needed before any token is known: templates, programs, fonts.
+    pub fn loaded(&self) -> impl Iterator<Item = &File> {
+        let layers = || self.layers.iter().chain(self.masks.iter().map(|mask| &mask.layer));
+        self.files.iter().filter(move |file| layers().any(|layer| layer.loaded() == Some(&file.path)))
+    }
+
+    /// A file by its path.
+    #[must_use]
+    pub fn file_at(&self, path: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.path == path)
     }
 
     /// The rest state: the bands shown until a relay has published any.
@@ -230,60 +179,21 @@ impl Manifest {
     }
 }
 
+/// Whether layers can use a name: templates and shaders alike.
+fn is_name(name: &str) -> Result<(), String> {
+    let starts = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    let rest = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !starts || !rest || name.len() > limits::NAME_BYTES {
+        return Err(alloc::format!("{name:?} is no name: a lowercase letter, then letters, digits and _"));
+    }
+    if crate::template::RESERVED.contains(&name) || shader::MEMBERS.contains(&name) {
+        return Err(alloc::format!("{name} has a meaning of its own in layers; choose another name"));
+    }
+    Ok(())
+}
+
 fn at_most(what: &str, count: usize, most: usize) -> Result<(), String> {
     if count > most { Err(alloc::format!("{count} {what}, at most {most}")) } else { Ok(()) }
-}
-
-impl Trait {
-    fn check(&self) -> Result<(), String> {
-        if self.label.as_ref().is_some_and(|label| label.is_empty() || label.len() > limits::NAME_BYTES) {
-            return Err(alloc::format!("label has 1 to {} bytes", limits::NAME_BYTES));
-        }
-        let ordered = |[from, to]: [f64; 2], least: f64, most: f64| from >= least && to <= most && from <= to;
-        match &self.draw {
-            Drawn::Float { min, max } if min < max && min.is_finite() && max.is_finite() => Ok(()),
-            Drawn::Float { .. } => Err("min is a number below max".into()),
-            Drawn::Integer { min, max } if min <= max => Ok(()),
-            Drawn::Integer { .. } => Err("min is at most max".into()),
-            Drawn::Choice(options) => {
-                at_most("options", options.len(), limits::OPTIONS)?;
-                if options.is_empty()
-                    || options.iter().any(|o| o.weight == 0 || o.value.len() > limits::NAME_BYTES)
-                {
-                    return Err(
-                        "a choice has options, each with a weight above 0 and a value of at most 64 bytes"
-                            .into(),
-                    );
-                }
-                Ok(())
-            }
-            Drawn::Colour { lightness, chroma, hue } => {
-                if !ordered(*lightness, 0.0, 1.0) || !ordered(*chroma, 0.0, 0.4) || !ordered(*hue, 0.0, 720.0)
-                {
-                    return Err(
-                        "a colour has lightness in 0..1, chroma in 0..0.4, hue in 0..720, each from and to"
-                            .into(),
-                    );
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-impl LayerSpec {
-    fn check(&self, files: &[File]) -> Result<(), String> {
-        if !files.iter().any(|file| file.path == self.source) {
-            return Err("its source is not among the package's files".into());
-        }
-        if !(1..=limits::SVG_ELEMENTS).contains(&self.elements) {
-            return Err(alloc::format!("elements is 1 to {}", limits::SVG_ELEMENTS));
-        }
-        if !(1..=64).contains(&self.overdraw) {
-            return Err("overdraw is 1 to 64".into());
-        }
-        Ok(())
-    }
 }
 
 impl File {

@@ -1,0 +1,164 @@
+//! A style's folder, on the disk or carried in a binary, and what is built from it.
+
+use std::{fs, io, path::PathBuf};
+
+use iridule_core::{
+    author::{self, Package},
+    collection::Collection,
+    gauge::State,
+    package::Block,
+    scene::Scene,
+    seed::Seed,
+    style::Style,
+};
+
+use crate::Tools;
+
+/// Why a style cannot be built or resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum StudioError {
+    /// A file cannot be read.
+    #[error("{}: {why}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// The folder has no name that a collection could have.
+    #[error("{}: the folder's name is the collection's: use a-z, 0-9 and -", .0.display())]
+    Slug(PathBuf),
+    /// What the author wrote makes no style. The text names the file, the part and, where there is one, the line.
+    #[error("{slug}/{why}")]
+    Style {
+        /// The folder's name.
+        slug: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A style's folder.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// Its name, which is the demo collection's slug.
+    pub slug: String,
+    files: Files,
+}
+
+#[derive(Debug, Clone)]
+enum Files {
+    Carried(&'static [(&'static str, &'static [u8])]),
+    Disk(PathBuf),
+}
+
+impl Folder {
+    /// A folder on the disk.
+    ///
+    /// # Errors
+    /// [`StudioError::Read`] when it is not there, [`StudioError::Slug`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StudioError> {
+        let path = path.into();
+        let whole = path.canonicalize().map_err(|why| StudioError::Read { path: path.clone(), why })?;
+        let slug = whole.file_name().and_then(|name| name.to_str()).map(str::to_lowercase);
+        let slug = slug.filter(|slug| iridule_core::collection::is_slug(slug));
+        Ok(Self { slug: slug.ok_or(StudioError::Slug(path))?, files: Files::Disk(whole) })
+    }
+
+    /// A folder carried in a binary: paths with their contents.
+    #[must_use]
+    pub fn carried(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
+        Self { slug: slug.into(), files: Files::Carried(files) }
+    }
+
+    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        match &self.files {
+            Files::Carried(files) => {
+                let file = files.iter().find(|(path, _)| *path == name);
+                file.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| format!("{name}: no such file"))
+            }
+            Files::Disk(folder) => {
+                if name.split('/').any(|part| part == ".." || part.is_empty()) {
+                    return Err(format!("{name}: files lie inside the style's folder"));
+                }
+                fs::read(folder.join(name)).map_err(|why| format!("{name}: {why}"))
+            }
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<String, String> {
+        String::from_utf8(self.read(name)?).map_err(|_| format!("{name}: not UTF-8"))
+    }
+
+    /// Builds the style. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
+    ///
+    /// # Errors
+    /// [`StudioError::Style`].
+    pub fn build(&self) -> Result<Built, StudioError> {
+        let blame = |why: String| StudioError::Style { slug: self.slug.clone(), why };
+        let style = self.text("style.toml").map_err(blame)?;
+        let collection = self.text("collection.toml").ok();
+        let package =
+            author::build(&style, collection.as_deref(), &Tools, |name| self.read(name)).map_err(blame)?;
+        let collection = collection.unwrap_or_else(|| UNBOUND.into());
+        let collection = author::collection(&self.slug, &collection, package.cid).map_err(blame)?;
+        Ok(Built { package, collection })
+    }
+}
+
+/// What stands in for a missing `collection.toml`.
+const UNBOUND: &str = r#"
+name = "Untitled"
+description = ""
+chain_id = 0
+contract = "0x0000000000000000000000000000000000000000"
+first = 1
+supply = 1000
+"#;
+
+/// A built style and the collection that its folder describes.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The package.
+    pub package: Package,
+    /// The collection's first record.
+    pub collection: Collection,
+}
+
+impl Built {
+    /// The style at work, loaded from its blocks as an edge would.
+    ///
+    /// # Errors
+    /// [`StudioError::Style`].
+    pub fn style(&self) -> Result<Style, StudioError> {
+        let loaded = Style::load(self.package.cid, self.package.manifest.clone(), |path| self.file(path));
+        loaded.map_err(|why| StudioError::Style { slug: self.collection.slug.clone(), why })
+    }
+
+    /// A file of the package.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
+        let file = self.package.manifest.file_at(path)?;
+        let bytes = |cid| self.package.blocks.iter().find(|block| block.cid == cid).map(|block| &block.bytes);
+        let blocks: Option<Vec<&Vec<u8>>> = file.blocks.iter().map(|cid| bytes(*cid)).collect();
+        Some(blocks?.into_iter().flatten().copied().collect())
+    }
+
+    /// A token in a state, ready to be painted.
+    ///
+    /// # Errors
+    /// [`StudioError::Style`], when a template or expression fails on this token.
+    pub fn scene(&self, style: &Style, seed: &Seed, state: &State) -> Result<Scene, StudioError> {
+        let blame = |why: String| StudioError::Style { slug: self.collection.slug.clone(), why };
+        let draft = style.draft(seed, state).map_err(|why| blame(why.to_string()))?;
+        draft.fill(|path| {
+            self.file(path).map(Into::into).ok_or_else(|| blame(format!("{path}: no such file")))
+        })
+    }
+
+    /// The package's blocks, the manifest last.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.package.blocks
+    }
+}
