@@ -18,7 +18,7 @@ use crate::srgb;
 /// Entries of the table, less one.
 const STEPS: u16 = 2048;
 /// Points between two stops at which the mixture is computed.
-const KNOTS: u16 = 16;
+const KNOTS: u16 = 32;
 /// Pixels that go through together.
 const BLOCK: usize = 32;
 
@@ -228,4 +228,77 @@ fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
         table.push([red.min(alpha), green.min(alpha), blue.min(alpha), alpha]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linear(colours: &[(f32, [u8; 4])], width: f32) -> Gradient {
+        let stops = colours.iter().map(|(offset, colour)| Stop { offset: *offset, colour: Rgba(*colour) });
+        let paint = Paint::Linear { from: [0.0; 2], to: [width, 0.0], stops: stops.collect() };
+        Gradient::new(&paint, Transform::identity()).unwrap()
+    }
+
+    #[test]
+    fn a_colour_between_equal_stops_is_exact() {
+        for value in 0..=255 {
+            let colour = [value, 255 - value, value / 3, 255];
+            let gradient = linear(&[(0.0, colour), (0.3, colour), (1.0, colour)], 100.0);
+            let mut row = vec![0; 100 * 4];
+            for y in 0..8 {
+                gradient.row(0, y, &mut row);
+                assert!(row.chunks_exact(4).all(|pixel| pixel == colour));
+            }
+        }
+    }
+
+    #[test]
+    fn dither_is_within_half_a_level_and_fair() {
+        let gradient = linear(&[(0.0, [10, 10, 10, 255]), (1.0, [18, 18, 18, 255])], 64.0);
+        let mut sums = [0.0; 64];
+        let mut row = vec![0; 64 * 4];
+        for y in 0..8 {
+            gradient.row(0, y, &mut row);
+            for ((sum, pixel), x) in sums.iter_mut().zip(row.chunks_exact(4)).zip(0u16..) {
+                let exact = gradient.table[usize::from(x * 32 + 16)][0];
+                assert!((f64::from(pixel[0]) - f64::from(exact) / 256.0).abs() < 1.0);
+                *sum += f64::from(pixel[0]);
+            }
+        }
+        let blocks = sums.chunks_exact(8).map(|block| block.iter().sum::<f64>() / 64.0);
+        for (block, mean) in (0u16..).zip(blocks) {
+            let exact: u32 =
+                (0..8).map(|x| u32::from(gradient.table[usize::from((block * 8 + x) * 32 + 16)][0])).sum();
+            assert!((mean - f64::from(exact) / 8.0 / 256.0).abs() < 0.05, "{mean}");
+        }
+    }
+
+    #[test]
+    fn the_table_follows_oklab() {
+        let (from, to) = (Rgba([255, 230, 0, 255]), Rgba([20, 10, 200, 80]));
+        let stops = [Stop { offset: 0.0, colour: from }, Stop { offset: 1.0, colour: to }];
+        for (step, entry) in (0u16..).zip(table(&stops)) {
+            let part = f64::from(step) / f64::from(STEPS);
+            let (first, last) = (lab(from), lab(to));
+            let exact = premultiplied(core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part));
+            for (value, exact) in entry.into_iter().zip(exact) {
+                // Straight pieces are farthest off where a channel leaves 0.
+                assert!((f64::from(value) / 256.0 - exact * 255.0).abs() < 1.0, "{step}: {entry:?} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn turns_are_angles() {
+        for degree in 0..3600 {
+            let angle = f64::from(degree) / 3600.0;
+            let radians = angle * core::f64::consts::TAU;
+            #[expect(clippy::cast_possible_truncation, reason = "any nearby single will do")]
+            let turned = turn(libm::cos(radians) as f32 * 9.0, libm::sin(radians) as f32 * 9.0);
+            let off = (f64::from(turned) - angle).abs();
+            assert!(off.min(1.0 - off) < 2e-5, "{degree} {turned}");
+        }
+        assert_eq!(turn(0.0, 0.0), 0.25);
+    }
 }
