@@ -282,3 +282,92 @@ pub fn encode(light: &[Light], out: &mut [u8]) {
         *out = if byte == 0 { [0; 4] } else { [channel(*red), channel(*green), channel(*blue), byte] };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Resamples straight RGBA to premultiplied bytes.
+    fn resized(pixels: &[u8], (width, height): (u32, u32), (to_width, to_height): (u32, u32)) -> Vec<u8> {
+        let axis = |from: u32, to: u32| Axis::new(from, to, f64::from(to) / f64::from(from), 0.0);
+        let mut resizer = Resizer::new(axis(width, to_width), axis(height, to_height));
+        let mut out = vec![0; to_width as usize * to_height as usize * 4];
+        let mut given = 0;
+        for row in pixels.chunks_exact(width as usize * 4) {
+            resizer.take(Row::Rgba(row), &mut |y, light| {
+                assert_eq!(y, given);
+                given += 1;
+                encode(light, &mut out[y * to_width as usize * 4..][..to_width as usize * 4]);
+            });
+        }
+        assert_eq!(given, to_height as usize, "every row is given");
+        out
+    }
+
+    fn sides() -> impl Strategy<Value = (u32, u32)> {
+        (1u32..40, 1u32..40)
+    }
+
+    proptest! {
+        #[test]
+        fn one_colour_stays_one(from in sides(), to in sides(), colour: [u8; 3]) {
+            let [red, green, blue] = colour;
+            let pixels = [red, green, blue, 255].repeat((from.0 * from.1) as usize);
+            let out = resized(&pixels, from, to);
+            prop_assert!(out.chunks_exact(4).all(|pixel| pixel == [red, green, blue, 255]), "{out:?}");
+        }
+
+        #[test]
+        fn no_channel_exceeds_its_alpha(from in sides(), to in sides(), seed: u32) {
+            let noise = |n: u32| n.wrapping_add(seed).wrapping_mul(2_654_435_761).rotate_left(13).to_le_bytes();
+            let pixels: Vec<u8> = (0..from.0 * from.1).flat_map(noise).collect();
+            for pixel in resized(&pixels, from, to).chunks_exact(4) {
+                prop_assert!(pixel[..3].iter().all(|channel| *channel <= pixel[3]));
+            }
+        }
+
+        #[test]
+        fn light_is_kept(side in 2u32..12, seed: u32) {
+            // Light, not bytes, has the same mean before and after, up to what the edges and rounding change.
+            let (from, to) = (side * 12, side * 4);
+            let noise = |n: u32| if n.wrapping_add(seed).wrapping_mul(2_654_435_761) >> 31 == 0 { 60 } else { 200 };
+            let pixels: Vec<u8> = (0..from * from).flat_map(|n| { let v = noise(n); [v, v, v, 255] }).collect();
+            let mean = |bytes: &[u8]| {
+                let light = bytes.chunks_exact(4).map(|pixel| f64::from(srgb::tables().light(pixel[0])));
+                light.sum::<f64>() / (bytes.len() / 4) as f64
+            };
+            let (before, after) = (mean(&pixels), mean(&resized(&pixels, (from, from), (to, to))));
+            prop_assert!((before - after).abs() < 0.015, "{before} {after}");
+        }
+
+        #[test]
+        fn axes_are_sound(source in 1u32..5000, count in 0u32..50, scale: f64, offset: f64) {
+            let axis = Axis::new(source, count, scale, offset);
+            for at in 0..axis.count() {
+                let (start, weights) = axis.window(at);
+                prop_assert!(start + weights.len() <= source as usize);
+                prop_assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn transparent_colours_do_not_bleed() {
+        let pixels = [[255, 0, 0, 255], [0, 255, 0, 0]].concat().repeat(64);
+        for pixel in resized(&pixels, (16, 8), (5, 3)).chunks_exact(4) {
+            assert_eq!(pixel[1], 0);
+            assert!(pixel[0] == pixel[3]);
+        }
+    }
+
+    #[test]
+    fn black_and_white_lines_become_half_the_light() {
+        let pixels = [[0, 0, 0, 255], [255; 4]].concat().repeat(32 * 32);
+        let out = resized(&pixels, (64, 32), (8, 8));
+        for row in out.chunks_exact(8 * 4) {
+            // Half of the light is byte 188, not 128. At the edges lines are missing.
+            assert!(row.chunks_exact(4).skip(1).take(6).all(|pixel| pixel[0].abs_diff(188) <= 1), "{row:?}");
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Gradients: colours mixed in Oklab, premultiplied, and dithered to bytes.
 //!
-//! Oklab (<https://bottosson.github.io/posts/oklab/>) mixes without the grey and dark middles of sRGB. Between two
-//! stops the way is computed at [`KNOTS`] points and laid out straight between them, in a table that the pixels then
-//! look up. Table entries have eight more bits than a byte; an ordered pattern of thresholds turns those into nearby
-//! bytes, so that no bands are seen. A colour that is a byte exactly stays exactly that.
+//! Oklab (<https://bottosson.github.io/posts/oklab/>) mixes without the grey and dark middles of sRGB. The mixtures
+//! stand in a table that the pixels then look up. Its entries have eight more bits than a byte; an ordered pattern of
+//! thresholds turns those into nearby bytes, so that no bands are seen. A colour that is a byte exactly stays exactly
+//! that.
 
 use core::f32::consts::{FRAC_PI_2, PI};
 
@@ -16,9 +16,7 @@ use resvg::tiny_skia::Transform;
 use crate::srgb;
 
 /// Entries of the table, less one.
-const STEPS: u16 = 2048;
-/// Points between two stops at which the mixture is computed.
-const KNOTS: u16 = 16;
+const STEPS: u16 = 1024;
 /// Pixels that go through together.
 const BLOCK: usize = 32;
 
@@ -174,58 +172,118 @@ fn premultiplied([l, a, b, alpha]: Lab) -> [f64; 4] {
         -1.268_438_004_6 * long + 2.609_757_401_1 * mid - 0.341_319_396_5 * short,
         -0.004_196_086_3 * long - 0.703_418_614_7 * mid + 1.707_614_701_0 * short,
     ];
-    let [red, green, blue] = light.map(|light| srgb::encoded(light) * alpha);
+    let tables = srgb::tables();
+    let [red, green, blue] = light.map(|light| tables.encoded(light) * alpha);
     [red, green, blue, alpha]
 }
 
 /// The colours at offsets from 0 to 1.
 fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
-    // Points where the colour is exact, in order; between two of them it is mixed straight.
-    let mut points: Vec<(f64, [f64; 4])> = Vec::with_capacity(stops.len() * usize::from(KNOTS) + 2);
+    // Stops themselves are exact, so that a colour between two alike is, too.
     let exact = |colour: Rgba| {
-        let [red, green, blue, alpha] = colour.0.map(f64::from);
-        [red * alpha / 255.0, green * alpha / 255.0, blue * alpha / 255.0, alpha].map(|v| v / 255.0)
+        let [red, green, blue, alpha] = colour.0.map(|byte| f64::from(byte) / 255.0);
+        [red * alpha, green * alpha, blue * alpha, alpha]
     };
     let offset = |stop: &Stop| f64::from(stop.offset).clamp(0.0, 1.0);
-    for pair in stops.windows(2) {
-        let (from, to) = (offset(&pair[0]), offset(&pair[1]));
-        points.push((from, exact(pair[0].colour)));
-        if pair[0].colour != pair[1].colour && to > from {
-            let (first, last) = (lab(pair[0].colour), lab(pair[1].colour));
-            for knot in 1..KNOTS {
-                let part = f64::from(knot) / f64::from(KNOTS);
-                let mixed = core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part);
-                points.push((from + (to - from) * part, premultiplied(mixed)));
-            }
-        }
-    }
-    points.extend(stops.last().map(|stop| (offset(stop), exact(stop.colour))));
-    let mut table = Vec::with_capacity(usize::from(STEPS) + 1);
+    let labs: Vec<Lab> = stops.iter().map(|stop| lab(stop.colour)).collect();
     let mut next = 0;
-    for step in 0..=STEPS {
+    let entry = |step: u16| {
         let at = f64::from(step) / f64::from(STEPS);
-        while points.get(next).is_some_and(|(offset, _)| *offset <= at) {
+        while stops.get(next).is_some_and(|stop| offset(stop) <= at) {
             next += 1;
         }
-        let colour = match (next.checked_sub(1).map(|before| points[before]), points.get(next)) {
-            (Some((from, before)), Some((to, after))) => {
-                let part = (at - from) / (to - from);
-                core::array::from_fn(|channel| before[channel] + (after[channel] - before[channel]) * part)
+        let colour = match (next.checked_sub(1).map(|before| (before, stops[before])), stops.get(next)) {
+            (Some((_, before)), Some(after)) if before.colour == after.colour => exact(before.colour),
+            (Some((number, before)), Some(after)) => {
+                let part = (at - offset(&before)) / (offset(after) - offset(&before));
+                let (first, last) = (labs[number], labs[next]);
+                premultiplied(core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part))
             }
-            (Some((_, colour)), None) => colour,
-            (None, Some((_, colour))) => *colour,
+            (Some((_, stop)), None) => exact(stop.colour),
+            (None, Some(stop)) => exact(stop.colour),
             (None, None) => [0.0; 4],
         };
-        // A threshold is half of a byte's worth on average, so that a byte exactly must stay below the next: whole
-        // bytes are multiples of 256, and what is added is less than that.
+        // Whole bytes are multiples of 256, and thresholds are less than that.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "limited to a word first"
         )]
-        let word = colour.map(|v| (v.clamp(0.0, 1.0) * 65_280.0 + 0.5) as u16);
-        let [red, green, blue, alpha] = word;
-        table.push([red.min(alpha), green.min(alpha), blue.min(alpha), alpha]);
+        let [red, green, blue, alpha] = colour.map(|v| (v.clamp(0.0, 1.0) * 65_280.0 + 0.5) as u16);
+        [red.min(alpha), green.min(alpha), blue.min(alpha), alpha]
+    };
+    (0..=STEPS).map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linear(colours: &[(f32, [u8; 4])], width: f32) -> Gradient {
+        let stops = colours.iter().map(|(offset, colour)| Stop { offset: *offset, colour: Rgba(*colour) });
+        let paint = Paint::Linear { from: [0.0; 2], to: [width, 0.0], stops: stops.collect() };
+        Gradient::new(&paint, Transform::identity()).unwrap()
     }
-    table
+
+    #[test]
+    fn a_colour_between_equal_stops_is_exact() {
+        for value in 0..=255 {
+            let colour = [value, 255 - value, value / 3, 255];
+            let gradient = linear(&[(0.0, colour), (0.3, colour), (1.0, colour)], 100.0);
+            let mut row = vec![0; 100 * 4];
+            for y in 0..8 {
+                gradient.row(0, y, &mut row);
+                assert!(row.chunks_exact(4).all(|pixel| pixel == colour));
+            }
+        }
+    }
+
+    #[test]
+    fn dither_is_within_half_a_level_and_fair() {
+        let gradient = linear(&[(0.0, [10, 10, 10, 255]), (1.0, [18, 18, 18, 255])], 64.0);
+        let mut sums = [0.0; 64];
+        let mut row = vec![0; 64 * 4];
+        for y in 0..8 {
+            gradient.row(0, y, &mut row);
+            for ((sum, pixel), x) in sums.iter_mut().zip(row.chunks_exact(4)).zip(0u16..) {
+                let exact = gradient.table[usize::from(x * 16 + 8)][0];
+                assert!((f64::from(pixel[0]) - f64::from(exact) / 256.0).abs() < 1.0);
+                *sum += f64::from(pixel[0]);
+            }
+        }
+        let blocks = sums.chunks_exact(8).map(|block| block.iter().sum::<f64>() / 64.0);
+        for (block, mean) in (0u16..).zip(blocks) {
+            let exact: u32 =
+                (0..8).map(|x| u32::from(gradient.table[usize::from((block * 8 + x) * 16 + 8)][0])).sum();
+            assert!((mean - f64::from(exact) / 8.0 / 256.0).abs() < 0.05, "{mean}");
+        }
+    }
+
+    #[test]
+    fn the_table_follows_oklab() {
+        let (from, to) = (Rgba([255, 230, 0, 255]), Rgba([20, 10, 200, 80]));
+        let stops = [Stop { offset: 0.0, colour: from }, Stop { offset: 1.0, colour: to }];
+        for (step, entry) in (0u16..).zip(table(&stops)) {
+            let part = f64::from(step) / f64::from(STEPS);
+            let (first, last) = (lab(from), lab(to));
+            let mixed = core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part);
+            let exact = premultiplied(mixed);
+            for (value, exact) in entry.into_iter().zip(exact) {
+                assert!((f64::from(value) / 256.0 - exact * 255.0).abs() < 0.01, "{step}: {entry:?} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn turns_are_angles() {
+        for degree in 0..3600 {
+            let angle = f64::from(degree) / 3600.0;
+            let radians = angle * core::f64::consts::TAU;
+            #[expect(clippy::cast_possible_truncation, reason = "any nearby single will do")]
+            let turned = turn(libm::cos(radians) as f32 * 9.0, libm::sin(radians) as f32 * 9.0);
+            let off = (f64::from(turned) - angle).abs();
+            assert!(off.min(1.0 - off) < 2e-5, "{degree} {turned}");
+        }
+        assert_eq!(turn(0.0, 0.0), 0.25);
+    }
 }

@@ -22,6 +22,8 @@ use crate::fonts;
 
 /// Most glyphs that one composite glyph may come to.
 const COMPONENTS: u32 = 256;
+/// Deepest nesting of composite glyphs.
+const NESTING: u32 = 16;
 
 /// A font, ready to shape and to draw.
 pub(super) struct Face<'a> {
@@ -68,16 +70,20 @@ impl<'a> Face<'a> {
         self.font.charmap().map(character).is_some_and(|glyph| glyph.to_u32() != 0)
     }
 
-    /// Refuses a glyph made of too many others.
-    pub(super) fn admit(&self, glyph: GlyphId) -> Result<(), Fault> {
+    /// Whether a glyph has an outline to draw. Refuses one that is made of too many others.
+    pub(super) fn admit(&self, glyph: GlyphId) -> Result<bool, Fault> {
         let Ok((loca, glyf)) = self.font.loca(None).and_then(|loca| Ok((loca, self.font.glyf()?))) else {
             return Err(Fault::Font("has no outlines"));
         };
+        if let Ok(Some(Glyph::Simple(simple))) = loca.get_glyf(glyph, &glyf) {
+            return Ok(simple.num_points() > 0);
+        }
         let mut left = COMPONENTS;
-        walk(glyph, &loca, &glyf, &mut left, 0)
+        walk(glyph, &loca, &glyf, &mut left, 0).map(|()| true)
     }
 }
 
+/// Walks what a glyph is made of.
 fn walk(
     glyph: GlyphId,
     loca: &Loca<'_>,
@@ -86,11 +92,13 @@ fn walk(
     depth: u32,
 ) -> Result<(), Fault> {
     *left = left.checked_sub(1).ok_or(Fault::Outline)?;
-    let Ok(Some(Glyph::Composite(composite))) = loca.get_glyf(glyph, glyf) else { return Ok(()) };
-    if depth == 16 {
-        return Err(Fault::Outline);
+    match loca.get_glyf(glyph, glyf) {
+        Ok(Some(Glyph::Composite(_))) if depth == NESTING => Err(Fault::Outline),
+        Ok(Some(Glyph::Composite(composite))) => composite
+            .component_glyphs_and_flags()
+            .try_for_each(|(component, _)| walk(component.into(), loca, glyf, left, depth + 1)),
+        // Data without points is read past its end by read-fonts 0.41.
+        Ok(Some(Glyph::Simple(simple))) if simple.num_points() == 0 => Err(Fault::Outline),
+        Ok(_) | Err(_) => Ok(()),
     }
-    composite
-        .component_glyphs_and_flags()
-        .try_for_each(|(component, _)| walk(component.into(), loca, glyf, left, depth + 1))
 }

@@ -32,7 +32,9 @@ pub(super) fn paint(
         let mut pen = Pen { path: PathBuilder::new(), glyph: Transform::identity(), segments: 0 };
         for glyph in line {
             pen.glyph = place.pre_concat(Transform::from_row(scale, 0.0, 0.0, -scale, glyph.x, glyph.y));
-            face.admit(glyph.id)?;
+            if !face.admit(glyph.id)? {
+                continue;
+            }
             let Some(outline) = face.outlines.get(glyph.id) else { continue };
             let settings = DrawSettings::unhinted(Size::unscaled(), LocationRef::default());
             outline.draw(settings, &mut pen).map_err(|_| Fault::Font("has a glyph that cannot be drawn"))?;

@@ -22,6 +22,7 @@ pub fn all() -> BTreeMap<&'static str, Case> {
         ("conic-gradient", conic_gradient()),
         ("gradients-mix-in-oklab", gradients_mix_in_oklab()),
         ("gradients-do-not-band", gradients_do_not_band()),
+        ("images-are-read", images_are_read()),
         ("images-fit", images_fit()),
         ("images-turn", images_turn()),
         ("masks", masks()),
@@ -222,6 +223,29 @@ fn encoded(width: u32, height: u32, colour: png::ColorType, pixels: &[u8]) -> By
 
 fn image(file: &Bytes, area: Area, fit: Fit) -> Layer {
     Layer::plain("image", Content::Image(Image { file: file.clone(), area, fit }))
+}
+
+/// Is every kind of file read: colours, depths, palettes, interlacing, scans, alpha?
+fn images_are_read() -> Case {
+    let files: [&[u8]; 12] = [
+        include_bytes!("../files/baseline.jpg"),
+        include_bytes!("../files/progressive.jpg"),
+        include_bytes!("../files/grey.jpg"),
+        include_bytes!("../files/cmyk.jpg"),
+        include_bytes!("../files/lossy.webp"),
+        include_bytes!("../files/lossy-opaque.webp"),
+        include_bytes!("../files/lossless.webp"),
+        include_bytes!("../files/palette-transparent.png"),
+        include_bytes!("../files/grey-alpha.png"),
+        include_bytes!("../files/one-bit.png"),
+        include_bytes!("../files/sixteen-bit.png"),
+        include_bytes!("../files/interlaced.png"),
+    ];
+    let place = |(number, file): (u8, &[u8])| {
+        let at = area(f32::from(number % 4) * 52.0 + 2.0, f32::from(number / 4) * 40.0 + 2.0, 48.0, 36.0);
+        image(&Bytes::copy_from_slice(file), at, Fit::Fill)
+    };
+    (scene(canvas(208, 120, Some([40, 44, 52])), (0..).zip(files).map(place).collect()), png(208, 120))
 }
 
 /// Does a wide and a tall picture fill its area as each fit says, shrunk and enlarged, at fractions of a pixel, and at

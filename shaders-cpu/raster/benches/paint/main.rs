@@ -1,4 +1,6 @@
-//! Times of the painter's stages, named `stage/case`: each shipped style at 512 px, token 1, at rest and at its top.
+//! Times of the painter's stages, named `stage/case`: each shipped style at 512 px, token 1, at rest and at its top;
+//! each layer kind at 512 px (`layer/…`, the picture's own making, `layer/nothing`, included); variants derived from a
+//! master of 1,024 px (`derive/…`), with their parts (`decode/…`, `resize/…`).
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot run should say so at once")]
 
@@ -14,7 +16,9 @@ use iridule_core::{
     style::Style,
     variant::{Asked, Format, Variant},
 };
-use iridule_raster::{canvas::Canvas, encode, paint, svg};
+use iridule_raster::{canvas::Canvas, derive, encode, image, paint, paint_pixels, svg};
+
+mod kinds;
 
 fn style(slug: &str) -> Style {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug);
@@ -62,7 +66,7 @@ fn stages(criterion: &mut Criterion) {
                     canvas.finish()
                 });
             });
-            let pixels = iridule_raster::paint_pixels(&scene, &png).unwrap();
+            let pixels = paint_pixels(&scene, &png).unwrap();
             for (suffix, format) in [("png", Format::Png), ("webp", Format::WebP), ("jpeg", Format::Jpeg)] {
                 let variant = variant(&scene, format);
                 criterion.bench_function(&format!("encode/{case}-{suffix}"), |b| {
@@ -76,5 +80,49 @@ fn stages(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, stages);
+fn layers(criterion: &mut Criterion) {
+    for (name, scene) in kinds::scenes() {
+        let variant = variant(&scene, Format::Png);
+        criterion.bench_function(&format!("layer/{name}"), |b| {
+            b.iter(|| paint_pixels(black_box(&scene), &variant).unwrap());
+        });
+    }
+}
+
+fn deriving(criterion: &mut Criterion) {
+    for slug in ["orbits", "skyline"] {
+        let style = style(slug);
+        let scene = style.scene(&Seed::derived(1, Address::ZERO, U256::from(1)), &State(vec![120])).unwrap();
+        let sized = |width, format| {
+            let asked = Asked { width: Some(width), ..Asked::default() };
+            Variant::resolve(&asked, format, &scene.canvas).unwrap()
+        };
+        let master = paint(&scene, &sized(1024, Format::Png)).unwrap();
+        criterion.bench_function(&format!("decode/{slug}-1024"), |b| {
+            b.iter(|| {
+                let info = image::inspect(&master).unwrap();
+                image::rows(black_box(&master), &info, &mut |row| {
+                    black_box(row);
+                })
+                .unwrap();
+            });
+        });
+        for width in [1024, 512, 256, 64] {
+            let variant = sized(width, Format::Png);
+            criterion.bench_function(&format!("resize/{slug}-1024-{width}"), |b| {
+                b.iter(|| derive::derive_pixels(black_box(&master), &scene.canvas, &variant).unwrap());
+            });
+        }
+        for (suffix, format) in [("png", Format::Png), ("webp", Format::WebP), ("jpeg", Format::Jpeg)] {
+            for width in [1024, 512, 256] {
+                let variant = sized(width, format);
+                criterion.bench_function(&format!("derive/{slug}-1024-{width}-{suffix}"), |b| {
+                    b.iter(|| derive(black_box(&master), &scene.canvas, &variant).unwrap());
+                });
+            }
+        }
+    }
+}
+
+criterion_group!(benches, stages, layers, deriving);
 criterion_main!(benches);
