@@ -47,7 +47,7 @@ pub struct Style {
 /// A file that every token needs.
 #[derive(Debug)]
 enum Loaded {
-    Template(Template),
+    Template(Box<Template>),
     Bytes(Bytes),
 }
 
@@ -105,7 +105,7 @@ impl Style {
             let bytes = file(path).ok_or_else(|| format!("{path}: the file is missing"))?;
             let one = if matches!(layer.content, ContentSpec::Svg(_)) {
                 let text = String::from_utf8(bytes).map_err(|_| format!("{path}: the file is not UTF-8"))?;
-                Loaded::Template(Template::compile(&text).map_err(|why| format!("{path}: {why}"))?)
+                Loaded::Template(Box::new(Template::compile(&text).map_err(|why| format!("{path}: {why}"))?))
             } else {
                 Loaded::Bytes(bytes.into())
             };

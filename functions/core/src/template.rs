@@ -52,6 +52,8 @@ pub const RESERVED: [&str; 26] = [
 /// A template, checked and compiled.
 pub struct Template {
     environment: Environment<'static>,
+    /// The names that it sets itself, anywhere.
+    assigned: Vec<String>,
 }
 
 impl fmt::Debug for Template {
@@ -74,7 +76,7 @@ impl Template {
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.map_err(|e| describe(&e))?);
         environment.add_template_owned(NAME, source.to_owned()).map_err(|e| describe(&e))?;
-        Ok(Self { environment })
+        Ok(Self { environment, assigned: assigned(source) })
     }
 
     /// Checks that the template names nothing but `names` and what the language has.
@@ -83,7 +85,10 @@ impl Template {
     /// A sentence with the nearest name there is.
     pub fn check(&self, names: &[&str]) -> Result<(), String> {
         let template = self.environment.get_template(NAME).map_err(|e| describe(&e))?;
-        crate::expression::known(template.undeclared_variables(false), names)
+        // The analysis takes what is set in one branch for unknown behind it, where the language does not.
+        let mut used = template.undeclared_variables(false);
+        used.retain(|name| !self.assigned.contains(name));
+        crate::expression::known(used, names)
     }
 
     /// Expands the template, with the values that [`values`] made.
@@ -271,6 +276,14 @@ fn add_functions(environment: &mut Environment<'static>) {
     });
     environment.add_function("oklch", |l: f64, c: f64, h: f64| format!("{}", Rgb::from_oklch(l, c, h)));
     environment.add_global("pi", core::f64::consts::PI);
+}
+
+/// The names that a template sets.
+fn assigned(source: &str) -> Vec<String> {
+    let tags = source.split("{%").skip(1).filter(|tag| is_word(tag, "set"));
+    let names =
+        tags.filter_map(|tag| tag.trim_start_matches(['-', '+', ' ']).strip_prefix("set")?.split('=').next());
+    names.flat_map(|names| names.split(',')).map(|name| name.trim().to_owned()).collect()
 }
 
 /// Where in the markup a character stands.
@@ -461,6 +474,16 @@ mod tests {
             "0.3333 0 2 7"
         );
         assert!(expand("{{ exp(9999) }}", context! {}).unwrap_err().contains("finite"));
+    }
+
+    #[test]
+    fn a_typo_is_told_with_the_nearest_name() {
+        let template =
+            Template::compile("{% if a %}{% set x = 1 %}{% else %}{% set x = b %}{% endif %}{{ x }}");
+        assert_eq!(template.as_ref().unwrap().check(&["a", "b"]), Ok(()));
+        assert!(template.unwrap().check(&["a", "blue"]).unwrap_err().contains("\"b\""));
+        let typo = Template::compile("{{ palete }}").unwrap().check(&["palette"]).unwrap_err();
+        assert!(typo.contains("did you mean \"palette\""), "{typo}");
     }
 
     #[test]

@@ -35,9 +35,9 @@ fn states(style: &Style) -> Vec<State> {
     let gauges = &style.manifest.gauges;
     let all = |band: fn(&iridule_core::gauge::Gauge) -> i16| State(gauges.iter().map(band).collect());
     let mut states = vec![all(|g| g.rest), all(|g| g.quantiser.low), all(|g| g.quantiser.high)];
-    for alone in 0..gauges.len() {
+    for (alone, gauge) in gauges.iter().enumerate() {
         let mut one = style.manifest.rest();
-        one.0[alone] = gauges[alone].quantiser.high;
+        one.0[alone] = gauge.quantiser.high;
         states.push(one);
     }
     states.dedup();

@@ -69,7 +69,7 @@ enum TraitToml {
     },
     Choice {
         label: Option<String>,
-        options: Vec<Choice>,
+        options: Vec<ChoiceToml>,
     },
     Colour {
         label: Option<String>,
@@ -89,8 +89,22 @@ enum TraitToml {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ChoiceToml {
+    value: String,
+    #[serde(default = "one")]
+    weight: u32,
+}
+
+/// Options that say no weight are alike.
+fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PaletteToml {
     value: String,
+    #[serde(default = "one")]
     weight: u32,
     colours: Vec<String>,
 }
@@ -218,7 +232,7 @@ struct FillToml {
 #[serde(untagged)]
 enum PaintToml {
     Solid(String),
-    Gradient(GradientToml),
+    Gradient(Box<GradientToml>),
 }
 
 #[derive(Deserialize)]
@@ -315,7 +329,10 @@ fn make_trait(name: String, toml: TraitToml) -> Result<Trait, String> {
         TraitToml::Integer { label, min, max, distribution } => {
             (label, Drawn::Integer { min, max, distribution })
         }
-        TraitToml::Choice { label, options } => (label, Drawn::Choice(options)),
+        TraitToml::Choice { label, options } => {
+            let option = |ChoiceToml { value, weight }| Choice { value, weight };
+            (label, Drawn::Choice(options.into_iter().map(option).collect()))
+        }
         TraitToml::Colour { label, lightness, chroma, hue } => {
             (label, Drawn::Colour { lightness, chroma, hue })
         }
@@ -482,7 +499,7 @@ fn shader(toml: ShaderToml) -> Result<ContentSpec, String> {
 fn paint(toml: PaintToml) -> Result<PaintSpec, String> {
     let GradientToml { linear, radial, conic, stops } = match toml {
         PaintToml::Solid(colour) => return Ok(PaintSpec::Solid(Colour(colour))),
-        PaintToml::Gradient(gradient) => gradient,
+        PaintToml::Gradient(gradient) => *gradient,
     };
     let stops = stops.into_iter().map(|(offset, colour)| (offset.into(), Colour(colour))).collect();
     match (linear, radial, conic) {

@@ -92,7 +92,7 @@ fn layers(criterion: &mut Criterion) {
 fn deriving(criterion: &mut Criterion) {
     for slug in ["orbits", "skyline"] {
         let style = style(slug);
-        let scene = style.scene(&Seed::derived(1, Address::ZERO, U256::from(1)), &State(vec![120])).unwrap();
+        let scene = resolved(&style, &Seed::derived(1, Address::ZERO, U256::from(1)), &State(vec![120]));
         let sized = |width, format| {
             let asked = Asked { width: Some(width), ..Asked::default() };
             Variant::resolve(&asked, format, &scene.canvas).unwrap()
