@@ -54,7 +54,7 @@ const STEPS: [Step; 8] = [
 /// What the step says.
 pub(crate) fn test() -> Result<()> {
     let all = Instant::now();
-    toolchain();
+    toolchain()?;
     for (name, step) in STEPS {
         say(name);
         let started = Instant::now();

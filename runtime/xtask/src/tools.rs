@@ -49,7 +49,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// # Errors
 /// When cargo fails, or makes no module.
 pub(crate) fn build_module(package: &str, target: &str) -> Result<PathBuf> {
-    toolchain();
+    toolchain()?;
     say(&format!("building {package} for {target}"));
     let mut command = program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -73,11 +73,32 @@ pub(crate) fn build_module(package: &str, target: &str) -> Result<PathBuf> {
     bail!("cargo built {package} but no module of it; is its crate-type still cdylib?")
 }
 
-/// Has rustup install what rust-toolchain.toml names, where it does not do so by itself. Without rustup, the toolchain
-/// is the operator's, and cargo says what it lacks.
-pub(crate) fn toolchain() {
-    let _ =
-        program("rustup").args(["toolchain", "install"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+/// What rust-toolchain.toml names besides the compiler.
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
+const COMPONENTS: [&str; 2] = ["clippy", "rustfmt"];
+
+/// Has rustup install what the toolchain lacks of the above: rustup does so by itself only where it may. A toolchain
+/// that has it all is left alone, so that steps may run side by side.
+///
+/// # Errors
+/// When something is missing and rustup cannot bring it.
+pub(crate) fn toolchain() -> Result<()> {
+    let rustc = |arguments: &[&str]| program("rustc").args(arguments).stderr(Stdio::null()).output();
+    for target in TARGETS {
+        let asked =
+            rustc(&["--print", "target-libdir", "--target", target]).context("rustc did not start")?;
+        if !Path::new(String::from_utf8(asked.stdout)?.trim()).is_dir() {
+            run(program("rustup").args(["target", "add", target]))?;
+        }
+    }
+    for component in COMPONENTS {
+        let asked =
+            program(format!("cargo-{}", component.trim_start_matches("rust"))).arg("--version").output();
+        if !asked.is_ok_and(|answer| answer.status.success()) {
+            run(program("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
 }
 
 /// Installs the npm packages that package-lock.json pins, unless they are there.

@@ -28,10 +28,10 @@ pub fn derive(master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u
     encode::encode(&derive_pixels(master, canvas, variant)?, canvas.background.is_some(), variant)
 }
 
-/// As [`derive`], without the encoding: premultiplied RGBA, 8 bits a channel, sRGB, rows from the top.
+/// As [`derive()`], without the encoding: premultiplied RGBA, 8 bits a channel, sRGB, rows from the top.
 ///
 /// # Errors
-/// As [`derive`], less those of encoding.
+/// As [`derive()`], less those of encoding.
 pub fn derive_pixels(master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Pixmap, PaintError> {
     let info = image::inspect(master).map_err(PaintError::Master)?;
     if info.format != image::Format::Png {

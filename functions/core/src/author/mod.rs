@@ -1,6 +1,6 @@
 //! Reading what an artist writes: `style.toml` and the files beside it become a package. Publish time only.
 //!
-//! The TOML is [`toml`]'s; what the numbers mean is checked once, by [`Manifest::check`]. Compiling a shader and
+//! The TOML is `toml.rs`'s; what the numbers mean is checked once, by [`Manifest::check`]. Compiling a shader and
 //! measuring a picture take crates that core does not know, so a [`Workshop`] does that.
 
 mod toml;
