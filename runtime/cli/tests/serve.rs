@@ -105,7 +105,7 @@ fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
         assert!(status.starts_with("iridule; fwd=miss"), "{status}");
         assert!(picture(&url).await.1.starts_with("iridule; hit"));
         let pinned = pinned_url(&serve.here).await;
-        let old = picture(&format!("{pinned}?w=128")).await;
+        let old = picture(&format!("{pinned}&w=128")).await;
         assert_eq!((&old.0, &old.2), (&etag, &first), "the pinned picture of now is the live one");
 
         assert!(serve.push(data.path(), "eth-usd=2500.5").status.success());
@@ -117,7 +117,7 @@ fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
         assert_ne!(other, etag);
         assert_ne!(second, first);
         assert_ne!(pinned_url(&serve.here).await, pinned, "metadata names the new state");
-        assert_eq!(picture(&format!("{pinned}?w=128")).await.2, first, "the old pinned URL keeps its bytes");
+        assert_eq!(picture(&format!("{pinned}&w=128")).await.2, first, "the old pinned URL keeps its bytes");
 
         assert!(serve.push(data.path(), "eth-usd=2500").status.success());
         let back = picture(&url).await;
