@@ -79,7 +79,7 @@ pub const STOPS: usize = 64;
 /// Pixels on a side that a client may ask for; the last step of the ladder.
 pub const SIDE: u32 = 4096;
 /// Static cost up to which an edge paints by itself (see [`crate::plan`]); above it a render escalates.
-pub const EDGE_COST: u64 = 150_000_000;
+pub const EDGE_COST: u64 = 400_000_000;
 /// Pixels up to which an edge paints by itself: a 2,048 px square, 16 MiB of premultiplied RGBA.
 pub const EDGE_PIXELS: u64 = 2048 * 2048;
 
