@@ -151,7 +151,7 @@ fn tests() -> Result<()> {
 }
 
 fn optimised_tests() -> Result<()> {
-    let mut command = cargo(&["test", "--locked", "--release"]);
+    let mut command = cargo(&["test", "--locked", "--release", "--no-fail-fast"]);
     for package in OPTIMISED {
         command.args(["-p", package]);
     }
