@@ -123,10 +123,12 @@ impl Collection {
         Self { sequence: self.sequence.saturating_add(1), style, canary, history, ..self.clone() }
     }
 
-    /// The styles to show a token in, the best first: what cannot be loaded gives way to the next.
-    pub fn styles(&self, seed: &Seed) -> impl Iterator<Item = Cid> + use<> {
+    /// The styles to show a token in, the best first: what cannot be shown gives way to the next. At most
+    /// [`limits::FALLBACKS`].
+    pub fn styles(&self, seed: &Seed) -> impl Iterator<Item = Cid> {
         let canary = self.canary.as_ref().filter(|canary| canary.takes(seed)).map(|canary| canary.style);
-        canary.into_iter().chain([self.style]).chain(self.history.first().copied())
+        let all = canary.into_iter().chain([self.style]).chain(self.history.iter().copied());
+        all.take(limits::FALLBACKS)
     }
 
     /// Whether this style is, or was, one of the collection's.

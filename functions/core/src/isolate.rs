@@ -25,6 +25,10 @@ pub struct Isolate {
     styles: Mutex<LruCache<Cid, Arc<Style>>>,
     /// Styles that could not be loaded, and until when not to try again, Unix milliseconds.
     broken: Mutex<LruCache<Cid, u64>>,
+    /// Renders that failed. A style paints the same every time, so they would fail again.
+    failed: Mutex<LruCache<RenderKey, ()>>,
+    /// What was last complained of, by what it was about.
+    complaints: Mutex<LruCache<String, String>>,
     collections: Mutex<LruCache<String, Held<Arc<Collection>>>>,
     snapshot: Mutex<HeldSnapshot>,
 }
@@ -61,6 +65,8 @@ impl Isolate {
             assets: Mutex::new(Bounded::new(limits::ISOLATE_ASSET_BYTES)),
             styles: Mutex::new(LruCache::new(capacity(limits::ISOLATE_STYLES))),
             broken: Mutex::new(LruCache::new(capacity(limits::ISOLATE_STYLES))),
+            failed: Mutex::new(LruCache::new(capacity(limits::ISOLATE_FAILED))),
+            complaints: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COMPLAINTS))),
             collections: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COLLECTIONS))),
             snapshot: Mutex::new(HeldSnapshot::default()),
         }
@@ -108,6 +114,34 @@ impl Isolate {
     /// Notes that a style could not be loaded, so that not every request tries again.
     pub fn note_broken(&self, cid: Cid, until_ms: u64) {
         lock(&self.broken).put(cid, until_ms);
+    }
+
+    /// Whether this render is known to fail.
+    #[must_use]
+    pub fn has_failed(&self, key: &RenderKey) -> bool {
+        lock(&self.failed).get(key).is_some()
+    }
+
+    /// Notes that a render failed.
+    pub fn note_failed(&self, key: RenderKey) {
+        lock(&self.failed).put(key, ());
+    }
+
+    /// Whether this complaint is another than the last one about the same thing. A record that is refused is read again
+    /// and again; its reader is told once.
+    #[must_use]
+    pub fn is_news(&self, about: &str, complaint: &str) -> bool {
+        let mut complaints = lock(&self.complaints);
+        let known = complaints.get(about).is_some_and(|last| last == complaint);
+        if !known {
+            complaints.put(about.into(), complaint.into());
+        }
+        !known
+    }
+
+    /// Notes that there is nothing more to complain of; what goes wrong next is news again.
+    pub fn note_good(&self, about: &str) {
+        lock(&self.complaints).pop(about);
     }
 
     /// A collection's record as it was last read.

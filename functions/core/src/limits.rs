@@ -36,6 +36,8 @@ pub const LAYERS: usize = 32;
 pub const FILES: usize = 256;
 /// Largest file of one style package, bytes.
 pub const FILE_BYTES: u64 = 16 << 20;
+/// Most bytes of all files of one style package.
+pub const PACKAGE_BYTES: u64 = 64 << 20;
 /// Largest block of a package, bytes.
 pub const BLOCK_BYTES: usize = 1 << 20;
 
@@ -89,6 +91,12 @@ pub const ISOLATE_RENDER_BYTES: usize = 16 << 20;
 pub const ISOLATE_ASSET_BYTES: usize = 8 << 20;
 /// For how long an isolate does not try again to load a style that it could not load, milliseconds.
 pub const BROKEN_STYLE_MS: u64 = 5_000;
+/// Styles that a token is tried in when newer ones cannot be shown, the newest included.
+pub const FALLBACKS: usize = 8;
+/// Renders that one isolate remembers to have failed; they would fail again.
+pub const ISOLATE_FAILED: usize = 1024;
+/// Complaints that one isolate remembers to have made, so that each is made once.
+pub const ISOLATE_COMPLAINTS: usize = 256;
 /// Decoded styles that one isolate keeps.
 pub const ISOLATE_STYLES: usize = 16;
 /// Collection records that one isolate keeps.

@@ -9,7 +9,11 @@ use alloc::{string::String, vec::Vec};
 use cid::{Cid, multihash::Multihash};
 use sha2::{Digest as _, Sha256};
 
-use crate::{limits, manifest::File};
+use crate::{
+    limits,
+    manifest::{File, Manifest},
+    style::Style,
+};
 
 /// The multicodec of a raw leaf.
 pub const RAW: u64 = 0x55;
@@ -61,6 +65,63 @@ pub fn verify(cid: &Cid, bytes: &[u8]) -> Result<(), String> {
     } else {
         Err("the bytes are not those that the CID names".into())
     }
+}
+
+/// Whether a CID names a raw leaf.
+#[must_use]
+pub fn is_leaf(cid: &Cid) -> bool {
+    cid.codec() == RAW && cid.hash().code() == SHA2_256
+}
+
+/// Why a package is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PackageRefused {
+    /// A block is not there.
+    #[error("block {0} of the style is missing")]
+    Missing(Cid),
+    /// A block is not what its name says, or the package makes no sense.
+    #[error("{0}")]
+    Bad(String),
+}
+
+/// Opens a package whose blocks are all at hand: checks each against its name, each file against its size, and loads the
+/// style, as an edge does one by one. Nothing but the manifest and what [`Manifest::loaded`] lists is held in memory.
+///
+/// # Errors
+/// [`PackageRefused`]; `E` is what reading a block says.
+pub fn open<E: From<PackageRefused>>(
+    cid: &Cid,
+    mut read: impl FnMut(&Cid) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Style, E> {
+    let mut block = |cid: &Cid| {
+        let bytes = read(cid)?.ok_or(PackageRefused::Missing(*cid))?;
+        verify(cid, &bytes).map_err(|why| PackageRefused::Bad(alloc::format!("block {cid}: {why}")))?;
+        Ok::<_, E>(bytes)
+    };
+    let manifest = Manifest::decode(&block(cid)?).map_err(PackageRefused::Bad)?;
+    let loaded: Vec<&str> = manifest.loaded().map(|file| file.path.as_str()).collect();
+    let mut contents: Vec<(String, Vec<u8>)> = Vec::new();
+    for file in &manifest.files {
+        let keep = loaded.contains(&file.path.as_str());
+        let (mut size, mut bytes) = (0, Vec::new());
+        for cid in &file.blocks {
+            let leaf = block(cid)?;
+            size += leaf.len() as u64;
+            if keep {
+                bytes.extend_from_slice(&leaf);
+            }
+        }
+        if size != file.size {
+            let why =
+                alloc::format!("{}: {size} bytes instead of the {} that it claims", file.path, file.size);
+            return Err(PackageRefused::Bad(why).into());
+        }
+        if keep {
+            contents.push((file.path.clone(), bytes));
+        }
+    }
+    let file = |path: &str| contents.iter().find(|(known, _)| known == path).map(|(_, bytes)| bytes.clone());
+    Style::load(*cid, manifest.clone(), file).map_err(|why| PackageRefused::Bad(why).into())
 }
 
 /// The 32 bytes of a CID's hash: a style's digest in the render key.

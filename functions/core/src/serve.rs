@@ -60,6 +60,8 @@ struct Known {
     snapshot: Option<Arc<Snapshot>>,
     /// Whether the style is the one before the one that it should be.
     former: bool,
+    /// The styles to show it in when this one fails, the best first.
+    rest: Vec<Cid>,
 }
 
 impl<P: Platform> Visit<'_, P> {
@@ -75,36 +77,78 @@ impl<P: Platform> Visit<'_, P> {
             Route::Collections => self.collections().await,
             Route::Metadata(token) => self.metadata(request, &token).await,
             Route::Picture { token, pinned, extension, asked } => {
-                let known = self.token(&token, pinned.as_ref().and_then(|pin| pin.style)).await?;
-                let (state, pinned) = match pinned {
-                    Some(Pin { state, style })
-                        if standing::may_pin(&known.style.manifest, known.snapshot.as_ref(), &state) =>
-                    {
-                        (state, if style.is_some() { Pinned::Pinned } else { Pinned::State })
+                let mut known = self.token(&token, pinned.as_ref().and_then(|pin| pin.style)).await?;
+                loop {
+                    let shown = self.show(request, &known, &token, pinned.as_ref(), extension, &asked).await;
+                    match shown {
+                        Err(Fault::Defect(defect)) if pinned.is_none() => {
+                            known = self.give_way(known, defect).await?;
+                        }
+                        shown => return shown,
                     }
-                    Some(pin) => return Err(Refused::UnpublishedState(pin.state.token()).into()),
-                    None => {
-                        let now = self.standing(&known);
-                        (now.state, Pinned::Live(now.freshness))
-                    }
-                };
-                let about = About { slug: token.slug, token: token.number.to_string(), state: pinned };
-                let (picture, painter, variant) =
-                    self.picture(request, &known, about, &state, extension, &asked)?;
-                if reply::matches_etag(request.headers(), &reply::etag(&picture.key)) {
-                    return Ok(Answer::Unchanged(picture));
                 }
-                if let Some((found, body)) = self.look_up(&picture.key, picture.format).await {
-                    return Ok(Answer::Picture(picture, found, body));
-                }
-                let (found, body) = match painter {
-                    Painter::Cpu => (Found::Painted, self.paint(&known, &state, &variant).await?),
-                    Painter::Derived => (Found::Derived, self.derive(&known, &state, &variant).await?),
-                };
-                self.keep(&picture.key, picture.format, &body);
-                Ok(Answer::Picture(picture, found, body))
             }
         }
+    }
+
+    /// A picture of a token in one style.
+    async fn show<B>(
+        &self,
+        request: &Request<B>,
+        known: &Known,
+        token: &Token,
+        pinned: Option<&Pin>,
+        extension: Extension,
+        asked: &Asked,
+    ) -> Result<Answer, Fault> {
+        let (state, pinned) = match pinned {
+            Some(Pin { state, style })
+                if standing::may_pin(&known.style.manifest, known.snapshot.as_ref(), state) =>
+            {
+                (state.clone(), if style.is_some() { Pinned::Pinned } else { Pinned::State })
+            }
+            Some(pin) => return Err(Refused::UnpublishedState(pin.state.token()).into()),
+            None => {
+                let now = self.standing(known);
+                (now.state, Pinned::Live(now.freshness))
+            }
+        };
+        let about = About { slug: token.slug.clone(), token: token.number.to_string(), state: pinned };
+        let (picture, painter, variant) = self.picture(request, known, about, &state, extension, asked)?;
+        if reply::matches_etag(request.headers(), &reply::etag(&picture.key)) {
+            return Ok(Answer::Unchanged(picture));
+        }
+        if let Some((found, body)) = self.look_up(&picture.key, picture.format).await {
+            return Ok(Answer::Picture(picture, found, body));
+        }
+        if self.isolate.has_failed(&picture.key) {
+            return Err(Defect::Paint("it failed before, and would again".into()).into());
+        }
+        let made = match painter {
+            Painter::Cpu => self.paint(known, &state, &variant).await.map(|body| (Found::Painted, body)),
+            Painter::Derived => self.derive(known, &state, &variant).await.map(|body| (Found::Derived, body)),
+        };
+        if let Err(Fault::Defect(Defect::Style { .. } | Defect::Paint(_))) = made {
+            self.isolate.note_failed(picture.key);
+        }
+        let (found, body) = made?;
+        self.keep(&picture.key, picture.format, &body);
+        Ok(Answer::Picture(picture, found, body))
+    }
+
+    /// The token in the next best style, after this one failed on it. Without another one, the failure.
+    async fn give_way(&self, known: Known, defect: Defect) -> Result<Known, Fault> {
+        let fault = match defect {
+            Defect::Style { .. } | Defect::Paint(_) => Fault::from(defect),
+            defect => return Err(defect.into()),
+        };
+        let text = format!("collection {}: {fault}; the style before it stays", known.collection.slug);
+        let (style, rest) = match self.first_of(known.rest).await {
+            Ok(next) => next,
+            Err(_) => return Err(fault),
+        };
+        self.complain(&format!("paint/{}", known.style.cid), &text);
+        Ok(Known { style, rest, former: true, ..known })
     }
 
     /// Scene and pixels.
@@ -208,17 +252,22 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
-        let known = self.token(token, None).await?;
-        let now = self.standing(&known);
+        let mut known = self.token(token, None).await?;
         let base = metadata::base(&self.isolate.settings, request);
-        let body =
-            metadata::token(&base, &known.collection, &known.style, token.number, &known.seed, &now.state)?;
-        let about = About {
-            slug: token.slug.clone(),
-            token: token.number.to_string(),
-            state: Pinned::Live(now.freshness),
-        };
-        Ok(Answer::Metadata(about, body))
+        loop {
+            let now = self.standing(&known);
+            let Known { collection, style, seed, .. } = &known;
+            match metadata::token(&base, collection, style, token.number, seed, &now.state) {
+                Ok(body) => {
+                    let (slug, state) = (token.slug.clone(), Pinned::Live(now.freshness));
+                    return Ok(Answer::Metadata(
+                        About { slug, token: token.number.to_string(), state },
+                        body,
+                    ));
+                }
+                Err(defect) => known = self.give_way(known, defect).await?,
+            }
+        }
     }
 
     fn standing(&self, known: &Known) -> Standing {
@@ -233,29 +282,33 @@ impl<P: Platform> Visit<'_, P> {
     async fn token(&self, token: &Token, style: Option<Cid>) -> Result<Known, Fault> {
         let collection = self.collection(&token.slug).await?;
         let seed = collection.seed(token.number)?;
-        let (style, former) = match style {
-            Some(cid) if collection.has_shown(&cid) => (self.style(&cid).await?, false),
+        let (style, former, rest) = match style {
+            Some(cid) if collection.has_shown(&cid) => (self.style(&cid).await?, false, Vec::new()),
             Some(cid) => return Err(Refused::UnknownStyle(cid.to_string()).into()),
-            None => self.best_style(&collection, &seed).await?,
+            None => {
+                let styles: Vec<Cid> = collection.styles(&seed).collect();
+                let count = styles.len();
+                let (style, rest) = self.first_of(styles).await?;
+                (style, rest.len() + 1 < count, rest)
+            }
         };
         let snapshot = self.snapshot().await;
-        Ok(Known { collection, style, seed, snapshot, former })
+        Ok(Known { collection, style, seed, snapshot, former, rest })
     }
 
-    /// The style that a token is shown in, and whether it is not the one that it should be: a style that cannot be
-    /// loaded gives way to the one before it.
-    async fn best_style(&self, collection: &Collection, seed: &Seed) -> Result<(Arc<Style>, bool), Fault> {
+    /// The first of these styles that can be loaded, and those after it. When none can, why not the first.
+    async fn first_of(&self, styles: Vec<Cid>) -> Result<(Arc<Style>, Vec<Cid>), Fault> {
         let mut first = None;
-        for cid in collection.styles(seed) {
+        let mut styles = styles.into_iter();
+        while let Some(cid) = styles.next() {
             match self.style(&cid).await {
-                Ok(style) => return Ok((style, first.is_some())),
+                Ok(style) => return Ok((style, styles.collect())),
                 Err(fault) => {
-                    self.platform.log(Level::Warn, format_args!("collection {}: {fault}", collection.slug));
                     first.get_or_insert(fault);
                 }
             }
         }
-        Err(first.unwrap_or_else(|| Defect::Host("a collection has a style".into()).into()))
+        Err(first.unwrap_or_else(|| Defect::Host("no style is left".into()).into()))
     }
 
     async fn collection(&self, slug: &str) -> Result<Arc<Collection>, Fault> {
@@ -268,11 +321,22 @@ impl<P: Platform> Visit<'_, P> {
         match (self.read_collection(slug, held.as_ref()).await, held) {
             // As with snapshots: what cannot be read or does not decode leaves the last good record in force.
             (Err(fault), Some(held)) if !matches!(fault, Fault::Refused(_)) => {
-                self.platform
-                    .log(Level::Warn, format_args!("collection {slug}: {fault}; the last good record stays"));
+                self.complain(
+                    &records::collection(slug),
+                    &format!("collection {slug}: {}; the last good record stays", reason(&fault)),
+                );
+                if matches!(fault, Fault::Defect(_)) {
+                    // What was refused is looked at again after the usual time, like what was believed.
+                    let held = Held { read_ms: self.started.millis(), ..held.clone() };
+                    self.isolate.keep_collection(slug, held);
+                }
                 Ok(held.value)
             }
-            (result, _) => result,
+            (Ok(value), _) => {
+                self.isolate.note_good(&records::collection(slug));
+                Ok(value)
+            }
+            (Err(fault), _) => Err(fault),
         }
     }
 
@@ -317,8 +381,12 @@ impl<P: Platform> Visit<'_, P> {
             return Err(Short::Style(cid.to_string()).into());
         }
         let loaded = self.load_style(cid).await;
-        if loaded.is_err() {
-            self.isolate.note_broken(*cid, now_ms.saturating_add(limits::BROKEN_STYLE_MS));
+        match &loaded {
+            Ok(_) => self.isolate.note_good(&records::block(cid)),
+            Err(fault) => {
+                self.isolate.note_broken(*cid, now_ms.saturating_add(limits::BROKEN_STYLE_MS));
+                self.complain(&records::block(cid), &format!("style {cid} not loaded: {}", reason(fault)));
+            }
         }
         loaded
     }
@@ -360,9 +428,12 @@ impl<P: Platform> Visit<'_, P> {
         let mut bytes = Vec::new();
         for cid in &file.blocks {
             bytes.extend_from_slice(&self.block(cid).await?);
+            if bytes.len() as u64 > file.size {
+                break;
+            }
         }
         if bytes.len() as u64 != file.size {
-            let why = format!("{} has {} bytes instead of {}", file.path, bytes.len(), file.size);
+            let why = format!("{} bytes instead of {}", bytes.len(), file.size);
             return Err(Defect::Record { key: file.path.clone(), why }.into());
         }
         Ok(bytes)
@@ -418,10 +489,23 @@ impl<P: Platform> Visit<'_, P> {
             }
             _ => Ok(snapshot),
         });
-        newer
-            .inspect_err(|why| self.platform.log(Level::Warn, format_args!("record {key} refused: {why}")))
-            .ok()
-            .map(Arc::new)
+        match newer {
+            Ok(snapshot) => {
+                self.isolate.note_good(key);
+                Some(Arc::new(snapshot))
+            }
+            Err(why) => {
+                self.complain(key, &format!("record {key} refused: {why}"));
+                None
+            }
+        }
+    }
+
+    /// Tells the operator what is wrong with something, unless that was the last thing said of it.
+    fn complain(&self, about: &str, complaint: &str) {
+        if self.isolate.is_news(about, complaint) {
+            self.platform.log(Level::Warn, format_args!("{complaint}"));
+        }
     }
 
     fn still_good(&self, read_ms: Option<u64>) -> bool {
@@ -433,13 +517,21 @@ impl<P: Platform> Visit<'_, P> {
         let path = request.uri().path();
         match fault {
             Fault::Refused(_) => {}
-            Fault::Short(Short::Store(why) | Short::Block(why) | Short::Style(why)) => {
-                self.platform.log(Level::Warn, format_args!("{path}: {fault}: {why}"));
+            Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_)) => {
+                self.platform.log(Level::Warn, format_args!("{path}: {}", reason(fault)));
             }
             Fault::Short(Short::NoOrigin(_)) => {
                 self.platform.log(Level::Info, format_args!("{path}: {fault}"))
             }
             Fault::Defect(defect) => self.platform.log(Level::Error, format_args!("{path}: {defect}")),
         }
+    }
+}
+
+/// A fault with what only the log reads.
+fn reason(fault: &Fault) -> String {
+    match fault {
+        Fault::Short(Short::Store(why) | Short::Block(why) | Short::Style(why)) => format!("{fault}: {why}"),
+        fault => fault.to_string(),
     }
 }

@@ -25,6 +25,7 @@ use hyper::body::Incoming;
 use iridule_core::{
     fault::Defect,
     limits, metadata,
+    package::PackageRefused,
     signed::{RecordRefused, TrustedKeys},
 };
 use sha2::{Digest as _, Sha256};
@@ -220,12 +221,16 @@ fn taken(result: Result<Accepted, Refused>) -> Answer {
 /// The one place where a refused record gets a status.
 fn refusal(why: &Refused) -> Denied {
     let status = match why {
-        Refused::Signed(RecordRefused::NotNewer { .. }) | Refused::NoBlock(_) => StatusCode::CONFLICT,
+        Refused::Signed(RecordRefused::NotNewer { .. }) | Refused::Package(PackageRefused::Missing(_)) => {
+            StatusCode::CONFLICT
+        }
         Refused::Signed(RecordRefused::UnknownKey(_) | RecordRefused::BadSignature(_)) => {
             StatusCode::FORBIDDEN
         }
         Refused::OtherSlug { .. } => StatusCode::BAD_REQUEST,
-        Refused::Signed(_) | Refused::Block(_) | Refused::Collection(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Refused::Signed(_) | Refused::Block(_) | Refused::Collection(_) | Refused::Package(_) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Refused::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
         Refused::Store(_) => {
             tracing::error!(%why, "the records store failed");

@@ -8,7 +8,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use iridule_core::signed::RecordRefused;
+use iridule_core::{package::PackageRefused, signed::RecordRefused};
 
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +96,9 @@ pub enum Refused {
         /// The slug in the record.
         found: String,
     },
-    /// A block of the style is not here yet.
-    #[error("block {0} of the style is not stored here; send its blocks first")]
-    NoBlock(String),
+    /// A style that the record names is not here, or not sound.
+    #[error("{0}; a style's blocks are sent before the collection that shows it")]
+    Package(#[from] PackageRefused),
     /// Not the record's fault: the store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

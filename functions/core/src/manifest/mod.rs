@@ -18,7 +18,7 @@ pub use self::{
     },
     traits::{Choice, Distribution, Drawn, Exclusion, Override, Palette, Setting, Trait},
 };
-use crate::{colour::Rgb, gauge::Gauge, limits, scene::Canvas, shader};
+use crate::{colour::Rgb, gauge::Gauge, limits, package, scene::Canvas, shader};
 
 /// The manifest format that this code reads.
 pub const VERSION: u32 = 2;
@@ -129,6 +129,10 @@ impl Manifest {
         at_most("layers", self.layers.len(), limits::LAYERS)?;
         at_most("masks", self.masks.len(), limits::LAYERS)?;
         at_most("files", self.files.len(), limits::FILES)?;
+        let size = self.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
+        if size > limits::PACKAGE_BYTES {
+            return Err(alloc::format!("{size} bytes of files, at most {}", limits::PACKAGE_BYTES));
+        }
         let loaded: u64 = self.loaded().map(|file| file.size).sum();
         if loaded > limits::LOADED_BYTES {
             return Err(alloc::format!(
@@ -142,6 +146,10 @@ impl Manifest {
             gauge.check().map_err(|why| alloc::format!("gauge {}: {why}", gauge.name))?;
         }
         self.check_layers()?;
+        let used = self.used()?;
+        if let Some(file) = self.files.iter().find(|file| !used.contains(&file.path)) {
+            return Err(alloc::format!("file {:?}: no layer names it", file.path));
+        }
         self.files
             .iter()
             .try_for_each(|file| file.check().map_err(|why| alloc::format!("file {:?}: {why}", file.path)))
@@ -164,6 +172,24 @@ impl Manifest {
     pub fn loaded(&self) -> impl Iterator<Item = &File> {
         let layers = || self.layers.iter().chain(self.masks.iter().map(|mask| &mask.layer));
         self.files.iter().filter(move |file| layers().any(|layer| layer.loaded() == Some(&file.path)))
+    }
+
+    /// The paths of all files that layers and masks name.
+    fn used(&self) -> Result<Vec<String>, String> {
+        let mut used = Vec::new();
+        for layer in self.layers.iter().chain(self.masks.iter().map(|mask| &mask.layer)) {
+            match &layer.content {
+                ContentSpec::Svg(svg) => used.push(svg.source.clone()),
+                ContentSpec::Shader(shader) => {
+                    used.extend([shader.source.clone(), shader.program.clone()]);
+                    used.extend(shader.images.iter().map(|(_, picture)| picture.source.clone()));
+                }
+                ContentSpec::Image(image) => used.extend(image.files(self)?),
+                ContentSpec::Text(text) => used.push(text.font.clone()),
+                ContentSpec::Fill(_) => {}
+            }
+        }
+        Ok(used)
     }
 
     /// A file by its path.
@@ -212,6 +238,10 @@ impl File {
         }
         if self.blocks.len() as u64 != self.size.div_ceil(limits::BLOCK_BYTES as u64) {
             return Err(alloc::format!("{} blocks do not make {} bytes", self.blocks.len(), self.size));
+        }
+        // A leaf refers to nothing, so what is listed here can lead nowhere else, nor back.
+        if let Some(cid) = self.blocks.iter().find(|cid| !package::is_leaf(cid)) {
+            return Err(alloc::format!("{cid} is no leaf: a file's blocks are raw, with sha2-256"));
         }
         Ok(())
     }

@@ -95,10 +95,10 @@ impl Records {
     }
 
     /// Takes a collection's signed record, when a trusted publisher signed it, its sequence is above the one in force
-    /// and every block of its styles is here; lists its slug.
+    /// and its styles are here, whole and sound; lists its slug.
     ///
     /// # Errors
-    /// [`Refused::Signed`], [`Refused::Collection`], [`Refused::NoBlock`], [`Refused::Store`].
+    /// [`Refused::Signed`], [`Refused::Collection`], [`Refused::Package`], [`Refused::Store`].
     pub async fn put_collection(
         &self,
         bytes: Vec<u8>,
@@ -113,7 +113,7 @@ impl Records {
             let mut table = write.open_table(TABLE).map_err(broken)?;
             let canary = record.canary.as_ref().map(|canary| &canary.style);
             for style in canary.into_iter().chain([&record.style]) {
-                whole_style(&table, style)?;
+                package::open(style, |cid| Ok::<_, Refused>(get(&table, &records::block(cid))?))?;
             }
             let mut slugs = slugs(get(&table, records::COLLECTIONS)?)?;
             let key = records::collection(&record.slug);
@@ -194,19 +194,6 @@ fn slugs(index: Option<Vec<u8>>) -> Result<Vec<String>, StoreError> {
                 .map_err(|why| StoreError::Broken { key: records::COLLECTIONS.to_owned(), why })
         },
     )
-}
-
-/// Checks that a style's manifest is here and sound, and that every block which it lists is here.
-fn whole_style(table: &Table<'_, &'static str, &'static [u8]>, style: &Cid) -> Result<(), Refused> {
-    let block = get(table, &records::block(style))?.ok_or_else(|| Refused::NoBlock(style.to_string()))?;
-    let manifest =
-        Manifest::decode(&block).map_err(|why| Refused::Collection(format!("its style {style}: {why}")))?;
-    for cid in manifest.files.iter().flat_map(|file| &file.blocks) {
-        if table.get(&*records::block(cid)).map_err(broken)?.is_none() {
-            return Err(Refused::NoBlock(cid.to_string()));
-        }
-    }
-    Ok(())
 }
 
 fn get(table: &Table<'_, &'static str, &'static [u8]>, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
