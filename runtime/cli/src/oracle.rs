@@ -10,11 +10,10 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use iridule_core::gauge::Gauge;
 use iridule_oracle::{
-    keys,
-    node::Node,
     push::{Pushed, push},
     statement::Values,
 };
+use iridule_publish::{Pop, keys};
 
 use crate::feeds::Setting;
 
@@ -74,12 +73,12 @@ pub fn run(command: Command) -> anyhow::Result<()> {
     let token_file = token_file(&args.data);
     let token =
         fs::read_to_string(&token_file).with_context(|| format!("{}: no token", token_file.display()))?;
-    let node = Node::new(&args.to, token.trim())?;
+    let pop = Pop::new(&args.to, token.trim())?;
     let values: Values = args.values.into_iter().map(|setting| (setting.feed, setting.value)).collect();
     let lifetime = Duration::from_secs(args.hours * 3600);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let lifetime_ms = u64::try_from(lifetime.as_millis())?;
-    let pushed = runtime.block_on(push(&node, &key, &values, now_ms(), lifetime_ms))?;
+    let pushed = runtime.block_on(push(&pop, &key, &values, now_ms(), lifetime_ms))?;
     report(&pushed);
     Ok(())
 }

@@ -14,11 +14,9 @@ use std::{
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, signed::TrustedKeys};
-use iridule_oracle::{
-    keys,
-    statement::{self, Values},
-};
+use iridule_oracle::statement::{self, Values};
 use iridule_pop::{Config, Pop, PopError, Records};
+use iridule_publish::keys;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
 

@@ -4,12 +4,9 @@ use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
 use iridule_core::{gauge::Gauge, signed::TrustedKeys, snapshot::Snapshot};
+use iridule_publish::{PlaceError, Pop, keys};
 
-use crate::{
-    keys,
-    node::{Node, NodeError},
-    statement::{self, Change, Values},
-};
+use crate::statement::{self, Change, Values};
 
 /// What a push did.
 #[derive(Debug, Clone)]
@@ -25,9 +22,9 @@ pub struct Pushed {
 /// Why a push failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// The node did not do its part.
+    /// The PoP did not do its part.
     #[error(transparent)]
-    Node(#[from] NodeError),
+    Pop(#[from] PlaceError),
     /// No gauge watches this feed.
     #[error("no gauge watches feed {feed:?}; the feeds watched there are: {known}")]
     UnknownFeed {
@@ -52,18 +49,18 @@ pub enum PushError {
     Foreign(String),
 }
 
-/// Publishes what follows from these values, on top of what the node has in force.
+/// Publishes what follows from these values, on top of what the PoP has in force.
 ///
 /// # Errors
-/// [`PushError`]; nothing has changed at the node then.
+/// [`PushError`]; nothing has changed at the PoP then.
 pub async fn push(
-    node: &Node,
+    pop: &Pop,
     key: &SigningKey,
     values: &Values,
     now_ms: u64,
     lifetime_ms: u64,
 ) -> Result<Pushed, PushError> {
-    let collections = node.collections().await?;
+    let collections = pop.collections().await?;
     let watched: BTreeSet<&str> =
         collections.iter().flat_map(|(_, gauges)| gauges).map(|gauge| gauge.feed.as_str()).collect();
     for (feed, value) in values {
@@ -76,7 +73,7 @@ pub async fn push(
         }
     }
     let mine = TrustedKeys::parse(&keys::public(key)).map_err(PushError::Unsealable)?;
-    let before = match node.snapshot().await? {
+    let before = match pop.snapshot().await? {
         None => None,
         Some(signed) => {
             Some(Snapshot::open(&signed, &mine, now_ms).map_err(|why| PushError::Foreign(why.to_string()))?)
@@ -84,7 +81,7 @@ pub async fn push(
     };
     let panels: Vec<Vec<Gauge>> = collections.iter().map(|(_, gauges)| gauges.clone()).collect();
     let snapshot = statement::next(before.as_ref(), &panels, values, now_ms, lifetime_ms);
-    node.put_snapshot(snapshot.seal(key).map_err(PushError::Unsealable)?).await?;
+    pop.put_snapshot(snapshot.seal(key).map_err(PushError::Unsealable)?).await?;
     let changes = statement::changes(before.as_ref(), &snapshot);
     Ok(Pushed { snapshot, changes, collections })
 }

@@ -132,7 +132,7 @@ impl Built {
     /// [`StudioError::Style`].
     pub fn style(&self) -> Result<Style, StudioError> {
         let loaded = Style::load(self.package.cid, self.package.manifest.clone(), |path| self.file(path));
-        loaded.map_err(|why| StudioError::Style { slug: self.collection.slug.clone(), why })
+        loaded.map_err(|why| self.blame(why))
     }
 
     /// A file of the package.
@@ -149,11 +149,15 @@ impl Built {
     /// # Errors
     /// [`StudioError::Style`], when a template or expression fails on this token.
     pub fn scene(&self, style: &Style, seed: &Seed, state: &State) -> Result<Scene, StudioError> {
-        let blame = |why: String| StudioError::Style { slug: self.collection.slug.clone(), why };
-        let draft = style.draft(seed, state).map_err(|why| blame(why.to_string()))?;
+        let draft = style.draft(seed, state).map_err(|why| self.blame(why.to_string()))?;
         draft.fill(|path| {
-            self.file(path).map(Into::into).ok_or_else(|| blame(format!("{path}: no such file")))
+            self.file(path).map(Into::into).ok_or_else(|| self.blame(format!("{path}: no such file")))
         })
+    }
+
+    /// An error of this style.
+    pub(crate) fn blame(&self, why: String) -> StudioError {
+        StudioError::Style { slug: self.collection.slug.clone(), why }
     }
 
     /// The package's blocks, the manifest last.

@@ -1,20 +1,20 @@
 //! The tools that building takes beyond core: the WGSL compiler and the picture decoders.
 
-use iridule_core::author::Workshop;
-use iridule_wgsl::Options;
+use iridule_core::author::{Compiled, Workshop};
+use iridule_wgsl::{Diagnostic, Options};
 
 /// The WGSL compiler of `iridule-wgsl` and the decoders of `iridule-raster`.
 #[derive(Debug, Clone, Copy)]
 pub struct Tools;
 
 impl Workshop for Tools {
-    fn compile(&self, path: &str, module: &str) -> Result<Vec<u8>, String> {
+    fn compile(&self, path: &str, module: &str) -> Result<Compiled, String> {
+        let all = |found: &[Diagnostic]| found.iter().map(|one| one.render(path, module)).collect::<Vec<_>>();
         match iridule_wgsl::compile(module, &Options::default()) {
-            Ok(compiled) => Ok(compiled.program.encode()),
-            Err(faults) => {
-                let faults: Vec<String> = faults.iter().map(|fault| fault.render(path, module)).collect();
-                Err(faults.join("\n"))
+            Ok(compiled) => {
+                Ok(Compiled { program: compiled.program.encode(), warnings: all(&compiled.warnings) })
             }
+            Err(faults) => Err(all(&faults).join("\n")),
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     (
         "iridule",
         &[
@@ -21,6 +21,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "iridule-oracle",
             "iridule-origin",
             "iridule-pop",
+            "iridule-publish",
             "iridule-raster",
             "iridule-studio",
             "iridule-vm",
@@ -28,13 +29,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("iridule-core", &[]),
-    ("iridule-oracle", &["iridule-core"]),
+    ("iridule-oracle", &["iridule-core", "iridule-publish"]),
     ("iridule-origin", &["iridule-vm"]),
     ("iridule-pop", &["iridule-core"]),
     ("iridule-pop-guest", &[]),
+    ("iridule-publish", &["iridule-core"]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),
     ("iridule-spin", &["iridule-core", "iridule-raster"]),
-    ("iridule-studio", &["iridule-core", "iridule-raster", "iridule-wgsl"]),
+    ("iridule-studio", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-wgsl"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
     ("iridule-worker", &["iridule-core", "iridule-raster"]),

@@ -67,6 +67,33 @@ pub fn paint(
     below: Option<&Pixmap>,
     picture: &mut Pixmap,
 ) -> Result<Region, Fault> {
+    let size = Size { width: picture.width(), height: picture.height() };
+    let mut budget = Budget::per_pixel(size, shader.ops);
+    run(shader, place, below, &mut budget, picture)
+}
+
+/// How many operations a pixel takes on average, in a picture of this many pixels across and down, with nothing below.
+/// `place` maps canvas units to pixels.
+///
+/// # Errors
+/// [`Fault`]; [`Fault::Run`] when it is more than the layer declares.
+pub fn measure(shader: &Shader, place: Transform, width: u32, height: u32) -> Result<u32, Fault> {
+    let Some(mut picture) = Pixmap::new(width, height) else { return Ok(0) };
+    let size = Size { width, height };
+    let all = Budget::per_pixel(size, shader.ops).left;
+    let mut budget = Budget { left: all };
+    run(shader, place, None, &mut budget, &mut picture)?;
+    let one = Budget::per_pixel(size, 1).left.max(1);
+    Ok(u32::try_from((all - budget.left).div_ceil(one)).unwrap_or(u32::MAX))
+}
+
+fn run(
+    shader: &Shader,
+    place: Transform,
+    below: Option<&Pixmap>,
+    budget: &mut Budget,
+    picture: &mut Pixmap,
+) -> Result<Region, Fault> {
     let nothing = Region { left: 0, top: 0, right: 0, bottom: 0 };
     let Some(uniforms) = uniforms(shader, place, picture) else { return Ok(nothing) };
     let program = Program::decode(&shader.program).map_err(Fault::Decode)?;
@@ -95,8 +122,7 @@ pub fn paint(
         _ => None,
     };
     let inputs = Inputs::bind(machine.program(), find).map_err(Fault::Input)?;
-    let mut budget = Budget::per_pixel(size, shader.ops);
-    machine.paint_rgba8(&inputs, size, &mut budget, picture.data_mut()).map_err(Fault::Run)?;
+    machine.paint_rgba8(&inputs, size, budget, picture.data_mut()).map_err(Fault::Run)?;
     rows::premultiply(picture.data_mut());
     Ok(Region::whole(picture))
 }

@@ -26,11 +26,11 @@ use crate::{
 
 /// What building takes that core cannot do itself.
 pub trait Workshop {
-    /// Compiles a whole WGSL module to the bytes of a strip VM program. `path` is the author's file, for messages.
+    /// Compiles a whole WGSL module. `path` is the author's file, for messages.
     ///
     /// # Errors
     /// What is wrong with it, with lines. Lines past the end of the author's file are of what was appended to it.
-    fn compile(&self, path: &str, module: &str) -> Result<Vec<u8>, String>;
+    fn compile(&self, path: &str, module: &str) -> Result<Compiled, String>;
 
     /// The width and height of a picture file, in pixels.
     ///
@@ -39,12 +39,21 @@ pub trait Workshop {
     fn measure(&self, picture: &[u8]) -> Result<(u32, u32), String>;
 }
 
+/// A compiled shader.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The bytes of a strip VM program.
+    pub program: Vec<u8>,
+    /// What runs here and may not in a browser or on a GPU, one message each, with lines.
+    pub warnings: Vec<String>,
+}
+
 /// A workshop without tools: for styles of templates, fills and text.
 #[derive(Debug, Clone, Copy)]
 pub struct ByHand;
 
 impl Workshop for ByHand {
-    fn compile(&self, path: &str, _: &str) -> Result<Vec<u8>, String> {
+    fn compile(&self, path: &str, _: &str) -> Result<Compiled, String> {
         Err(format!("{path}: shaders are not compiled here"))
     }
 
@@ -62,6 +71,8 @@ pub struct Package {
     pub manifest: Manifest,
     /// All blocks, each once.
     pub blocks: Vec<Block>,
+    /// What the compiler of shaders warned of.
+    pub warnings: Vec<String>,
 }
 
 /// Builds a package from the text of `style.toml` and a way to read the files that it names. `collection_toml`, where
@@ -84,19 +95,19 @@ pub fn build(
         Ok(crate::seed::Seed::derived(record.chain_id, record.contract()?, U256::from(token)).0.0)
     };
     let mut manifest = toml::parse(style_toml, seed).map_err(|why| format!("style.toml: {why}"))?;
-    let mut packing = Packing { workshop, read, files: Vec::new(), blocks: Vec::new() };
+    let mut packing = Packing { workshop, read, files: Vec::new(), blocks: Vec::new(), warnings: Vec::new() };
     let contents = packing.contents(&manifest)?;
     for (spec, content) in specs(&mut manifest).zip(contents) {
         *spec = content;
     }
-    manifest.files = packing.files;
+    manifest.files = core::mem::take(&mut packing.files);
     manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
     manifest.check().map_err(|why| format!("style.toml: {why}"))?;
-    let mut blocks = packing.blocks;
+    let Packing { mut blocks, warnings, .. } = packing;
     let block = Block::new(package::DAG_CBOR, manifest.encode()?)?;
     let cid = block.cid;
     blocks.push(block);
-    Ok(Package { cid, manifest, blocks })
+    Ok(Package { cid, manifest, blocks, warnings })
 }
 
 fn specs(manifest: &mut Manifest) -> impl Iterator<Item = &mut ContentSpec> {
@@ -110,6 +121,7 @@ struct Packing<'a, W, R> {
     read: R,
     files: Vec<File>,
     blocks: Vec<Block>,
+    warnings: Vec<String>,
 }
 
 impl<W: Workshop, R: FnMut(&str) -> Result<Vec<u8>, String>> Packing<'_, W, R> {
@@ -134,7 +146,8 @@ impl<W: Workshop, R: FnMut(&str) -> Result<Vec<u8>, String>> Packing<'_, W, R> {
                         picture.pixels = self.picture(&picture.source)?;
                     }
                     let module = self.text(&shader.source)? + &shader::declarations(manifest, shader);
-                    let program = self.workshop.compile(&shader.source, &module)?;
+                    let Compiled { program, warnings } = self.workshop.compile(&shader.source, &module)?;
+                    self.warnings.extend(warnings);
                     // Two layers may share a file and differ in their values, hence in their declarations.
                     if self.files.iter().any(|file| file.path == shader.program) {
                         shader.program = format!("{}.{}", shader.program, all.len());

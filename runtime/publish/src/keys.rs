@@ -1,4 +1,4 @@
-//! The key that a relay signs with: 32 secret bytes in hexadecimal, in a file that only its owner may read.
+//! Signing keys of relays and publishers: 32 secret bytes in hexadecimal, in a file that only its owner may read.
 
 use std::{fs, io, io::Write as _, path::Path, process};
 
@@ -16,7 +16,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file holds something else.
-    #[error("{0}: not a relay key; one line of 64 hexadecimal digits is expected")]
+    #[error("{0}: not a signing key; one line of 64 hexadecimal digits is expected")]
     Malformed(String),
     /// The system gives no random bytes.
     #[error("no random bytes: {0}")]

@@ -1,0 +1,142 @@
+//! The write API of a PoP, as a publisher sees it.
+
+use iridule_core::{gauge::Gauge, package::Block};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+
+use crate::{PlaceError, http};
+
+/// A PoP's write API.
+#[derive(Debug, Clone)]
+pub struct Pop {
+    base: String,
+    token: String,
+    client: reqwest::Client,
+}
+
+/// A collection, as far as a relay cares.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Listed {
+    /// Its slug.
+    pub slug: String,
+    /// Its style's gauges, in manifest order.
+    pub gauges: Vec<ListedGauge>,
+}
+
+/// A gauge with the identity that the node computed for it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ListedGauge {
+    id: String,
+    name: String,
+    label: String,
+    feed: String,
+    quantiser: iridule_core::gauge::Quantiser,
+    rest: iridule_core::gauge::Band,
+}
+
+impl Pop {
+    /// A PoP whose write API is at `base` (`http://127.0.0.1:3001`) and takes this bearer token.
+    ///
+    /// # Errors
+    /// [`PlaceError::Unreachable`] when no client can be made.
+    pub fn new(base: &str, token: &str) -> Result<Self, PlaceError> {
+        let client = http::client(base)?;
+        Ok(Self { base: base.trim_end_matches('/').into(), token: token.into(), client })
+    }
+
+    /// The signed snapshot in force there, if any.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn snapshot(&self) -> Result<Option<Vec<u8>>, PlaceError> {
+        self.find("/v1/snapshot").await
+    }
+
+    /// Publishes a signed snapshot.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_snapshot(&self, signed: Vec<u8>) -> Result<(), PlaceError> {
+        self.ask(Method::PUT, "/v1/snapshot", Some(signed)).await.map(|_| ())
+    }
+
+    /// The collections there, with their gauges.
+    ///
+    /// # Errors
+    /// [`PlaceError`]; [`PlaceError::Malformed`] also when a gauge's identity is not the one that this code gives it,
+    /// for then the two sides would speak of different gauges.
+    pub async fn collections(&self) -> Result<Vec<(String, Vec<Gauge>)>, PlaceError> {
+        const PATH: &str = "/v1/collections";
+        let (_, body) = self.ask(Method::GET, PATH, None).await?;
+        let malformed = |why: String| PlaceError::Malformed { at: format!("{}{PATH}", self.base), why };
+        let listed: Vec<Listed> = serde_json::from_slice(&body).map_err(|e| malformed(e.to_string()))?;
+        let known = |gauge: ListedGauge| {
+            let ListedGauge { id, name, label, feed, quantiser, rest } = gauge;
+            let gauge = Gauge { name, label, feed, quantiser, rest };
+            gauge.check().map_err(&malformed)?;
+            if gauge.id() == id {
+                Ok(gauge)
+            } else {
+                Err(malformed(format!("gauge {id} is {} here", gauge.id())))
+            }
+        };
+        let panel =
+            |one: Listed| Ok((one.slug, one.gauges.into_iter().map(known).collect::<Result<_, _>>()?));
+        listed.into_iter().map(panel).collect()
+    }
+
+    /// A collection's signed record, if there is one.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn collection(&self, slug: &str) -> Result<Option<Vec<u8>>, PlaceError> {
+        self.find(&format!("/v1/collections/{slug}")).await
+    }
+
+    /// Publishes a block of a style. Gives whether it was new there.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_block(&self, block: &Block) -> Result<bool, PlaceError> {
+        let path = format!("/v1/blocks/{}", block.cid);
+        let (status, _) = self.ask(Method::PUT, &path, Some(block.bytes.clone())).await?;
+        Ok(status == StatusCode::CREATED)
+    }
+
+    /// Publishes a collection's signed record.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_collection(&self, slug: &str, signed: &[u8]) -> Result<(), PlaceError> {
+        let path = format!("/v1/collections/{slug}");
+        self.ask(Method::PUT, &path, Some(signed.to_vec())).await.map(|_| ())
+    }
+
+    /// What is there, if anything.
+    async fn find(&self, path: &str) -> Result<Option<Vec<u8>>, PlaceError> {
+        match self.ask(Method::GET, path, None).await {
+            Err(PlaceError::Refused { status: 404, .. }) => Ok(None),
+            result => result.map(|(_, body)| Some(body)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, Vec<u8>), PlaceError> {
+        let at = format!("{}{path}", self.base);
+        let mut request = self.client.request(method, &at).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let (status, body) = http::send(request, &at).await.map_err(|why| match why {
+            PlaceError::Unreachable { at, why } => {
+                PlaceError::Unreachable { at, why: format!("{why}; is `iridule serve` running there?") }
+            }
+            why => why,
+        })?;
+        Ok((status, http::success(&at, status, body)?))
+    }
+}

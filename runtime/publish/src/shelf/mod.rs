@@ -1,0 +1,70 @@
+//! A key-value store that edges read records from: Workers KV, or the Redis of a Spin application.
+
+mod kv;
+mod redis;
+
+use iridule_core::{collection, records};
+
+pub use self::{kv::Kv, redis::Redis};
+use crate::PlaceError;
+
+/// A key-value store that edges read.
+#[derive(Debug, Clone)]
+pub enum Shelf {
+    /// A Worker's KV namespace.
+    Kv(Kv),
+    /// The Redis of a Spin application, which keeps a record under its own key.
+    Redis(Redis),
+}
+
+impl Shelf {
+    /// A record.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PlaceError> {
+        match self {
+            Self::Kv(kv) => kv.get(key).await,
+            Self::Redis(redis) => redis.get(key).await,
+        }
+    }
+
+    /// Writes a record over whatever is there.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put(&self, key: &str, value: &[u8]) -> Result<(), PlaceError> {
+        match self {
+            Self::Kv(kv) => kv.put(key, value).await,
+            Self::Redis(redis) => redis.put(key, value).await,
+        }
+    }
+
+    /// Writes a record unless it is there already. Gives whether it was not.
+    pub(crate) async fn put_new(&self, key: &str, value: &[u8]) -> Result<bool, PlaceError> {
+        if self.get(key).await?.as_deref() == Some(value) {
+            return Ok(false);
+        }
+        self.put(key, value).await.map(|()| true)
+    }
+
+    /// The slugs that are listed.
+    pub(crate) async fn slugs(&self) -> Result<Vec<String>, PlaceError> {
+        let index = self.get(records::COLLECTIONS).await?;
+        index.map_or(Ok(Vec::new()), |index| collection::decode_index(&index).map_err(index_fault))
+    }
+
+    /// Lists a slug.
+    pub(crate) async fn list(&self, slug: &str) -> Result<(), PlaceError> {
+        let mut slugs = self.slugs().await?;
+        if slugs.iter().any(|known| known == slug) {
+            return Ok(());
+        }
+        slugs.push(slug.into());
+        self.put(records::COLLECTIONS, &collection::encode_index(slugs).map_err(index_fault)?).await
+    }
+}
+
+fn index_fault(why: String) -> PlaceError {
+    PlaceError::Malformed { at: records::COLLECTIONS.into(), why }
+}

@@ -1,0 +1,318 @@
+//! What an artist wants to know of a style before it is live: what it costs, what it uses of what it declares, and what
+//! of it is never seen.
+//!
+//! What makes a style impossible is an error of building. This looks at tokens and states: each is resolved as an edge
+//! would, some are painted, and what fails on one of them fails here.
+
+mod report;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::U256;
+use iridule_core::{
+    gauge::State,
+    limits,
+    manifest::{ContentSpec, LayerSpec},
+    plan::{self, Plan},
+    scene::{Content, Layer},
+    style::Style,
+    variant::{Asked, Format, LADDER, Variant},
+};
+use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
+
+use crate::{Built, Rarity, StudioError};
+
+/// Pixels across of the pictures that are painted.
+const PAINTED: u16 = 128;
+/// How many of the tokens that are looked at are painted too.
+const PAINT_EVERY: usize = 16;
+/// Widths whose cost is reported.
+const WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
+/// A declaration that is this many times what was seen pays for air.
+const AIR: u32 = 2;
+/// Tokens named in a finding.
+const NAMED: usize = 5;
+
+/// What a check found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The style's name.
+    pub name: String,
+    /// Its identity.
+    pub cid: String,
+    /// How many files it has, and their bytes.
+    pub files: (usize, u64),
+    /// A line for each layer and mask.
+    pub layers: Vec<LayerReport>,
+    /// What becomes of a request for each of [`WIDTHS`].
+    pub sizes: Vec<(u16, Plan, u64)>,
+    /// How many tokens and states were resolved, and how many pictures painted.
+    pub looked_at: (usize, usize, usize),
+    /// What is worth a look. None of it keeps the style from being published.
+    pub findings: Vec<String>,
+}
+
+/// What a check found of a layer.
+#[derive(Debug, Clone)]
+pub struct LayerReport {
+    /// Its name.
+    pub name: String,
+    /// Its kind, as `style.toml` has it.
+    pub kind: &'static str,
+    /// What is declared and the most that was seen, where the kind declares something: elements of a document,
+    /// operations of a shader on a pixel.
+    pub used: Option<(u32, u32, &'static str)>,
+    /// The share of the scenes that it is in, in percent.
+    pub shown: u32,
+    /// Cost units at the size of the canvas.
+    pub cost: u64,
+}
+
+/// Checks a style on about this many of its tokens.
+///
+/// # Errors
+/// [`StudioError::Style`], when a token in some state cannot be resolved or painted; the text names both.
+pub fn check(built: &Built, tokens: usize) -> Result<Report, StudioError> {
+    let style = built.style()?;
+    let states = states(&style);
+    let collection = &built.collection;
+    let step = usize::try_from(collection.supply).unwrap_or(usize::MAX).div_ceil(tokens.max(1)).max(1);
+    let looked_at: Vec<u64> = (collection.first..=collection.last()).step_by(step).collect();
+
+    let mut seen = Seen::default();
+    for (at, token) in looked_at.iter().enumerate() {
+        seen.token(built, &style, *token, &states, at % PAINT_EVERY == 0)?;
+    }
+    let rarity = Rarity::of(built, &style)?;
+    let manifest = &style.manifest;
+    let variant = |width: u16| {
+        let asked = Asked { width: Some(width.into()), ..Asked::default() };
+        Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).ok()
+    };
+    let master = Variant::master(&manifest.canvas.canvas()).map_err(|why| built.blame(why.to_string()))?;
+    let masks = manifest.masks.iter().map(|mask| &mask.layer);
+    let layers: Vec<LayerReport> =
+        manifest.layers.iter().chain(masks).map(|layer| seen.report(layer, &master)).collect();
+    let sizes = WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
+        let variant = variant(width)?;
+        Some((width, plan::plan(manifest, &variant), plan::cost(manifest, &variant)))
+    });
+    let mut findings = built.package.warnings.clone();
+    findings.extend(seen.findings(&style, &layers, &rarity, plan::plan(manifest, &master)));
+    Ok(Report {
+        name: manifest.name.clone(),
+        cid: style.cid.to_string(),
+        files: (manifest.files.len(), manifest.files.iter().map(|file| file.size).sum()),
+        layers,
+        sizes: sizes.collect(),
+        looked_at: (looked_at.len(), states.len(), seen.painted),
+        findings,
+    })
+}
+
+/// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
+/// either end and half-way.
+fn states(style: &Style) -> Vec<State> {
+    let gauges = &style.manifest.gauges;
+    let mut states = vec![
+        style.manifest.rest(),
+        State(gauges.iter().map(|gauge| gauge.quantiser.low).collect()),
+        State(gauges.iter().map(|gauge| gauge.quantiser.high).collect()),
+    ];
+    for (at, gauge) in gauges.iter().enumerate() {
+        let (low, high) = (gauge.quantiser.low, gauge.quantiser.high);
+        for band in [low, low.midpoint(high), high] {
+            let mut alone = style.manifest.rest();
+            alone.0[at] = band;
+            states.push(alone);
+        }
+    }
+    let mut known = BTreeSet::new();
+    states.retain(|state| known.insert(state.token()));
+    states
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Seen {
+    scenes: usize,
+    painted: usize,
+    /// In how many scenes each layer is.
+    shown: BTreeMap<String, usize>,
+    /// The most that each layer used of what it declares.
+    used: BTreeMap<String, u32>,
+    /// Tokens whose text was cut, and what the font lacks, by layer.
+    cut: BTreeMap<String, BTreeSet<u64>>,
+    missing: BTreeMap<String, BTreeSet<char>>,
+    /// Gauges by which some picture changed.
+    moving: BTreeSet<usize>,
+}
+
+impl Seen {
+    fn token(
+        &mut self,
+        built: &Built,
+        style: &Style,
+        token: u64,
+        states: &[State],
+        paint: bool,
+    ) -> Result<(), StudioError> {
+        let seed = built.collection.seed(U256::from(token));
+        let seed = seed.map_err(|why| built.blame(format!("token {token}: {why}")))?;
+        let asked = Asked { width: Some(PAINTED.into()), ..Asked::default() };
+        let small = Variant::resolve(&asked, Format::Png, &style.manifest.canvas.canvas())
+            .map_err(|why| built.blame(why.to_string()))?;
+        let mut at_rest = None;
+        for state in states {
+            let blame = |why: String| built.blame(format!("token {token} in state {state}: {why}"));
+            let scene = built.scene(style, &seed, state).map_err(|why| blame(why.to_string()))?;
+            self.scenes += 1;
+            let canvas = Canvas::new(&scene, &small).map_err(|why| blame(why.to_string()))?;
+            for layer in &scene.layers {
+                self.layer(layer, &canvas, token, paint).map_err(&blame)?;
+                if let Some(mask) = &layer.mask {
+                    self.layer(&mask.layer, &canvas, token, paint).map_err(&blame)?;
+                }
+            }
+            if paint {
+                let picture = iridule_raster::paint(&scene, &small).map_err(|why| blame(why.to_string()))?;
+                self.painted += 1;
+                match &at_rest {
+                    None => at_rest = Some((state.clone(), picture)),
+                    Some((rest, seen)) if *seen != picture => self.note_moving(rest, state),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A picture that differs from that at rest tells of the gauge that alone is not at rest.
+    fn note_moving(&mut self, rest: &State, state: &State) {
+        let mut moved = rest.0.iter().zip(&state.0).enumerate().filter(|(_, (rest, now))| rest != now);
+        if let (Some((gauge, _)), None) = (moved.next(), moved.next()) {
+            self.moving.insert(gauge);
+        }
+    }
+
+    fn layer(&mut self, layer: &Layer, canvas: &Canvas, token: u64, run: bool) -> Result<(), String> {
+        let blame = |why: String| format!("{}: {why}", layer.name);
+        *self.shown.entry(layer.name.clone()).or_default() += 1;
+        match &layer.content {
+            Content::Svg(svg) => {
+                let admitted = |most| gate::admit(&svg.document, most);
+                admitted(svg.elements).map_err(|why| blame(why.to_string()))?;
+                let used = self.used.entry(layer.name.clone()).or_default();
+                // The least declaration that admits it; usually it is no more than was seen before.
+                let (mut refused, mut enough) = (*used, svg.elements);
+                if admitted(refused).is_err() {
+                    while refused + 1 < enough {
+                        let middle = refused.midpoint(enough);
+                        if admitted(middle).is_ok() { enough = middle } else { refused = middle }
+                    }
+                    *used = enough;
+                }
+            }
+            Content::Shader(content) if run => {
+                let (width, height) = (canvas.pixmap.width(), canvas.pixmap.height());
+                let ops = shader::measure(content, canvas.place(&layer.transform), width, height);
+                let ops = ops.map_err(|why| blame(why.to_string()))?;
+                let used = self.used.entry(layer.name.clone()).or_default();
+                *used = (*used).max(ops);
+            }
+            Content::Text(content) => {
+                let fit = text::fits(content).map_err(|why| blame(why.to_string()))?;
+                if fit.overflowed {
+                    self.cut.entry(layer.name.clone()).or_default().insert(token);
+                }
+                if let Some(missing) = fit.missing {
+                    self.missing.entry(layer.name.clone()).or_default().insert(missing);
+                }
+            }
+            Content::Shader(_) | Content::Image(_) | Content::Fill(_) => {}
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a percentage")]
+    fn report(&self, layer: &LayerSpec, master: &Variant) -> LayerReport {
+        let seen =
+            |declared: u32, unit| Some((declared, self.used.get(&layer.name).copied().unwrap_or(0), unit));
+        let (kind, used) = match &layer.content {
+            ContentSpec::Svg(svg) => ("svg", seen(svg.elements, "elements")),
+            ContentSpec::Shader(shader) => ("shader", seen(shader.ops, "ops a pixel")),
+            ContentSpec::Image(_) => ("image", None),
+            ContentSpec::Fill(_) => ("fill", None),
+            ContentSpec::Text(_) => ("text", None),
+        };
+        let shown = self.shown.get(&layer.name).copied().unwrap_or(0);
+        LayerReport {
+            name: layer.name.clone(),
+            kind,
+            used,
+            shown: (shown * 100).div_ceil(self.scenes.max(1)).min(100) as u32,
+            cost: plan::layer_cost(layer, master),
+        }
+    }
+
+    fn findings(&self, style: &Style, layers: &[LayerReport], rarity: &Rarity, master: Plan) -> Vec<String> {
+        let mut findings = Vec::new();
+        if let Plan::Escalate(reason) = master {
+            findings.push(format!(
+                "no edge paints it at the size of its canvas: {reason}. A smaller canvas, or fewer operations or \
+                 elements, would do"
+            ));
+        }
+        for layer in layers {
+            if layer.shown == 0 {
+                findings.push(format!("{}: in none of the pictures looked at", layer.name));
+                continue;
+            }
+            if let Some((declared, used, unit)) = layer.used
+                && used > 0
+                && declared > used.saturating_mul(AIR)
+            {
+                findings.push(format!(
+                    "{}: declares {declared} {unit} and used {used} at most; every request pays for the rest",
+                    layer.name
+                ));
+            }
+        }
+        for (layer, tokens) in &self.cut {
+            let named: Vec<String> = tokens.iter().take(NAMED).map(u64::to_string).collect();
+            findings.push(format!(
+                "{layer}: its text does not fit, and is cut with an ellipsis, on {} tokens: {}{}",
+                tokens.len(),
+                named.join(", "),
+                if tokens.len() > NAMED { " …" } else { "" }
+            ));
+        }
+        for (layer, missing) in &self.missing {
+            let missing: String = missing.iter().collect();
+            findings.push(format!("{layer}: its font has no glyph for {missing:?}"));
+        }
+        for (name, share) in rarity.never() {
+            findings.push(format!("trait {name}: no token of the collection is {:?}", share.value));
+        }
+        if rarity.excluded > 0 {
+            findings.push(format!(
+                "{} tokens are an excluded combination still, after every redraw",
+                rarity.excluded
+            ));
+        }
+        for (at, gauge) in style.manifest.gauges.iter().enumerate() {
+            if !self.moving.contains(&at) {
+                findings.push(format!("gauge {}: no picture that was painted changes with it", gauge.name));
+            }
+        }
+        let largest = style.manifest.files.iter().max_by_key(|file| file.size);
+        if let Some(file) = largest.filter(|file| file.size > limits::BLOCK_BYTES as u64) {
+            findings.push(format!(
+                "{}: {} kB; an edge fetches it in pieces of 1,024 kB before it can paint",
+                file.path,
+                file.size / 1000
+            ));
+        }
+        findings
+    }
+}
