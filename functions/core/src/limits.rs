@@ -69,6 +69,9 @@ pub const TEMPLATE_FUEL: u64 = 2_000_000;
 
 /// Pixels of one picture file of a style: 2,048 square, 16 MiB when decoded.
 pub const IMAGE_PIXELS: u64 = 2048 * 2048;
+/// Pixels that a shader's operations are reckoned for at least, 192 square: the fewer pixels a picture has, the more of
+/// it each strip of them covers, and the more of a strip waits for its slowest pixel.
+pub const SHADER_PIXELS: u64 = 192 * 192;
 /// Most operations of a shader that one pixel may declare.
 pub const SHADER_OPS: u32 = 100_000;
 /// Most lines of one text layer.

@@ -145,7 +145,8 @@ pub fn layer_cost(layer: &LayerSpec, variant: &Variant) -> u64 {
         }
         ContentSpec::Shader(shader) => {
             let images: u64 = shader.images.iter().map(|(_, picture)| u64::from(picture.pixels)).sum();
-            pixels * (u64::from(shader.ops) * SHADER_OPS_16 / 16 + COMPOSITE_PIXEL) + images * DECODE_PIXEL
+            let run = pixels.max(limits::SHADER_PIXELS) * u64::from(shader.ops) * SHADER_OPS_16 / 16;
+            run + pixels * COMPOSITE_PIXEL + images * DECODE_PIXEL
         }
         ContentSpec::Image(image) => {
             let larger = pixels.max(image.pixels.into());

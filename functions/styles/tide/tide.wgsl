@@ -279,7 +279,7 @@ fn suns(d: vec3f, px: f32) -> vec3f {
         var best = 1.0;
         var best_t = 0.0;
         var best_spot = vec3f(0.0);
-        for (var i = 0; i < 30 && t < last; i++) {
+        for (var i = 0; i < 22 && t < last; i++) {
             let q = from_ + toward * t;
             let w = q - vec3f(seat.x, ride, seat.y);
             let turned = vec3f(w.x * along.x + w.z * along.y, w.y, w.z * along.x - w.x * along.y);

@@ -7,6 +7,7 @@ mod serve;
 mod shade;
 mod sheet;
 mod shipped;
+mod style;
 mod tokens;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,9 @@ struct Cli {
 enum Command {
     /// Serve collections: the Spin component in a wasmtime host, with stores and a write API.
     Serve(serve::Args),
+    /// Make, check, look at, publish and roll back styles.
+    #[command(subcommand)]
+    Style(style::Command),
     /// Paint tokens of a style into files, and a contact sheet.
     Render(render::Args),
     /// Paint one WGSL fragment shader, by the strip VM or on a GPU.
@@ -40,6 +44,7 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),
+        Command::Style(command) => style::run(&command),
         Command::Render(args) => render::run(&args),
         Command::Shade(args) => shade::run(&args),
         Command::Oracle(command) => oracle::run(command),

@@ -210,7 +210,7 @@ fn announce(pop: &Pop, no_demo: bool) -> std::io::Result<()> {
 }
 
 /// Waits for Ctrl-C or a termination signal.
-async fn stopped() -> std::io::Result<()> {
+pub async fn stopped() -> std::io::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::Context as _;
 use iridule_studio::{Built, Folder};
 
 /// A style's folder, carried in the binary.
@@ -22,22 +22,22 @@ impl Shipped {
     }
 }
 
-/// A style's folder by its shipped name, or by its path.
+/// A style's folder by its path, or by its shipped name where there is no such folder.
 ///
 /// # Errors
 /// Which styles there are.
 pub fn folder(name: &str) -> anyhow::Result<Folder> {
-    if let Some(shipped) = SHIPPED.iter().find(|shipped| shipped.slug == name) {
-        return Ok(shipped.folder());
+    if Path::new(name).join("style.toml").is_file() {
+        return Ok(Folder::open(name)?);
     }
-    if !Path::new(name).join("style.toml").is_file() {
+    let shipped = SHIPPED.iter().find(|shipped| shipped.slug == name);
+    shipped.map(Shipped::folder).with_context(|| {
         let known: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.slug).collect();
-        bail!("{name:?} is neither a folder with a style.toml nor a shipped style ({})", known.join(", "));
-    }
-    Ok(Folder::open(name)?)
+        format!("{name:?} is neither a folder with a style.toml nor a shipped style ({})", known.join(", "))
+    })
 }
 
-/// Builds a style by its shipped name, or from a folder.
+/// Builds a style from a folder, or by its shipped name.
 ///
 /// # Errors
 /// What is wrong with its files, or which styles there are.

@@ -1,6 +1,9 @@
 //! A style's folder, on the disk or carried in a binary, and what is built from it.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use iridule_core::{
     author::{self, Package},
@@ -17,9 +20,9 @@ use crate::Tools;
 /// Why a style cannot be built or resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum StudioError {
-    /// A file cannot be read.
+    /// A file cannot be read or written.
     #[error("{}: {why}", path.display())]
-    Read {
+    File {
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -56,10 +59,10 @@ impl Folder {
     /// A folder on the disk.
     ///
     /// # Errors
-    /// [`StudioError::Read`] when it is not there, [`StudioError::Slug`].
+    /// [`StudioError::File`] when it is not there, [`StudioError::Slug`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StudioError> {
         let path = path.into();
-        let whole = path.canonicalize().map_err(|why| StudioError::Read { path: path.clone(), why })?;
+        let whole = path.canonicalize().map_err(|why| StudioError::File { path: path.clone(), why })?;
         let slug = whole.file_name().and_then(|name| name.to_str()).map(str::to_lowercase);
         let slug = slug.filter(|slug| iridule_core::collection::is_slug(slug));
         Ok(Self { slug: slug.ok_or(StudioError::Slug(path))?, files: Files::Disk(whole) })
@@ -69,6 +72,15 @@ impl Folder {
     #[must_use]
     pub fn carried(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         Self { slug: slug.into(), files: Files::Carried(files) }
+    }
+
+    /// Where it lies, when it is on the disk.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.files {
+            Files::Carried(_) => None,
+            Files::Disk(path) => Some(path),
+        }
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {

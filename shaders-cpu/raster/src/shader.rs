@@ -68,7 +68,7 @@ pub fn paint(
     picture: &mut Pixmap,
 ) -> Result<Region, Fault> {
     let size = Size { width: picture.width(), height: picture.height() };
-    let mut budget = Budget::per_pixel(size, shader.ops);
+    let mut budget = budget(shader, size);
     run(shader, place, below, &mut budget, picture)
 }
 
@@ -80,11 +80,17 @@ pub fn paint(
 pub fn measure(shader: &Shader, place: Transform, width: u32, height: u32) -> Result<u32, Fault> {
     let Some(mut picture) = Pixmap::new(width, height) else { return Ok(0) };
     let size = Size { width, height };
-    let all = Budget::per_pixel(size, shader.ops).left;
+    let all = budget(shader, size).left;
     let mut budget = Budget { left: all };
     run(shader, place, None, &mut budget, &mut picture)?;
-    let one = Budget::per_pixel(size, 1).left.max(1);
+    let one = Budget::per_pixel(size, 1).left.max(limits::SHADER_PIXELS);
     Ok(u32::try_from((all - budget.left).div_ceil(one)).unwrap_or(u32::MAX))
+}
+
+/// What the layer declares, for a picture of this size.
+fn budget(shader: &Shader, size: Size) -> Budget {
+    let least = limits::SHADER_PIXELS * u64::from(shader.ops);
+    Budget { left: Budget::per_pixel(size, shader.ops).left.max(least) }
 }
 
 fn run(

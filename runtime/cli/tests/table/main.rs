@@ -1,4 +1,5 @@
-//! One table of requests run through every host: same status, same bytes, same headers.
+//! What every host must do alike. One table of requests, run through each: same status, same bytes, same headers; and
+//! the release of a style, by the command that people release with (`live.rs`).
 //!
 //! `table.toml` says what is asked and `expected.txt` what is answered; `hosts/` holds one way to put the questions per
 //! host. A host that is not to be had is skipped by name, unless `IRIDULE_REQUIRE` names it (`pop,worker`).
@@ -6,6 +7,7 @@
 
 mod expected;
 mod hosts;
+mod live;
 mod script;
 mod world;
 

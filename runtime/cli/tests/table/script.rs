@@ -16,8 +16,32 @@ pub struct Script {
 pub struct Act {
     pub title: String,
     pub snapshot: Option<Published>,
-    #[serde(rename = "ask")]
+    #[serde(rename = "ask", default)]
     pub asks: Vec<Ask>,
+    sheet: Option<Sheet>,
+}
+
+/// The same picture of many tokens: an ask for each.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sheet {
+    collections: Vec<String>,
+    tokens: Vec<u64>,
+    query: String,
+}
+
+impl Sheet {
+    fn asks(&self) -> impl Iterator<Item = Ask> {
+        let tokens = |slug| self.tokens.iter().map(move |token| (slug, token));
+        self.collections.iter().flat_map(tokens).map(|(slug, token)| Ask {
+            name: format!("{slug} {token}"),
+            method: get(),
+            path: format!("/t/{slug}/{token}.png?{}", self.query),
+            headers: BTreeMap::new(),
+            etag: None,
+            found: None,
+        })
+    }
 }
 
 /// A snapshot: feeds to set, or a way to be bad.
@@ -62,6 +86,10 @@ fn get() -> String {
 
 impl Script {
     pub fn read() -> Self {
-        toml::from_str(include_str!("table.toml")).unwrap()
+        let mut script: Self = toml::from_str(include_str!("table.toml")).unwrap();
+        for act in &mut script.acts {
+            act.asks.extend(act.sheet.iter().flat_map(Sheet::asks));
+        }
+        script
     }
 }

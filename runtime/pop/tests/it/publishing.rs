@@ -6,14 +6,19 @@ use ed25519_dalek::SigningKey;
 use http::Method;
 use iridule_core::{
     collection::{self, Collection},
-    manifest::{self, CanvasSpec, Manifest},
+    expression::Number,
+    manifest::{self, CanvasSpec, ContentSpec, LayerSpec, Manifest, SvgSpec},
     package::{self, Block, DAG_CBOR, RAW},
     records,
+    scene::Blend,
     snapshot::{self, Snapshot},
 };
 use iridule_pop::Accepted;
 
 use crate::support::{start, trusting};
+
+/// The only file of the style.
+const LEAF: &[u8] = br#"<svg xmlns="http://www.w3.org/2000/svg"/>"#;
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -58,9 +63,17 @@ fn manifest() -> Manifest {
         exclusions: Vec::new(),
         overrides: Vec::new(),
         gauges: Vec::new(),
-        layers: Vec::new(),
+        layers: vec![LayerSpec {
+            name: "a.svg".into(),
+            when: None,
+            blend: Blend::Normal,
+            opacity: Number::Literal(1.0),
+            transform: None,
+            mask: None,
+            content: ContentSpec::Svg(SvgSpec { source: "a.svg".into(), elements: 8, overdraw: 1 }),
+        }],
         masks: Vec::new(),
-        files: vec![package::split("a.txt", b"a leaf").unwrap().0],
+        files: vec![package::split("a.svg", LEAF).unwrap().0],
     }
 }
 
@@ -131,7 +144,7 @@ async fn snapshots_only_move_forward() {
 async fn collections_need_their_publisher_and_their_style() {
     let publisher = key(5);
     let pop = start(|config| config.publishers = trusting(&publisher)).await;
-    let leaf = Block::new(RAW, b"a leaf".to_vec()).unwrap();
+    let leaf = Block::new(RAW, LEAF.to_vec()).unwrap();
     let manifest = Block::new(DAG_CBOR, manifest().encode().unwrap()).unwrap();
     let empty = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap();
     let put_block = async |cid: &str, bytes: &[u8]| {
@@ -141,7 +154,7 @@ async fn collections_need_their_publisher_and_their_style() {
         pop.admin(Method::PUT, &format!("/v1/collections/{slug}"), record.seal(&publisher).unwrap()).await
     };
     put_block(&leaf.cid.to_string(), b"another leaf").await.assert_problem(422);
-    put_block("bafynonsense", b"a leaf").await.assert_problem(400);
+    put_block("bafynonsense", LEAF).await.assert_problem(400);
     put_block(&leaf.cid.to_string(), &vec![0; (1 << 20) + 1]).await.assert_problem(413);
 
     let orbits = record("orbits", manifest.cid);

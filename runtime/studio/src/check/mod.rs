@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::U256;
 use iridule_core::{
-    gauge::State,
+    gauge::{Band, State},
     limits,
     manifest::{ContentSpec, LayerSpec},
     plan::{self, Plan},
@@ -23,9 +23,11 @@ use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
 use crate::{Built, Rarity, StudioError};
 
 /// Pixels across of the pictures that are painted.
-const PAINTED: u16 = 128;
+const PAINTED: u16 = 256;
 /// How many of the tokens that are looked at are painted too.
 const PAINT_EVERY: usize = 16;
+/// Bands of each gauge that are looked at.
+const PLACES: i32 = 9;
 /// Widths whose cost is reported.
 const WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
 /// A declaration that is this many times what was seen pays for air.
@@ -111,7 +113,7 @@ pub fn check(built: &Built, tokens: usize) -> Result<Report, StudioError> {
 }
 
 /// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
-/// either end and half-way.
+/// [`PLACES`] places from end to end.
 fn states(style: &Style) -> Vec<State> {
     let gauges = &style.manifest.gauges;
     let mut states = vec![
@@ -120,10 +122,11 @@ fn states(style: &Style) -> Vec<State> {
         State(gauges.iter().map(|gauge| gauge.quantiser.high).collect()),
     ];
     for (at, gauge) in gauges.iter().enumerate() {
-        let (low, high) = (gauge.quantiser.low, gauge.quantiser.high);
-        for band in [low, low.midpoint(high), high] {
+        let (low, high) = (i32::from(gauge.quantiser.low), i32::from(gauge.quantiser.high));
+        for step in 0..PLACES {
+            let band = low + (high - low) * step / (PLACES - 1);
             let mut alone = style.manifest.rest();
-            alone.0[at] = band;
+            alone.0[at] = Band::try_from(band).unwrap_or(gauge.rest);
             states.push(alone);
         }
     }

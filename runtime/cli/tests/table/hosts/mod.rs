@@ -1,4 +1,4 @@
-//! The hosts that the table is put to, each as a way to publish and to ask.
+//! The hosts that the questions are put to, each as a way to publish and to ask.
 
 pub mod native;
 pub mod pop;
@@ -60,6 +60,10 @@ impl Client {
             let body = answer.bytes().await.map_err(|e| format!("{e:?}"))?.into();
             Ok(Answer { status, headers, body })
         })
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     pub fn put(&self, path: &str, token: &str, body: Vec<u8>) -> u16 {

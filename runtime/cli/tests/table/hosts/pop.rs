@@ -7,6 +7,7 @@ use std::{
     thread,
 };
 
+use iridule_publish::Address;
 use tempfile::TempDir;
 
 use super::{Answer, Client, Host};
@@ -19,7 +20,10 @@ pub struct Pop {
     child: Child,
     client: Client,
     admin: Client,
-    token: String,
+    /// Where its records are published.
+    pub address: Address,
+    /// What its write API asks for.
+    pub token: String,
     _data: TempDir,
 }
 
@@ -42,10 +46,11 @@ impl Pop {
             let start = line.find("http://").unwrap();
             line[start..].split([' ', ';']).next().unwrap().to_owned()
         };
-        let (client, admin) = (Client::new(address("serves on")), Client::new(address("write API")));
+        let (client, address) = (Client::new(address("serves on")), address("write API"));
+        let admin = Client::new(address.clone());
         thread::spawn(move || lines.for_each(drop));
         let token = fs::read_to_string(data.path().join("keys/admin.token")).unwrap().trim().to_owned();
-        let pop = Self { child, client, admin, token, _data: data };
+        let pop = Self { child, client, admin, address: Address::Pop(address), token, _data: data };
         for (collection, package) in &world.collections {
             for block in &package.blocks {
                 pop.put(&format!("/v1/blocks/{}", block.cid), block.bytes.clone(), true);

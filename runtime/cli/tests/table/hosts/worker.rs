@@ -1,17 +1,16 @@
-//! The Worker under `wrangler dev`: workerd, its KV on this machine, and a publisher that writes there.
+//! The Worker under `wrangler dev`: workerd, and its KV on this machine, which is published to as Cloudflare's is.
 
 use std::{
     fs::File,
-    io::{BufRead as _, BufReader, Lines, Write as _},
     net::TcpListener,
     os::unix::process::CommandExt as _,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, Command},
     thread,
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use iridule_core::records;
+use iridule_publish::{Address, Place};
 use tempfile::TempDir;
 
 use super::{Answer, Client, Host};
@@ -25,10 +24,10 @@ const START: Duration = Duration::from_secs(180);
 
 pub struct Worker {
     dev: Child,
-    publisher: Child,
-    lines: (ChildStdin, Lines<BufReader<ChildStdout>>),
     client: Client,
-    _state: TempDir,
+    /// Where its records are published.
+    pub address: Address,
+    state: TempDir,
 }
 
 impl Worker {
@@ -61,22 +60,11 @@ impl Worker {
             .process_group(0)
             .spawn()
             .map_err(|e| format!("node: {e}"))?;
-        let mut publisher = node()
-            .arg("functions/worker/records.mjs")
-            .arg(state.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|e| format!("node: {e}"))?;
-        let lines =
-            (publisher.stdin.take().unwrap(), BufReader::new(publisher.stdout.take().unwrap()).lines());
         let client = Client::new(format!("http://127.0.0.1:{port}"));
-        let mut worker = Self { dev, publisher, lines, client, _state: state };
-        for (key, value) in world.records() {
-            worker.put(&key, &value);
-        }
+        let address = Address::Wrangler(format!("127.0.0.1:{port}"));
+        let mut worker = Self { dev, client, address, state };
         worker.wait_until_ready();
+        worker.publish(world.records());
         Ok(worker)
     }
 
@@ -91,19 +79,21 @@ impl Worker {
         };
         let started = Instant::now();
         while self.client.ask(&ask).map_or(true, |answer| answer.status != 200) {
-            let log = || std::fs::read_to_string(self._state.path().join("dev.log")).unwrap_or_default();
+            let log = || std::fs::read_to_string(self.state.path().join("dev.log")).unwrap_or_default();
             assert!(self.dev.try_wait().unwrap().is_none(), "wrangler dev ended:\n{}", log());
             assert!(started.elapsed() < START, "wrangler dev does not answer:\n{}", log());
             thread::sleep(Duration::from_millis(200));
         }
     }
 
-    /// Writes a record, and waits until it is there.
-    fn put(&mut self, key: &str, value: &[u8]) {
-        let (input, output) = &mut self.lines;
-        writeln!(input, "{key} {}", BASE64_STANDARD.encode(value)).unwrap();
-        let answered = output.next().expect("the publisher answers every line").unwrap();
-        assert_eq!(answered, key);
+    fn publish(&self, all: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        self.client.block_on(async {
+            let place = Place::open(&self.address, "").await.unwrap();
+            let Place::Shelf(shelf) = place else { panic!("wrangler dev has a KV") };
+            for (key, value) in all {
+                shelf.put(&key, &value).await.unwrap();
+            }
+        });
     }
 }
 
@@ -113,7 +103,7 @@ impl Host for Worker {
     }
 
     fn publish_snapshot(&mut self, signed: Vec<u8>, _good: bool) {
-        self.put(records::SNAPSHOT, &signed);
+        self.publish([(records::SNAPSHOT.to_owned(), signed)]);
     }
 
     fn ask(&mut self, ask: &Ask) -> Answer {
@@ -123,11 +113,9 @@ impl Host for Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        for child in [&mut self.dev, &mut self.publisher] {
-            // The whole group: wrangler starts workerd, and a workerd without its parent would stay.
-            let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
-            let _ = child.wait();
-        }
+        // The whole group: wrangler starts workerd, and a workerd without its parent would stay.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.dev.id())]).status();
+        let _ = self.dev.wait();
     }
 }
 

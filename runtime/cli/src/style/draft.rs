@@ -1,0 +1,122 @@
+//! A style before it is live: `new`, `check`, `build`, `rarity`, `preview`.
+#![expect(clippy::print_stdout, reason = "the commands' results")]
+
+use std::{fs, net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use iridule_studio::{Rarity, Scaffold, car, check as checks, preview::Preview};
+
+use crate::{serve::stopped, shipped};
+
+/// The arguments of `iridule style new`.
+#[derive(clap::Args)]
+pub struct NewArgs {
+    /// The folder to make. Its name becomes the collection's: a-z, 0-9 and -.
+    folder: PathBuf,
+    /// What it is drawn with.
+    #[arg(long, value_enum, default_value_t = Kind::Svg)]
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// An SVG template.
+    Svg,
+    /// A WGSL fragment shader.
+    Shader,
+}
+
+/// The arguments of `iridule style check`.
+#[derive(clap::Args)]
+pub struct CheckArgs {
+    /// A folder with a style.toml, or a shipped style.
+    style: String,
+    /// About how many of its tokens are looked at.
+    #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    tokens: u32,
+}
+
+/// The arguments of `iridule style build`.
+#[derive(clap::Args)]
+pub struct BuildArgs {
+    /// A folder with a style.toml, or a shipped style.
+    style: String,
+    /// Also write the package to this file, as a CAR archive (CARv1).
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The arguments of `iridule style rarity`.
+#[derive(clap::Args)]
+pub struct RarityArgs {
+    /// A folder with a style.toml, or a shipped style.
+    style: String,
+}
+
+/// The arguments of `iridule style preview`.
+#[derive(clap::Args)]
+pub struct PreviewArgs {
+    /// A folder with a style.toml, or a shipped style.
+    style: String,
+    /// Where the page is served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002")]
+    listen: SocketAddr,
+}
+
+/// Runs `iridule style new`.
+pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
+    let scaffold = match args.kind {
+        Kind::Svg => Scaffold::Svg,
+        Kind::Shader => Scaffold::Shader,
+    };
+    let folder = args.folder.display();
+    let files = scaffold.write(&args.folder)?;
+    println!("{folder} has {}", files.join(", "));
+    println!("look at it:  iridule style preview {folder}");
+    println!("put it live: iridule style publish {folder}");
+    Ok(())
+}
+
+/// Runs `iridule style check`.
+pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
+    let built = shipped::open(&args.style)?;
+    print!("{}", checks::check(&built, usize::try_from(args.tokens)?)?);
+    Ok(())
+}
+
+/// Runs `iridule style build`.
+pub(super) fn build(args: &BuildArgs) -> anyhow::Result<()> {
+    let built = shipped::open(&args.style)?;
+    if let Some(path) = &args.out {
+        let archive = car::archive(&built.package).map_err(anyhow::Error::msg)?;
+        fs::write(path, archive).with_context(|| format!("{}: cannot be written", path.display()))?;
+    }
+    println!("{}", built.package.cid);
+    Ok(())
+}
+
+/// Runs `iridule style rarity`.
+pub(super) fn rarity(args: &RarityArgs) -> anyhow::Result<()> {
+    let built = shipped::open(&args.style)?;
+    print!("{}", Rarity::of(&built, &built.style()?)?);
+    Ok(())
+}
+
+/// Runs `iridule style preview` until it is told to stop.
+pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
+    let folder = shipped::folder(&args.style)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let preview = Preview::bind(folder, args.listen).await;
+        let preview = preview.map_err(|why| anyhow!("{}: {why}; try another --listen", args.listen))?;
+        println!("preview on http://{}; Ctrl-C stops", preview.address()?);
+        let stop = async {
+            if let Err(why) = stopped().await {
+                println!("cannot wait for signals: {why}");
+            }
+        };
+        let told = |error: Option<&str>| println!("{}", error.unwrap_or("built"));
+        Ok(preview.run(stop, told).await?)
+    })
+}
