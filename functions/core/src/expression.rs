@@ -181,7 +181,7 @@ impl Phrase {
             values,
             limits::TEXT_BYTES,
         );
-        text.map_err(|why| format!("{:?}: {why}", self.0))
+        text.map(|all| all.text).map_err(|why| format!("{:?}: {why}", self.0))
     }
 }
 

@@ -57,15 +57,15 @@ pub const TRUSTED_KEYS: usize = 16;
 pub const CLOCK_SKEW_MS: u64 = 5 * 60 * 1000;
 
 /// Longest SVG document a template may expand to, bytes.
-pub const SVG_BYTES: usize = 2 << 20;
+pub const SVG_BYTES: u32 = 2 << 20;
 /// Most bytes of templates, programs and fonts in one style: an isolate keeps up to [`ISOLATE_STYLES`] styles loaded.
 pub const LOADED_BYTES: u64 = 2 << 20;
 /// Longest expression in a manifest, bytes.
 pub const EXPRESSION_BYTES: usize = 1024;
 /// Most elements one SVG layer may declare.
 pub const SVG_ELEMENTS: u32 = 20_000;
-/// Instructions a template may take to expand.
-pub const TEMPLATE_FUEL: u64 = 2_000_000;
+/// Most steps that a template may declare, and that an expression may take.
+pub const TEMPLATE_STEPS: u32 = 2_000_000;
 
 /// Pixels of one picture file of a style: 2,048 square, 16 MiB when decoded.
 pub const IMAGE_PIXELS: u64 = 2048 * 2048;

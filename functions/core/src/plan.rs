@@ -19,6 +19,10 @@ use crate::{
 const ENCODE_PIXEL: u64 = 12;
 /// Of compositing one pixel once.
 const COMPOSITE_PIXEL: u64 = 2;
+/// Of one step of a template.
+const STEP: u64 = 100;
+/// Of one byte of an SVG document: of parsing it, and its share of the paths that are drawn.
+const DOCUMENT_BYTE: u64 = 200;
 /// Of parsing, shaping and setting up one element of an SVG document.
 const ELEMENT: u64 = 4_000;
 /// Of a layer that is not painted straight onto the canvas, by pixel: blends, masks.
@@ -141,7 +145,10 @@ pub fn layer_cost(layer: &LayerSpec, variant: &Variant) -> u64 {
     let pixels = variant.pixels();
     let own = match &layer.content {
         ContentSpec::Svg(svg) => {
-            u64::from(svg.elements) * ELEMENT + pixels * u64::from(svg.overdraw) * COMPOSITE_PIXEL
+            let document = u64::from(svg.steps) * STEP + u64::from(svg.bytes) * DOCUMENT_BYTE;
+            let drawn =
+                u64::from(svg.elements) * ELEMENT + pixels * u64::from(svg.overdraw) * COMPOSITE_PIXEL;
+            document + drawn
         }
         ContentSpec::Shader(shader) => {
             let images: u64 = shader.images.iter().map(|(_, picture)| u64::from(picture.pixels)).sum();

@@ -154,6 +154,8 @@ pub struct Area {
 pub struct Svg {
     /// The document: UTF-8 SVG 1.1, its viewport stretched over the whole canvas.
     pub document: String,
+    /// Steps that it took to expand.
+    pub steps: u32,
     /// Most elements that it may have. The static cost counted on them, so a painter refuses more.
     pub elements: u32,
     /// How often a pixel is painted over, on average. The static cost counted on it, so a painter refuses what goes far

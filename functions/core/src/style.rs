@@ -27,7 +27,7 @@ use crate::{
     },
     seed::Seed,
     shader,
-    template::{self, Template},
+    template::{self, Expanded, Template},
     traits::Traits,
 };
 
@@ -227,9 +227,15 @@ impl Token<'_> {
                 let Some(Loaded::Template(template)) = self.style.loaded.get(&svg.source) else {
                     return Err(format!("{} is not loaded", svg.source));
                 };
-                let document =
-                    template.expand(&self.values).map_err(|why| format!("{}: {why}", svg.source))?;
-                Content::Svg(Svg { document, elements: svg.elements, overdraw: svg.overdraw })
+                let blame = |why| format!("{}: {why}", svg.source);
+                let Expanded { text, steps } = template.expand(&self.values, svg.bytes).map_err(blame)?;
+                if steps > svg.steps {
+                    return Err(blame(format!(
+                        "it takes {steps} steps, and the layer declares {}",
+                        svg.steps
+                    )));
+                }
+                Content::Svg(Svg { document: text, steps, elements: svg.elements, overdraw: svg.overdraw })
             }
             ContentSpec::Shader(spec) => {
                 self.files.extend(spec.images.iter().map(|(_, picture)| picture.source.clone()));

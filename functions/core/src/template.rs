@@ -91,13 +91,13 @@ impl Template {
         crate::expression::known(used, names)
     }
 
-    /// Expands the template, with the values that [`values`] made.
+    /// Expands the template, with the values that [`values`] made, into at most this many bytes.
     ///
     /// # Errors
-    /// A sentence with the line at fault: an unknown name, fuel or space spent.
-    pub fn expand(&self, values: &Value) -> Result<String, String> {
+    /// A sentence with the line at fault: an unknown name, steps or space spent.
+    pub fn expand(&self, values: &Value, most: u32) -> Result<Expanded, String> {
         let template = self.environment.get_template(NAME).map_err(|e| describe(&e))?;
-        render(&template, values, limits::SVG_BYTES)
+        render(&template, values, most as usize)
     }
 }
 
@@ -112,7 +112,7 @@ pub fn values(named: BTreeMap<String, Value>, seed: Seed) -> Value {
 /// The language: its functions, its fuel, its way to write values.
 pub(crate) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
-    environment.set_fuel(Some(limits::TEMPLATE_FUEL));
+    environment.set_fuel(Some(limits::TEMPLATE_STEPS.into()));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(write_value);
@@ -120,15 +120,29 @@ pub(crate) fn environment() -> Environment<'static> {
     environment
 }
 
+/// What a template came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expanded {
+    /// The text.
+    pub text: String,
+    /// The steps that it took, at most [`limits::TEMPLATE_STEPS`].
+    pub steps: u32,
+}
+
 /// Renders a template into at most this many bytes.
 pub(crate) fn render(
     template: &minijinja::Template<'_, '_>,
     values: &Value,
     most: usize,
-) -> Result<String, String> {
-    let mut output = Bounded { bytes: Vec::with_capacity(most.min(16 << 10)), most };
-    template.render_captured_to(values, &mut output).map_err(|e| describe(&e))?;
-    String::from_utf8(output.bytes).map_err(|_| "it is not UTF-8".into())
+) -> Result<Expanded, String> {
+    let mut output = Bounded { bytes: Vec::with_capacity(most.min(16 << 10)), most, full: false };
+    let steps = match template.render_captured_to(values, &mut output) {
+        Ok(captured) => captured.state().fuel_levels().map_or(0, |(steps, _)| steps),
+        Err(_) if output.full => return Err(format!("it comes to more than {most} bytes")),
+        Err(error) => return Err(describe(&error)),
+    };
+    let text = String::from_utf8(output.bytes).map_err(|_| "it is not UTF-8")?;
+    Ok(Expanded { text, steps: steps.try_into().unwrap_or(u32::MAX) })
 }
 
 pub(crate) fn describe(error: &Error) -> String {
@@ -148,12 +162,15 @@ pub(crate) fn describe(error: &Error) -> String {
 struct Bounded {
     bytes: Vec<u8>,
     most: usize,
+    /// Whether something was refused.
+    full: bool,
 }
 
 impl std::io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.bytes.len() + bytes.len() > self.most {
-            return Err(std::io::Error::other(format!("it is over {} bytes long", self.most)));
+            self.full = true;
+            return Err(std::io::ErrorKind::StorageFull.into());
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -427,10 +444,15 @@ mod tests {
     use minijinja::context;
     use proptest::prelude::*;
 
+    /// Longest document here, bytes.
+    const MOST: u32 = 1 << 20;
+
     fn expand(source: &str, context: Value) -> Result<String, String> {
         let named =
             context.try_iter().unwrap().map(|name| (name.to_string(), context.get_item(&name).unwrap()));
-        Template::compile(source)?.expand(&values(named.collect(), Seed([7; 32].into())))
+        Template::compile(source)?
+            .expand(&values(named.collect(), Seed([7; 32].into())), MOST)
+            .map(|all| all.text)
     }
 
     #[test]
@@ -516,7 +538,7 @@ mod tests {
         #[test]
         fn no_text_breaks_the_checker(source in "[-<>{}%#'\"= a-z/!?\\[\\]é\n]{0,60}") {
             if let Ok(template) = Template::compile(&source) {
-                let _ = template.expand(&values(BTreeMap::new(), Seed([1; 32].into())));
+                let _ = template.expand(&values(BTreeMap::new(), Seed([1; 32].into())), MOST);
             }
         }
 

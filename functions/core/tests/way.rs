@@ -19,6 +19,7 @@ use iridule_core::{
     author::{self, Package},
     collection::{Canary, Collection, encode_index},
     fault::Short,
+    gauge::State,
     isolate::Isolate,
     key::RenderKey,
     manifest::Manifest,
@@ -78,6 +79,8 @@ struct Sim {
     reads: Cell<usize>,
     recalls: Cell<usize>,
     paints: Cell<usize>,
+    /// Scenes with this in them cannot be painted.
+    unpaintable: Cell<Option<&'static str>>,
     derived: Cell<usize>,
     logged: RefCell<Vec<String>>,
 }
@@ -107,7 +110,11 @@ impl Platform for Sim {
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {
         self.paints.set(self.paints.get() + 1);
-        Ok(format!("{scene:?} {variant:?}").into_bytes())
+        let painted = format!("{scene:?} {variant:?}");
+        match self.unpaintable.get() {
+            Some(part) if painted.contains(part) => Err(format!("{part} cannot be painted")),
+            _ => Ok(painted.into_bytes()),
+        }
     }
 
     fn derive(&self, master: &[u8], _: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
@@ -267,7 +274,7 @@ fn a_band_that_returns_brings_its_etag_and_picture_back() {
     let back = edge.get("/t/probe/1.png");
     assert_eq!(header(&first, "etag"), header(&back, "etag"));
     assert_eq!(header(&back, "cache-status"), "iridule; hit; detail=memory");
-    let old = format!("/t/probe/1@{}.png", iridule_core::gauge::State(vec![8]).token());
+    let old = format!("/t/probe/1@{}.png", State(vec![8]).token());
     let pinned = edge.get(&old);
     assert_eq!(pinned.body(), second.body());
     assert_eq!(header(&pinned, "cache-control"), header(&second, "cache-control"), "another style may come");
@@ -280,7 +287,7 @@ fn a_band_that_returns_brings_its_etag_and_picture_back() {
 fn a_state_that_was_never_published_is_not_there() {
     let edge = Edge::new();
     edge.publish(1, &[7]);
-    let pinned = |band| format!("/t/probe/1@{}.png", iridule_core::gauge::State(vec![band]).token());
+    let pinned = |band| format!("/t/probe/1@{}.png", State(vec![band]).token());
     assert_eq!(edge.get(&pinned(7)).status(), 200);
     assert_eq!(edge.get(&pinned(3)).status(), 200, "the rest state always is");
     assert_eq!(edge.get(&pinned(8)).status(), 404);
@@ -383,7 +390,7 @@ fn metadata_names_the_pinned_picture_of_now() {
     edge.publish(1, &[7]);
     let answer = edge.get_with("/t/probe/2", "host", "img.example");
     let body = String::from_utf8_lossy(answer.body()).into_owned();
-    let token = iridule_core::gauge::State(vec![7]).token();
+    let token = State(vec![7]).token();
     assert!(
         body.contains(&format!(
             "\"image\":\"http://img.example/t/probe/2@{token}.png?style={}\"",
@@ -452,7 +459,7 @@ fn a_published_style_shows_at_once_and_a_rollback_finds_the_old_pictures() {
     edge.put_collection(&published);
     let second = edge.get("/t/probe/1.png");
     assert_ne!(header(&first, "etag"), header(&second, "etag"));
-    let old = format!("/t/probe/1@{}.png?style=", iridule_core::gauge::State(vec![7]).token());
+    let old = format!("/t/probe/1@{}.png?style=", State(vec![7]).token());
     let pinned = edge.get(&format!("{old}{}", edge.collection.style));
     assert_eq!((header(&pinned, "etag"), pinned.body()), (header(&first, "etag"), first.body()));
     assert_eq!(edge.get(&format!("{old}{}", style("Never published.").cid)).status(), 404);
@@ -511,6 +518,33 @@ fn a_style_that_cannot_be_loaded_gives_way_to_the_one_before() {
     let healed = edge.get("/t/probe/1.png");
     assert_ne!(header(&healed, "etag"), first);
     assert!(!header(&healed, "cache-status").contains("former"));
+}
+
+#[test]
+fn a_style_that_fails_on_a_token_gives_way_to_the_one_before_and_is_not_tried_again() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let first = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    let svg = SVG.replace("circle r", "circle id='kaput' r");
+    let newer = author::build(STYLE, None, &author::ByHand, |_| Ok(svg.clone().into())).unwrap();
+    edge.put_blocks(&newer);
+    edge.put_collection(&edge.collection.succeeded_by(newer.cid, None));
+
+    edge.sim.unpaintable.set(Some("kaput"));
+    let paints = edge.sim.paints.get();
+    for _ in 0..2 {
+        let shown = edge.get("/t/probe/1.png");
+        assert_eq!((shown.status().as_u16(), header(&shown, "etag")), (200, &*first));
+        assert!(header(&shown, "cache-status").ends_with("-former-style"), "{shown:?}");
+        assert_eq!(header(&shown, "cache-control"), "public, max-age=5");
+    }
+    assert_eq!(edge.sim.paints.get() - paints, 1, "what failed would fail again");
+    let told = edge.sim.logged.borrow().iter().filter(|line| line.contains("kaput")).count();
+    assert_eq!(told, 1, "{:?}", edge.sim.logged.borrow());
+
+    // A pinned picture is of one style and no other.
+    let state = State(vec![7]).token();
+    assert_eq!(edge.get(&format!("/t/probe/1@{state}.png?style={}", newer.cid)).status(), 500);
 }
 
 #[test]

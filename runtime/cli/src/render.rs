@@ -29,7 +29,7 @@ use crate::{feeds::Setting, sheet::Sheet, shipped, tokens::Tokens};
 /// The arguments of `iridule render`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A shipped style (orbits, skyline), or a folder with a style.toml.
+    /// A shipped style (orbits, aurora …), or a folder with a style.toml.
     style: String,
     /// Which tokens: 7, 1..64, or 1,5,9..12. Both ends of a range are painted.
     tokens: Tokens,
@@ -45,9 +45,12 @@ pub struct Args {
     /// A feed's value, e.g. --set eth-usd=2345.67. Gauges without one show their rest band.
     #[arg(long = "set", value_name = "FEED=VALUE")]
     values: Vec<Setting>,
-    /// Also write sheet.png: all tokens in one picture, 256 pixels each.
+    /// Also write a contact sheet, of the same encoding: all tokens in one picture.
     #[arg(long)]
     sheet: bool,
+    /// Pixels across of a picture on the contact sheet; snaps up to the ladder of sizes.
+    #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    tile: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,22 +78,16 @@ impl Encoding {
     }
 }
 
-/// Pixels across of a picture on the contact sheet.
-const TILE: u32 = 256;
-
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let built = shipped::open(&args.style)?;
     let style = built.style()?;
     let state = state(&style.manifest, &args.values)?;
-    let variant = variant(&style.manifest, args.size, args.format.format())?;
-    let tile = variant_for_tile(&style.manifest)?;
+    let variant = variant_in(&style.manifest, args.size, args.format.format())?;
+    let tile = variant_in(&style.manifest, Some(args.tile), args.format.format())?;
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let count = args.tokens.0.len();
-    let sheet = args
-        .sheet
-        .then(|| Sheet::new(count, usize::from(tile.width), usize::from(tile.height)))
-        .transpose()?;
+    let sheet = args.sheet.then(|| Sheet::new(count, tile.width.into(), tile.height.into())).transpose()?;
 
     let job = Job {
         args,
@@ -105,9 +102,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     job.paint_all()?;
     let elapsed = started.elapsed();
     if let Some(sheet) = job.sheet {
-        let path = args.out.join("sheet.png");
+        let path = args.out.join(format!("sheet.{}", args.format.extension()));
         let sheet = sheet.into_inner().map_err(|_| anyhow!("a painting thread panicked"))?;
-        fs::write(&path, sheet.encode()?)
+        fs::write(&path, sheet.encode(&tile)?)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
     }
     report(count, &variant, elapsed.as_secs_f64(), args);
@@ -167,12 +164,17 @@ impl Job<'_> {
     fn paint(&self, place: usize, token: u64) -> anyhow::Result<()> {
         let seed = self.built.collection.seed(U256::from(token))?;
         let scene = self.built.scene(self.style, &seed, self.state)?;
-        let bytes = iridule_raster::paint(&scene, &self.variant)?;
+        let opaque = scene.canvas.background.is_some();
+        let picture = iridule_raster::paint_pixels(&scene, &self.variant)?;
+        let bytes = iridule_raster::encode::encode(&picture, opaque, &self.variant)?;
         let path = self.args.out.join(format!("{token}.{}", self.args.format.extension()));
         fs::write(&path, &bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
         if let Some(sheet) = &self.sheet {
-            let tile =
-                if self.tile == self.variant { bytes } else { iridule_raster::paint(&scene, &self.tile)? };
+            let tile = if self.tile == self.variant {
+                picture
+            } else {
+                iridule_raster::paint_pixels(&scene, &self.tile)?
+            };
             sheet.lock().map_err(|_| anyhow!("a painting thread panicked"))?.place(place, &tile)?;
         }
         Ok(())
@@ -199,14 +201,10 @@ fn state(manifest: &Manifest, values: &[Setting]) -> anyhow::Result<State> {
     Ok(State(manifest.gauges.iter().map(band).collect()))
 }
 
-fn variant(manifest: &Manifest, width: Option<u32>, format: Format) -> anyhow::Result<Variant> {
+fn variant_in(manifest: &Manifest, width: Option<u32>, format: Format) -> anyhow::Result<Variant> {
     let variant = Variant::resolve(&Asked { width, ..Asked::default() }, format, &manifest.canvas.canvas())?;
     match plan(manifest, &variant) {
         Plan::Make(_) => Ok(variant),
         Plan::Escalate(reason) => bail!("this size is for an origin: {reason}; {}", reason.hint()),
     }
-}
-
-fn variant_for_tile(manifest: &Manifest) -> anyhow::Result<Variant> {
-    variant(manifest, Some(TILE), Format::Png)
 }

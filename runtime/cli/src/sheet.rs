@@ -1,20 +1,21 @@
 //! Contact sheets: many pictures in one, row by row.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
+use iridule_core::variant::Variant;
+use iridule_raster::{Pixmap, encode};
 
 /// Pixels between pictures, and around them.
-const GAP: usize = 12;
-/// The colour of the gaps.
-const GROUND: [u8; 3] = [0x0c, 0x0d, 0x12];
+const GAP: u32 = 12;
+/// The colour of the gaps: red, green, blue, alpha.
+const GROUND: [u8; 4] = [0x0c, 0x0d, 0x12, 0xff];
 /// Most pixels of a sheet.
-const MOST_PIXELS: usize = 256 << 20;
+const MOST_PIXELS: u32 = 64 << 20;
 
-/// A sheet in the making: opaque RGB, 8 bits, row by row from the top.
+/// A sheet in the making.
 pub struct Sheet {
-    columns: usize,
-    tile: (usize, usize),
-    size: (usize, usize),
-    pixels: Vec<u8>,
+    columns: u32,
+    tile: (u32, u32),
+    pixels: Pixmap,
 }
 
 impl Sheet {
@@ -22,61 +23,56 @@ impl Sheet {
     ///
     /// # Errors
     /// When it would be larger than [`MOST_PIXELS`].
-    pub fn new(count: usize, width: usize, height: usize) -> anyhow::Result<Self> {
+    pub fn new(count: usize, width: u32, height: u32) -> anyhow::Result<Self> {
+        let count = u32::try_from(count)?;
         let columns = (1..=count).find(|n| n * n >= count).unwrap_or(1);
         let rows = count.div_ceil(columns).max(1);
-        let size = (columns * (width + GAP) + GAP, rows * (height + GAP) + GAP);
-        ensure!(
-            size.0 * size.1 <= MOST_PIXELS,
-            "a sheet of {count} pictures is too large; leave --sheet out"
-        );
-        Ok(Self { columns, tile: (width, height), size, pixels: GROUND.repeat(size.0 * size.1) })
+        let side = |count: u32, tile: u32| count.checked_mul(tile + GAP)?.checked_add(GAP);
+        let size = side(columns, width).zip(side(rows, height));
+        let size =
+            size.filter(|(width, height)| width.checked_mul(*height).is_some_and(|all| all <= MOST_PIXELS));
+        let large = || format!("a sheet of {count} pictures is too large; a smaller --tile would do");
+        let (across, down) = size.with_context(large)?;
+        let mut pixels = Pixmap::new(across, down).with_context(large)?;
+        pixels.data_mut().as_chunks_mut().0.fill(GROUND);
+        Ok(Self { columns, tile: (width, height), pixels })
     }
 
-    /// Puts the `place`-th picture, a PNG, in its place.
+    /// Puts the `place`-th picture in its place, over the ground.
     ///
     /// # Errors
-    /// When it is no 8-bit RGB or RGBA PNG of the sheet's tile size.
-    pub fn place(&mut self, place: usize, png: &[u8]) -> anyhow::Result<()> {
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().context("not a PNG")?;
-        let mut pixels = vec![0; reader.output_buffer_size().context("too large")?];
-        let info = reader.next_frame(&mut pixels)?;
-        let samples = match info.color_type {
-            png::ColorType::Rgb => 3,
-            png::ColorType::Rgba => 4,
-            other => bail!("{other:?} pictures do not go on a sheet"),
-        };
+    /// When it is not of the sheet's tile size, or the sheet has no such place.
+    pub fn place(&mut self, place: usize, picture: &Pixmap) -> anyhow::Result<()> {
         let (width, height) = self.tile;
-        ensure!(pixels.len() == width * height * samples, "the picture is not of the sheet's tile size");
-        let left = GAP + place % self.columns * (width + GAP);
-        let top = GAP + place / self.columns * (height + GAP);
-        for (row, line) in pixels.chunks_exact(width * samples).enumerate() {
-            let start = ((top + row) * self.size.0 + left) * 3;
-            let target = &mut self.pixels[start..start + width * 3];
-            for (to, from) in target.chunks_exact_mut(3).zip(line.chunks_exact(samples)) {
-                let alpha = from.get(3).copied().map_or(255, u32::from);
-                for (channel, value) in to.iter_mut().zip(from) {
-                    let mixed = (u32::from(*value) * alpha + u32::from(*channel) * (255 - alpha) + 127) / 255;
-                    *channel = u8::try_from(mixed).unwrap_or(u8::MAX);
-                }
+        ensure!((picture.width(), picture.height()) == (width, height), "a picture of another size");
+        let place = u32::try_from(place)?;
+        let left = (GAP + place % self.columns * (width + GAP)) as usize * 4;
+        let top = (GAP + place / self.columns * (height + GAP)) as usize;
+        let stride = self.pixels.width() as usize * 4;
+        let line = width as usize * 4;
+        let rows = self.pixels.data_mut().chunks_exact_mut(stride).skip(top);
+        for (to, from) in rows.zip(picture.data().chunks_exact(line)) {
+            let to = to.get_mut(left..left + line).context("no such place on the sheet")?;
+            for (to, from) in to.as_chunks_mut::<4>().0.iter_mut().zip(from.as_chunks::<4>().0) {
+                over(to, *from);
             }
         }
         Ok(())
     }
 
-    /// The sheet as a PNG.
+    /// The sheet in the format of a variant.
     ///
     /// # Errors
     /// What the encoder says.
-    pub fn encode(&self) -> anyhow::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let mut encoder =
-            png::Encoder::new(&mut bytes, u32::try_from(self.size.0)?, u32::try_from(self.size.1)?);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_compression(png::Compression::Balanced);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&self.pixels)?;
-        writer.finish()?;
-        Ok(bytes)
+    pub fn encode(&self, variant: &Variant) -> anyhow::Result<Vec<u8>> {
+        Ok(encode::encode(&self.pixels, true, variant)?)
+    }
+}
+
+/// Composites a premultiplied pixel over an opaque one.
+fn over(to: &mut [u8; 4], from: [u8; 4]) {
+    let left = 255 - u32::from(from[3]);
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = u8::try_from(u32::from(from) + (u32::from(*to) * left + 127) / 255).unwrap_or(u8::MAX);
     }
 }

@@ -1,9 +1,9 @@
-//! The tools that building takes beyond core: the WGSL compiler and the picture decoders.
+//! The tools that building takes beyond core: the WGSL compiler, the picture decoders, the reader of fonts.
 
 use iridule_core::author::{Compiled, Workshop};
 use iridule_wgsl::{Diagnostic, Options};
 
-/// The WGSL compiler of `iridule-wgsl` and the decoders of `iridule-raster`.
+/// The WGSL compiler of `iridule-wgsl` and what `iridule-raster` reads.
 #[derive(Debug, Clone, Copy)]
 pub struct Tools;
 
@@ -14,12 +14,16 @@ impl Workshop for Tools {
             Ok(compiled) => {
                 Ok(Compiled { program: compiled.program.encode(), warnings: all(&compiled.warnings) })
             }
-            Err(faults) => Err(all(&faults).join("\n")),
+            Err(faults) => Err(format!("{path} is not a shader layer:\n{}", all(&faults).join("\n"))),
         }
     }
 
     fn measure(&self, picture: &[u8]) -> Result<(u32, u32), String> {
         let info = iridule_raster::image::inspect(picture).map_err(|why| why.to_string())?;
         Ok((info.width, info.height))
+    }
+
+    fn read_font(&self, font: &[u8]) -> Result<(), String> {
+        iridule_raster::text::admit(font).map_err(|why| why.to_string())
     }
 }

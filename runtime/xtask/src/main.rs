@@ -1,8 +1,9 @@
 //! Build, test and CI steps as code: `cargo xtask`.
 //!
-//! A step is a file: `component.rs` and `worker.rs` build what runs at the edge, `test.rs` checks everything. What they share, running programs and
-//! saying what happens, is `tools.rs`. No step needs more than rustup, Node and a C compiler.
+//! A step is a file: `component.rs` and `worker.rs` build what runs at the edge, `test.rs` checks everything, `bench.rs`
+//! measures. What they share, running programs and saying what happens, is `tools.rs`. No step needs more than rustup, Node and a C compiler.
 
+mod bench;
 mod component;
 mod test;
 mod tools;
@@ -28,6 +29,12 @@ enum Step {
         /// What to build; without it, everything.
         what: Vec<Edge>,
     },
+    /// Measures; installs what that needs.
+    Bench {
+        /// What to measure: `styles` or `variants`, with `--rounds` if need be.
+        #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
+        what: Vec<String>,
+    },
 }
 
 /// What runs at the edge.
@@ -42,6 +49,7 @@ enum Edge {
 fn main() -> Result<()> {
     match Arguments::parse().step {
         Step::Test => test::test(),
+        Step::Bench { what } => bench::bench(&what),
         Step::Build { what } => {
             let all = [Edge::Component, Edge::Worker];
             for edge in if what.is_empty() { &all[..] } else { &what } {

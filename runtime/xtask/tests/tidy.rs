@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     (
         "iridule",
         &[
@@ -28,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "iridule-wgsl",
         ],
     ),
+    ("iridule-bench", &["iridule-core", "iridule-raster", "iridule-studio"]),
     ("iridule-core", &[]),
     ("iridule-oracle", &["iridule-core", "iridule-publish"]),
     ("iridule-origin", &["iridule-vm"]),

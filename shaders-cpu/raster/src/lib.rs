@@ -40,6 +40,7 @@ use iridule_core::{
 };
 
 pub use derive::derive;
+pub use resvg::tiny_skia::Pixmap;
 
 /// Why a scene was not painted. Each is a fault of the style, or of the plan that sent the scene here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +117,7 @@ pub fn paint(scene: &Scene, variant: &Variant) -> Result<Vec<u8>, PaintError> {
 ///
 /// # Errors
 /// As [`paint`], less those of encoding.
-pub fn paint_pixels(scene: &Scene, variant: &Variant) -> Result<resvg::tiny_skia::Pixmap, PaintError> {
+pub fn paint_pixels(scene: &Scene, variant: &Variant) -> Result<Pixmap, PaintError> {
     let mut canvas = canvas::Canvas::new(scene, variant)?;
     let mut sheets = compose::Sheets::default();
     for layer in &scene.layers {

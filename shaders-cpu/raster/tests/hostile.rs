@@ -8,7 +8,7 @@ use iridule_core::{
 };
 
 fn paint(document: &str, side: u16) -> Result<Vec<u8>, String> {
-    let svg = Svg { document: document.into(), elements: 2_000, overdraw: 16 };
+    let svg = Svg { document: document.into(), steps: 0, elements: 2_000, overdraw: 16 };
     let scene = Scene {
         canvas: Canvas { width: 1024, height: 1024, background: None },
         layers: vec![Layer::plain("layer.svg", Content::Svg(svg))],

@@ -37,6 +37,12 @@ pub trait Workshop {
     /// # Errors
     /// What is wrong with it.
     fn measure(&self, picture: &[u8]) -> Result<(u32, u32), String>;
+
+    /// Whether text can be set in a font file.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn read_font(&self, font: &[u8]) -> Result<(), String>;
 }
 
 /// A compiled shader.
@@ -48,7 +54,7 @@ pub struct Compiled {
     pub warnings: Vec<String>,
 }
 
-/// A workshop without tools: for styles of templates, fills and text.
+/// A workshop without tools: for styles of templates, fills and text in the fonts that come with Iridule.
 #[derive(Debug, Clone, Copy)]
 pub struct ByHand;
 
@@ -59,6 +65,10 @@ impl Workshop for ByHand {
 
     fn measure(&self, _: &[u8]) -> Result<(u32, u32), String> {
         Err("pictures are not measured here".into())
+    }
+
+    fn read_font(&self, _: &[u8]) -> Result<(), String> {
+        Err("fonts are not read here".into())
     }
 }
 
@@ -165,6 +175,7 @@ impl<W: Workshop, R: FnMut(&str) -> Result<Vec<u8>, String>> Packing<'_, W, R> {
                 }
                 ContentSpec::Text(text) if !crate::manifest::FONTS.contains(&text.font.as_str()) => {
                     let font = (self.read)(&text.font)?;
+                    self.workshop.read_font(&font).map_err(|why| format!("{}: {why}", text.font))?;
                     self.add(&text.font, font)?;
                 }
                 ContentSpec::Text(_) | ContentSpec::Fill(_) => {}

@@ -13,6 +13,7 @@ use crate::{
     colour::Rgb,
     expression::{Colour, Expression, Number, Phrase, no_such},
     gauge::{Band, Gauge, Quantiser, Scale},
+    limits,
     manifest::{
         self, CanvasSpec, Choice, ContentSpec, Distribution, Drawn, Exclusion, FillSpec, ImageSpec,
         LayerSpec, Manifest, MaskSpec, Override, PaintSpec, Palette, PictureFile, Setting, ShaderSpec,
@@ -194,6 +195,8 @@ enum ScaleToml {
 #[serde(deny_unknown_fields)]
 struct SvgToml {
     source: String,
+    steps: Option<u32>,
+    bytes: Option<u32>,
     elements: u32,
     overdraw: u32,
 }
@@ -416,8 +419,13 @@ fn make_layer(mut table: Table) -> Result<LayerSpec, String> {
     let source = table.get("source").and_then(Value::as_str).map(ToString::to_string);
     let content = match kind {
         "svg" => {
-            let SvgToml { source, elements, overdraw } = rest(table)?;
-            ContentSpec::Svg(SvgSpec { source, elements, overdraw })
+            let SvgToml { source, steps, bytes, elements, overdraw } = rest(table)?;
+            let usual = |each: u32, besides: u32, most| {
+                elements.saturating_mul(each).saturating_add(besides).min(most)
+            };
+            let bytes = bytes.unwrap_or_else(|| usual(160, 4096, limits::SVG_BYTES));
+            let steps = steps.unwrap_or_else(|| usual(150, 10_000, limits::TEMPLATE_STEPS));
+            ContentSpec::Svg(SvgSpec { source, steps, bytes, elements, overdraw })
         }
         "shader" => shader(rest(table)?)?,
         "image" => {
@@ -436,10 +444,7 @@ fn make_layer(mut table: Table) -> Result<LayerSpec, String> {
     };
     let mut name = common.name.or(source).unwrap_or_else(|| kind.into());
     name.truncate(
-        (0..=crate::limits::NAME_BYTES.min(name.len()))
-            .rev()
-            .find(|at| name.is_char_boundary(*at))
-            .unwrap_or(0),
+        (0..=limits::NAME_BYTES.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0),
     );
     Ok(LayerSpec {
         name,

@@ -80,7 +80,11 @@ pub enum ContentSpec {
 pub struct SvgSpec {
     /// The file of the template.
     pub source: String,
-    /// Most elements that the template may expand to. The static cost counts on them.
+    /// Most steps that the template may take to expand. The static cost counts on them.
+    pub steps: u32,
+    /// Longest document that it may expand to, bytes. The static cost counts on it.
+    pub bytes: u32,
+    /// Most elements in that document. The static cost counts on them.
     pub elements: u32,
     /// How often a pixel is painted over, on average; at least 1. The static cost counts on it.
     pub overdraw: u32,
@@ -305,6 +309,8 @@ impl Manifest {
         match content {
             ContentSpec::Svg(svg) => {
                 self.file(&svg.source)?;
+                between("steps", svg.steps, 1, limits::TEMPLATE_STEPS)?;
+                between("bytes", svg.bytes, 1, limits::SVG_BYTES)?;
                 between("elements", svg.elements, 1, limits::SVG_ELEMENTS)?;
                 between("overdraw", svg.overdraw, 1, 64)
             }

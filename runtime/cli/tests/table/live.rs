@@ -2,11 +2,20 @@
 
 use std::{
     fs,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
-use iridule_publish::Address;
+use iridule_core::{
+    collection::{self, Collection},
+    package::{self, PackageRefused},
+    records,
+    signed::TrustedKeys,
+};
+use iridule_publish::{Address, Place};
 use tempfile::TempDir;
 
 use crate::{
@@ -150,4 +159,82 @@ fn release(host: &mut dyn Host, studio: &Studio) {
     assert!(listed.contains("night-market: Night market, 1000 tokens, record 5"), "{listed}");
     let unknown = studio.run(&["rollback", "night-markt"], "publisher.key");
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("night-market"), "{unknown:?}");
+}
+
+/// A real `redis-server`, which forgets everything when it ends.
+struct RedisServer {
+    process: Child,
+    address: Address,
+}
+
+impl RedisServer {
+    fn start() -> Result<Self, String> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|why| format!("redis-server does not start: {why}"))?;
+        let server = Self { process, address: format!("redis://127.0.0.1:{port}/3").parse().unwrap() };
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(server);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err("redis-server answers nothing".into())
+    }
+
+    /// A record, read as Spin's key-value provider reads it.
+    fn record(&self, key: &str) -> Option<Vec<u8>> {
+        let read = async {
+            let Place::Shelf(shelf) = Place::open(&self.address, "").await.unwrap() else {
+                panic!("a shelf")
+            };
+            shelf.get(key).await.unwrap()
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(read)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_style_is_published_and_rolled_back_on_a_redis() {
+    let redis = match RedisServer::start() {
+        Ok(redis) => redis,
+        Err(why) => return skip("redis", &why),
+    };
+    let world = World::new();
+    let studio = Studio::new(&world, redis.address.clone(), "");
+    let made =
+        Command::new(env!("CARGO_BIN_EXE_iridule")).args(["style", "new"]).arg(studio.style()).output();
+    assert!(made.unwrap().status.success());
+    let shown = || {
+        let signed = redis.record(&records::collection("night-market")).unwrap();
+        let publishers = TrustedKeys::parse(&world.publisher_keys()).unwrap();
+        let record = Collection::open(&signed, &publishers).unwrap();
+        // All that an edge would load is there, and is what it claims to be.
+        let read = |cid: &_| Ok::<_, PackageRefused>(redis.record(&records::block(cid)));
+        package::open(&record.style, read).unwrap();
+        record
+    };
+
+    studio.say(&["publish", "night-market"]);
+    let first = shown();
+    assert_eq!(first.sequence, 1);
+    let index = redis.record(records::COLLECTIONS).unwrap();
+    assert_eq!(collection::decode_index(&index).unwrap(), ["night-market"]);
+
+    edit(&studio.style().join("style.toml"), "#274c77", "#7c274c");
+    studio.say(&["publish", "night-market"]);
+    assert!(shown().style != first.style);
+    studio.say(&["rollback", "night-market"]);
+    assert_eq!((shown().sequence, shown().style), (3, first.style));
+    assert!(studio.say(&["list"]).contains("record 3"));
 }

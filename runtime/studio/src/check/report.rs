@@ -17,16 +17,17 @@ impl fmt::Display for Report {
         writeln!(f, "{files} files, {} kB", bytes.div_ceil(1000))?;
 
         let name = self.layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).max(5);
-        writeln!(f, "\n{:name$}  kind    shown  {:26}  cost", "layer", "used of declared")?;
+        writeln!(f, "\n{:name$}  kind    shown  {:58}  cost", "layer", "used of declared")?;
         for layer in &self.layers {
-            let used = layer.used.map(|(declared, used, unit)| format!("{used} of {declared} {unit}"));
+            let used = layer.used.iter().map(|(declared, used, unit)| format!("{used} of {declared} {unit}"));
+            let used = used.collect::<Vec<_>>().join(", ");
             writeln!(
                 f,
-                "{:name$}  {:6}  {:>3} %  {:26}  {}",
+                "{:name$}  {:6}  {:>3} %  {:58}  {}",
                 layer.name,
                 layer.kind,
                 layer.shown,
-                used.unwrap_or_default(),
+                used,
                 Share(layer.cost)
             )?;
         }

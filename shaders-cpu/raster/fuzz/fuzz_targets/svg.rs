@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = core::str::from_utf8(bytes) else { return };
-    let svg = Svg { document: document.into(), elements: 300, overdraw: 64 };
+    let svg = Svg { document: document.into(), steps: 0, elements: 300, overdraw: 64 };
     let layer = Layer::plain("layer.svg", Content::Svg(svg));
     let scene =
         Scene { canvas: Canvas { width: 100, height: 100, background: None }, layers: vec![layer] };

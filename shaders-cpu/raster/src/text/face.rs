@@ -46,6 +46,11 @@ impl<'a> Face<'a> {
             Font::Bold => fonts::BOLD,
             Font::File(bytes) => bytes,
         };
+        Self::read(bytes)
+    }
+
+    /// Reads a font file.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Fault> {
         let font = FontRef::new(bytes).map_err(|_| Fault::Font("is no OpenType file"))?;
         if font.table_data(Tag::new(b"glyf")).is_none() || font.table_data(Tag::new(b"VARC")).is_some() {
             return Err(Fault::Font("has no TrueType outlines (glyf)"));

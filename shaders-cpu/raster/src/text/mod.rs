@@ -61,6 +61,14 @@ pub struct Fit {
     pub missing: Option<char>,
 }
 
+/// Whether text can be set in a font file.
+///
+/// # Errors
+/// [`Fault::Font`].
+pub fn admit(font: &[u8]) -> Result<(), Fault> {
+    Face::read(font).map(drop)
+}
+
 /// Sets a text and says how it fits.
 ///
 /// # Errors

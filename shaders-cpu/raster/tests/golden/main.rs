@@ -22,7 +22,7 @@ use resvg::tiny_skia::{Pixmap, PixmapPaint, Transform};
 fn drawing(name: &str, document: String) -> (Scene, Variant) {
     let width = if document.contains("viewBox=\"0 0 100 100\"") { 100 } else { 160 };
     let background = (!name.starts_with("transparent")).then_some(Rgb([16, 16, 24]));
-    let svg = Svg { document, elements: 100, overdraw: 8 };
+    let svg = Svg { document, steps: 0, elements: 100, overdraw: 8 };
     let layer = Layer::plain(&format!("{name}/case.svg"), Content::Svg(svg));
     let scene = Scene { canvas: Canvas { width, height: 100, background }, layers: vec![layer] };
     let fit = if name.starts_with("pad") { Fit::Pad } else { Fit::Contain };

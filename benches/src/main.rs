@@ -1,0 +1,54 @@
+//! What things cost, as tables on the terminal: `cargo xtask bench`.
+//!
+//! Every figure is the median of rounds in which all cases take turns, with the lowest and the highest beside it: the
+//! machine may be slow, but it is slow for all.
+#![expect(clippy::print_stdout, reason = "tables are what this makes")]
+
+mod rounds;
+mod shipped;
+mod styles;
+mod variants;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// What things cost.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Rounds in which every case has its turn.
+    #[arg(long, global = true, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Painting and deriving, for each shipped style at 256, 512 and 1,024 pixels.
+    Styles,
+    /// Smaller variants of one master, against sharp (libvips).
+    Variants {
+        /// The folder of the peers, with their modules installed.
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
+        peers: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let Cli { bench, rounds } = Cli::parse();
+    println!("{}, {rounds} rounds, milliseconds: median (lowest to highest)\n", machine());
+    match bench {
+        Bench::Styles => styles::run(rounds),
+        Bench::Variants { peers } => variants::run(&peers, rounds),
+    }
+}
+
+/// The machine, in words.
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model);
+    format!("{model}, {cores} cores; one core is used")
+}

@@ -1,0 +1,105 @@
+//! Packages that are not what they say, as whoever publishes past the studio could send them.
+#![cfg(feature = "author")]
+#![allow(clippy::unwrap_used, reason = "what a test cannot go on without, it stops at")]
+
+use std::collections::BTreeMap;
+
+use cid::Cid;
+use iridule_core::{
+    author::{self, Package},
+    limits,
+    manifest::Manifest,
+    package::{self, Block, DAG_CBOR, PackageRefused, RAW},
+};
+
+const STYLE: &str = r#"
+name = "Probe"
+description = ""
+[canvas]
+width = 64
+height = 64
+[[layer]]
+kind = "svg"
+source = "a.svg"
+elements = 4
+overdraw = 1
+"#;
+
+fn probe() -> Package {
+    let svg = r#"<svg xmlns="http://www.w3.org/2000/svg"><circle r="9"/></svg>"#;
+    author::build(STYLE, None, &author::ByHand, |_| Ok(svg.into())).unwrap()
+}
+
+/// What opening says of a package with another manifest and these blocks.
+fn refusal(package: &Package, change: impl FnOnce(&mut Manifest, &mut Vec<Block>)) -> String {
+    let (mut manifest, mut blocks) = (package.manifest.clone(), package.blocks.clone());
+    change(&mut manifest, &mut blocks);
+    let root = Block::new(DAG_CBOR, manifest.encode().unwrap()).unwrap();
+    let shelf: BTreeMap<Cid, Vec<u8>> =
+        blocks.into_iter().chain([root.clone()]).map(|block| (block.cid, block.bytes)).collect();
+    let opened = package::open(&root.cid, |cid| Ok::<_, PackageRefused>(shelf.get(cid).cloned()));
+    opened.map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_whole_package_opens() {
+    let package = probe();
+    let find = |cid: &Cid| package.blocks.iter().find(|block| block.cid == *cid);
+    let read = |cid: &Cid| Ok::<_, PackageRefused>(find(cid).map(|block| block.bytes.clone()));
+    assert_eq!(package::open(&package.cid, read).unwrap().cid, package.cid);
+}
+
+#[test]
+fn a_block_that_is_missing_or_another_is_named() {
+    let package = probe();
+    let leaf = package.manifest.files[0].blocks[0];
+    assert!(
+        refusal(&package, |_, blocks| blocks.clear()).contains(&format!("{leaf} of the style is missing"))
+    );
+    let torn = refusal(&package, |_, blocks| blocks[0].bytes[0] ^= 1);
+    assert!(torn.contains(&leaf.to_string()), "{torn}");
+}
+
+#[test]
+fn a_file_that_claims_too_much_is_refused_before_it_is_read() {
+    let package = probe();
+    for (size, word) in [
+        (4 << 30, "bytes of files, at most"),
+        (limits::FILE_BYTES + 1, "templates, programs and fonts, at most"),
+        (limits::BLOCK_BYTES as u64, "instead of the 1048576 that it claims"),
+    ] {
+        let why = refusal(&package, |manifest, _| manifest.files[0].size = size);
+        assert!(why.contains(word), "{size}: {why}");
+    }
+}
+
+#[test]
+fn a_block_leads_nowhere_else() {
+    let package = probe();
+    // Were a manifest a file's block, packages could hold each other in a circle.
+    let why = refusal(&package, |manifest, _| manifest.files[0].blocks[0] = package.cid);
+    assert!(why.contains("is no leaf"), "{why}");
+}
+
+#[test]
+fn what_no_layer_names_is_not_carried() {
+    let package = probe();
+    let why = refusal(&package, |manifest, blocks| {
+        let (file, mut leaves) = package::split("b.svg", b"<svg/>").unwrap();
+        manifest.files.push(file);
+        blocks.append(&mut leaves);
+    });
+    assert!(why.contains("b.svg") && why.contains("no layer names it"), "{why}");
+}
+
+#[test]
+fn a_template_that_is_none_is_refused_with_file_and_line() {
+    let package = probe();
+    let why = refusal(&package, |manifest, blocks| {
+        let (file, mut leaves) = package::split("a.svg", b"<svg>\n{% for %}</svg>").unwrap();
+        manifest.files[0] = file;
+        blocks.append(&mut leaves);
+    });
+    assert!(why.contains("a.svg") && why.contains("line 2"), "{why}");
+    assert_eq!(package.manifest.files[0].blocks[0].codec(), RAW);
+}
