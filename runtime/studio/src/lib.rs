@@ -2,7 +2,7 @@
 //!
 //! - [`folder`]: a style's folder, and what is built from it.
 //! - [`scaffold`]: a new one to start from.
-//! - [`check`]: what it costs and uses, and what of it is never seen.
+//! - [`mod@check`]: what it costs and uses, and what of it is never seen.
 //! - [`rarity`]: how the traits of its tokens turn out.
 //! - [`car`]: the package as one file.
 //! - [`preview`]: a page of tokens and states that follows the files.

@@ -53,7 +53,7 @@ pub struct Report {
     pub files: (usize, u64),
     /// A line for each layer and mask.
     pub layers: Vec<LayerReport>,
-    /// What becomes of a request for each of [`WIDTHS`].
+    /// What becomes of a request for each of the widths that pages ask for: 256, 512, 1,024 and 2,048.
     pub sizes: Vec<(u16, Plan, u64)>,
     /// How many tokens and states were resolved, and how many pictures painted.
     pub looked_at: (usize, usize, usize),
