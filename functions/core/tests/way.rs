@@ -581,7 +581,7 @@ fn dear_pictures_are_derived_from_one_master() {
     let edge = Edge::new();
     edge.publish(1, &[7]);
     // Many elements cost the same at every size, so all sizes but the master's come from the master.
-    let toml = STYLE.replace("elements = 4", "elements = 9000");
+    let toml = STYLE.replace("elements = 4", "elements = 4000");
     let dear = author::build(&toml, None, &author::ByHand, |_| Ok(SVG.into())).unwrap();
     edge.put_blocks(&dear);
     edge.put_collection(&edge.collection.succeeded_by(dear.cid, None));
