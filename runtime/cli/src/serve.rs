@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, signed::TrustedKeys};
 use iridule_oracle::statement::{self, Values};
-use iridule_pop::{Config, Pop, PopError, Records};
+use iridule_pop::{AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records};
 use iridule_publish::keys;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
@@ -47,6 +47,36 @@ pub struct Args {
     /// Leave the demo collections out.
     #[arg(long)]
     no_demo: bool,
+    #[command(flatten)]
+    cache: Caching,
+    /// Serve no collections: be a cache before this HTTP origin, e.g. `http://127.0.0.1:8000`.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["no_cache", "no_demo", "public_url"])]
+    proxy: Option<AllowedHost>,
+}
+
+/// What the HTTP cache in front keeps.
+#[derive(clap::Args)]
+struct Caching {
+    /// Memory for cached responses, MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    cache_memory: usize,
+    /// Disk for cached responses, MiB, in the data folder; 0 keeps them in memory only.
+    #[arg(long, value_name = "MIB", default_value_t = 0)]
+    cache_disk: usize,
+    /// Let every request through to the functions.
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl Caching {
+    fn limits(&self, data: &Path) -> CacheLimits {
+        let mebibytes = |count: usize| count.saturating_mul(1 << 20);
+        CacheLimits {
+            memory: mebibytes(self.cache_memory),
+            disk: mebibytes(self.cache_disk),
+            ..CacheLimits::new(data.join("cache"))
+        }
+    }
 }
 
 /// What the demo feeds say until a relay speaks: the price of an ether when this was written, and any value would do.
@@ -64,7 +94,27 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
-    runtime.enable_all().event_interval(8).build()?.block_on(serve(args))
+    runtime.enable_all().event_interval(8).build()?.block_on(async {
+        match args.proxy.clone() {
+            Some(origin) => proxy(origin, &args).await,
+            None => serve(args).await,
+        }
+    })
+}
+
+async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
+    let cache = args.cache.limits(&args.data);
+    let config =
+        ProxyConfig { origin: origin.clone(), listen: args.listen, cache, limits: Limits::default() };
+    let proxy = Proxy::start(config).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "iridule caches {origin} on http://{}; Ctrl-C stops", proxy.address())?;
+    out.flush()?;
+    drop(out);
+    stopped().await?;
+    tracing::info!("stopping: requests under way are finished first");
+    proxy.shutdown().await;
+    Ok(())
 }
 
 async fn serve(args: Args) -> anyhow::Result<()> {
@@ -72,6 +122,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let mut config = Config::new(COMPONENT, &args.data);
     config.listen = args.listen;
     config.admin = args.admin;
+    config.cache = (!args.cache.no_cache).then(|| args.cache.limits(&args.data));
     config.trusted = keys.trusted.clone();
     config.publishers = keys.publishers.clone();
     config.admin_token = Some(admin_token(&args.data)?);

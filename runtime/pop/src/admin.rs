@@ -22,6 +22,7 @@ use cid::Cid;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use iridule_cache::Cache;
 use iridule_core::{
     fault::Defect,
     limits, metadata,
@@ -48,6 +49,8 @@ pub(crate) struct Admin {
     pub(crate) publishers: TrustedKeys,
     pub(crate) token: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What becomes untrue is purged here.
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 type Answer = Result<Response<Bytes>, Denied>;

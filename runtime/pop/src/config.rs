@@ -8,12 +8,14 @@ use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
+use iridule_cache::{Cache, Keying, Policy};
 use iridule_core::signed::TrustedKeys;
 
-use crate::outbound::AllowedHost;
+use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost};
 
 /// Everything a host needs to start.
 #[derive(Clone)]
@@ -37,18 +39,46 @@ pub struct Config {
     pub publishers: TrustedKeys,
     /// The bearer token of the write API; `None` closes the API, leaving health and metrics.
     pub admin_token: Option<String>,
+    /// The cache before the functions. `None`: every request reaches them.
+    pub cache: Option<CacheLimits>,
     /// Bounds on what one host takes on.
     pub limits: Limits,
 }
 
+/// How much a cache keeps, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Memory for responses, bytes.
+    pub memory: usize,
+    /// Disk for responses, bytes, at least 16 MiB; 0 keeps them in memory only.
+    pub disk: usize,
+    /// The folder for those on disk. Made if it is not there.
+    pub folder: PathBuf,
+}
+
+impl CacheLimits {
+    /// 64 MiB of memory and no disk: what is dropped is in the renders store behind.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { memory: 64 << 20, disk: 0, folder: folder.into() }
+    }
+
+    pub(crate) async fn open(&self, keying: Keying, watch: Arc<Metrics>) -> Result<Arc<Cache>, PopError> {
+        let disk = (self.disk > 0).then(|| (self.folder.clone(), self.disk));
+        let policy = Policy { memory: self.memory, disk, ..Policy::default() };
+        Ok(Cache::open(&policy, keying, iridule_cache::Limits::default(), watch).await?)
+    }
+}
+
 impl Config {
-    /// A configuration with every default: loopback ports 3000 and 3001, no variables, nowhere to call, nobody trusted.
+    /// A configuration with every default: loopback ports 3000 and 3001, no variables, nowhere to call, nobody trusted, a cache in memory.
     pub fn new(component: impl Into<Cow<'static, [u8]>>, data: impl Into<PathBuf>) -> Self {
+        let data = data.into();
         Self {
+            cache: Some(CacheLimits::new(data.join("cache"))),
             component: component.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
-            data: data.into(),
+            data,
             variables: BTreeMap::new(),
             allowed_hosts: Vec::new(),
             trusted: TrustedKeys::default(),
@@ -70,6 +100,7 @@ impl fmt::Debug for Config {
             .field("variables", &self.variables.keys())
             .field("allowed_hosts", &self.allowed_hosts)
             .field("admin_token", &self.admin_token.is_some())
+            .field("cache", &self.cache)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

@@ -38,6 +38,9 @@ pub enum PopError {
     /// A store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The cache could not be opened.
+    #[error(transparent)]
+    Cache(#[from] iridule_cache::StoreError),
 }
 
 /// Why a store did not do what it was told.

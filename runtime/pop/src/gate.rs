@@ -5,14 +5,13 @@
 //! that dies in the middle is a clean 500 instead of a cut-off 200. A reply without a length is a stream and goes
 //! through as it comes, for as long as a stream may last.
 //!
-//! Sockets are `server.rs`; which instance takes what is `instance.rs`.
+//! Who is answered from the cache does not come here (`front.rs`); which instance takes what is `instance.rs`.
 
 use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -20,9 +19,9 @@ use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, header,
     uri::{Authority, Scheme},
 };
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
+use iridule_cache::{Body, Origin, Unanswered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wasmtime_wasi_http::{
@@ -73,26 +72,7 @@ impl Gate {
         }
     }
 
-    /// Answers a request, in any case.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Reply>, Infallible> {
-        let start = Instant::now();
-        let held = Held::new(&self.metrics.in_flight);
-        let reply = match self.pass(request).await {
-            Ok(reply) => reply,
-            Err(problem) => {
-                if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
-                    self.metrics.turned_away.inc();
-                }
-                problem.reply().map(Reply::whole)
-            }
-        };
-        drop(held);
-        self.metrics.reply(reply.status());
-        self.metrics.latency.observe(start.elapsed().as_secs_f64());
-        Ok(reply)
-    }
-
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Reply>, Problem> {
+    async fn pass(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
         if self.leaving.is_cancelled() {
             return Err(Problem::Leaving);
         }
@@ -130,16 +110,16 @@ impl Gate {
         is_head: bool,
         trace: &Trace,
         stream: Option<OwnedSemaphorePermit>,
-    ) -> Result<Response<Reply>, Problem> {
+    ) -> Result<Response<Body>, Problem> {
         let (head, body) = reply.into_parts();
         let length =
             head.headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
         let bodiless = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let reply = match length {
             // Dropping the body tells the guest that nobody reads it.
-            _ if bodiless => Reply::whole(Bytes::new()),
+            _ if bodiless => Body::whole(Bytes::new()),
             Some(length) if length <= WHOLE_BYTES => match take_whole(body, length).await {
-                Ok(bytes) => Reply::whole(bytes),
+                Ok(bytes) => Body::whole(bytes),
                 Err(why) => {
                     tracing::warn!(%why, "a guest did not finish its reply");
                     return Err(if trace.is_late() { Problem::Late } else { Problem::Failed });
@@ -147,24 +127,26 @@ impl Gate {
             },
             _ => {
                 trace.set_streaming();
+                let events = stream.is_some();
                 let permit = match stream {
                     Some(permit) => permit,
                     None => self.stream_place()?,
                 };
-                self.flow(body, permit)
+                self.flow(body, events, permit)
             }
         };
         Ok(Response::from_parts(head, reply))
     }
 
-    fn flow(&self, body: WasiBody, permit: OwnedSemaphorePermit) -> Reply {
-        Reply(State::Stream(Box::new(Flow {
+    fn flow(&self, body: WasiBody, events: bool, permit: OwnedSemaphorePermit) -> Body {
+        Body::stream(Flow {
             body,
             end: Box::pin(tokio::time::sleep(self.limits.stream_lifetime)),
             leaving: Box::pin(self.leaving.clone().cancelled_owned()),
             _held: Held::new(&self.metrics.streams),
+            events,
             _permit: permit,
-        })))
+        })
     }
 
     fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
@@ -174,7 +156,7 @@ impl Gate {
 
 /// Whether a client wants server-sent events, and from an address that has them. An `EventSource` always says so; what
 /// says so of a picture is an ordinary request.
-fn wants_events(request: &Request<Incoming>) -> bool {
+fn wants_events<B>(request: &Request<B>) -> bool {
     if !request.uri().path().ends_with("/live") {
         return false;
     }
@@ -183,7 +165,7 @@ fn wants_events(request: &Request<Incoming>) -> bool {
 }
 
 /// The request as the guest gets it: with the whole URL, since `wasi:http` has no `Host` header.
-fn inward(mut request: Request<Incoming>) -> Request<WasiBody> {
+fn inward(mut request: Request<Body>) -> Request<WasiBody> {
     if request.uri().authority().is_none()
         && let Some(host) = request.headers().get(header::HOST)
         && let Ok(authority) = Authority::try_from(host.as_bytes())
@@ -198,7 +180,7 @@ fn inward(mut request: Request<Incoming>) -> Request<WasiBody> {
         if body.is_end_stream() {
             Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
         } else {
-            body.map_err(Into::into).boxed_unsync()
+            body.map_err(|_| wasmtime_wasi_http::Error::ConnectionTerminated).boxed_unsync()
         }
     })
 }
@@ -241,29 +223,18 @@ async fn take_whole(mut body: WasiBody, length: u64) -> Result<Bytes, wasmtime_w
     }
 }
 
-/// The body of a reply.
-pub(crate) struct Reply(State);
-
-enum State {
-    Whole(Option<Bytes>),
-    Stream(Box<Flow>),
-}
-
+/// A body that flows out of a guest.
 struct Flow {
     body: WasiBody,
     end: Pin<Box<tokio::time::Sleep>>,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Events may stop anywhere; the client comes again.
+    events: bool,
     _held: Held,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Reply {
-    pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(State::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())))
-    }
-}
-
-impl Body for Reply {
+impl http_body::Body for Flow {
     type Data = Bytes;
     type Error = wasmtime_wasi_http::Error;
 
@@ -271,29 +242,22 @@ impl Body for Reply {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match &mut self.0 {
-            State::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            State::Stream(flow) => {
-                // A stream that has lasted long enough ends as if the guest had ended it.
-                if flow.end.as_mut().poll(cx).is_ready() || flow.leaving.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(None);
-                }
-                Pin::new(&mut flow.body).poll_frame(cx)
+        if self.end.as_mut().poll(cx).is_ready() || self.leaving.as_mut().poll(cx).is_ready() {
+            let broken = wasmtime_wasi_http::Error::HttpResponseTimeout;
+            return Poll::Ready(if self.events { None } else { Some(Err(broken)) });
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+impl Origin for Gate {
+    /// Answers a request, in any case.
+    async fn ask(&self, request: Request<Body>) -> Result<Response<Body>, Unanswered> {
+        Ok(self.pass(request).await.unwrap_or_else(|problem| {
+            if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
+                self.metrics.turned_away.inc();
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            State::Whole(bytes) => bytes.is_none(),
-            State::Stream(_) => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            State::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            State::Stream(_) => SizeHint::default(),
-        }
+            problem.reply().map(Body::whole)
+        }))
     }
 }

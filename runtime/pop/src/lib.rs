@@ -1,7 +1,7 @@
 //! The PoP host: runs the Spin component in wasmtime behind HTTP, with its stores and its write API.
 //!
 //! [`Pop::start`] takes a [`Config`] and gives a running host. Inside, a request goes from `server.rs` (sockets) through
-//! `gate.rs` (who comes in) to `instance.rs` (which guest answers), and the guest reaches out through `host.rs`:
+//! `front.rs` (what the cache has) and `gate.rs` (who comes in) to `instance.rs` (which guest answers), and the guest reaches out through `host.rs`:
 //! `keyvalue.rs` to the `store/`, `outbound.rs` to the network. Beside it, `admin.rs` is the second listener, for
 //! publishers and monitors. This is the only crate that names wasmtime, and it knows nothing of pictures: what a
 //! request means is the component's to say.
@@ -12,6 +12,7 @@ mod code;
 mod config;
 mod engine;
 mod error;
+mod front;
 mod gate;
 mod host;
 mod instance;
@@ -21,12 +22,14 @@ mod metrics;
 mod outbound;
 mod pop;
 mod problem;
+mod proxy;
 mod server;
 mod socket;
 mod store;
 
-pub use config::{Config, Limits};
+pub use config::{CacheLimits, Config, Limits};
 pub use error::{PopError, Refused, StoreError};
 pub use outbound::AllowedHost;
 pub use pop::Pop;
+pub use proxy::{Proxy, ProxyConfig};
 pub use store::{Accepted, KEY_BYTES, Records};

@@ -6,6 +6,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use http::StatusCode;
+use iridule_cache::Outcome;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -51,10 +52,42 @@ pub(crate) struct Metrics {
     pub(crate) writes: Counter,
     /// Records refused.
     pub(crate) writes_refused: Counter,
+    /// Answers, by how the cache came by them.
+    pub(crate) cache: CacheMetrics,
     /// The store of small records.
     pub(crate) records: StoreMetrics,
     /// The store of renders.
     pub(crate) renders: StoreMetrics,
+}
+
+/// The series of the cache before the functions.
+pub(crate) struct CacheMetrics([Counter; 6]);
+
+impl CacheMetrics {
+    const OUTCOMES: [(Outcome, &str); 6] = [
+        (Outcome::Hit, "hit"),
+        (Outcome::Stale, "stale"),
+        (Outcome::Confirmed, "confirmed"),
+        (Outcome::Miss, "miss"),
+        (Outcome::Collapsed, "collapsed"),
+        (Outcome::Passed, "passed"),
+    ];
+
+    fn new(registry: &mut Registry) -> Self {
+        let family = Family::<OutcomeLabel, Counter>::default();
+        registry.register("cache", "Answers, by how the cache came by them", family.clone());
+        Self(Self::OUTCOMES.map(|(_, outcome)| family.get_or_create(&OutcomeLabel { outcome }).clone()))
+    }
+
+    pub(crate) fn of(&self, outcome: Outcome) -> &Counter {
+        let place = Self::OUTCOMES.iter().position(|(listed, _)| *listed == outcome);
+        &self.0[place.unwrap_or(0)]
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 /// The series of one store.
@@ -96,6 +129,7 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION")), ("wasmtime", "48")]),
         );
         let (records, renders) = stores(&mut registry);
+        let cache = CacheMetrics::new(&mut registry);
         let mut metrics = Self {
             replies: classes.map(|class| replies.get_or_create(&Class { class }).clone()),
             latency,
@@ -111,6 +145,7 @@ impl Metrics {
             outbound_refused: Counter::default(),
             writes: Counter::default(),
             writes_refused: Counter::default(),
+            cache,
             records,
             renders,
             registry: Registry::default(),

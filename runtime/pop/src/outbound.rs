@@ -130,21 +130,29 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(allowed: &[AllowedHost], metrics: Arc<Metrics>) -> Self {
         let allowed: Arc<[AllowedHost]> = allowed.into();
-        let connector = HttpsConnectorBuilder::new()
-            .with_webpki_roots()
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Connector { allowed: allowed.clone() });
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(KEEP)
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        Self { allowed, client, metrics }
+        Self { client: client(allowed.clone()), allowed, metrics }
     }
 
     fn is_allowed(&self, uri: &Uri) -> bool {
         Target::of(uri).is_some_and(|target| self.allowed.iter().any(|host| host.names(&target)))
     }
+}
+
+/// A client that dials what the list allows, and keeps its connections.
+pub(crate) fn client<B>(allowed: Arc<[AllowedHost]>) -> Client<HttpsConnector<Connector>, B>
+where
+    B: http_body::Body + Send,
+    B::Data: Send,
+{
+    let connector = HttpsConnectorBuilder::new()
+        .with_webpki_roots()
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(Connector { allowed });
+    Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(KEEP)
+        .pool_timer(TokioTimer::new())
+        .build(connector)
 }
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
@@ -208,7 +216,7 @@ fn reason(why: &hyper_util::client::legacy::Error) -> Error {
 
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
-enum Dial {
+pub(crate) enum Dial {
     #[error("the host's address is an inner one, and the list does not name it")]
     Inner,
     #[error("no connection within {} s", CONNECT.as_secs())]
@@ -221,7 +229,7 @@ enum Dial {
 
 /// Resolves, checks, dials.
 #[derive(Clone)]
-struct Connector {
+pub(crate) struct Connector {
     allowed: Arc<[AllowedHost]>,
 }
 

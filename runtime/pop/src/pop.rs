@@ -6,6 +6,9 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+use http::{HeaderName, header};
+use iridule_cache::{Cache, Keying};
+use iridule_core::variant::Extension;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     config::Config,
     engine::{self, Ticker},
     error::PopError,
+    front::Front,
     gate::Gate,
     host::{self, Shared},
     instance::Nursery,
@@ -23,6 +27,13 @@ use crate::{
     store::{Records, Stores},
 };
 
+/// How the functions read a URL and its `Accept`: parameters in any order, and only the format that comes of it.
+const KEYING: Keying = Keying { sort_query: true, normalise };
+
+fn normalise(name: &HeaderName, values: &str) -> Option<String> {
+    (*name == header::ACCEPT).then(|| format!("{:?}", Extension::Auto.negotiate(values)))
+}
+
 /// A running host.
 ///
 /// Dropping it stops serving at once; [`Pop::shutdown`] lets requests under way finish.
@@ -30,6 +41,7 @@ pub struct Pop {
     address: SocketAddr,
     admin: SocketAddr,
     stores: Arc<Stores>,
+    cache: Option<Arc<Cache>>,
     terms: Terms,
     _ticker: Ticker,
 }
@@ -98,24 +110,30 @@ impl Pop {
             next: AtomicU64::new(0),
         };
         let gate = Arc::new(Gate::new(nursery, limits, leaving.clone()));
+        let cache = match &config.cache {
+            Some(cache) => Some(cache.open(KEYING, metrics.clone()).await?),
+            None => None,
+        };
+        let front = Arc::new(Front { cache: cache.clone(), origin: gate, metrics: metrics.clone() });
         let admin = Arc::new(Admin {
             records: stores.records.clone(),
             trusted: config.trusted,
             publishers: config.publishers,
             token: config.admin_token,
             metrics: metrics.clone(),
+            cache: cache.clone(),
         });
         let terms = Terms { limits: limits.clone(), metrics, leaving, tasks };
         terms.tasks.spawn(server.run(terms.clone(), move |request| {
-            let gate = gate.clone();
-            async move { gate.answer(request).await }
+            let front = front.clone();
+            async move { front.answer(request).await }
         }));
         terms.tasks.spawn(admin_server.run(terms.clone(), move |request| {
             let admin = admin.clone();
             async move { admin.answer(request).await }
         }));
         tracing::info!(%address, admin = %admin_address, "serving");
-        Ok(Self { address, admin: admin_address, stores, terms, _ticker: ticker })
+        Ok(Self { address, admin: admin_address, stores, cache, terms, _ticker: ticker })
     }
 
     /// Where visitors are served.
@@ -139,11 +157,9 @@ impl Pop {
     /// Leaves in order: stops accepting, ends event streams, lets requests under way finish within
     /// [`crate::Limits::shutdown`], and brings the stores to the disk.
     pub async fn shutdown(self) {
-        self.terms.leaving.cancel();
-        self.terms.tasks.close();
-        let patience = self.terms.limits.shutdown;
-        if tokio::time::timeout(patience, self.terms.tasks.wait()).await.is_err() {
-            tracing::warn!(left = self.terms.tasks.len(), "leaving with connections still open");
+        self.terms.leave().await;
+        if let Some(cache) = &self.cache {
+            cache.close().await;
         }
         self.stores.renders.close().await;
     }

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
+use iridule_cache::Unanswered;
 use serde_json::json;
 
 /// Why the host answers in place of the guest.
@@ -20,6 +21,10 @@ pub(crate) enum Problem {
     Late,
     /// The host is going down.
     Leaving,
+    /// The origin behind this cache cannot be reached.
+    Unreachable,
+    /// It is not stored, and only what is was asked for.
+    OnlyIfCached,
 }
 
 impl Problem {
@@ -39,18 +44,32 @@ impl Problem {
             Self::Failed => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the request failed here; the operator's log says why")
             }
+            Self::Unreachable => (StatusCode::BAD_GATEWAY, "the origin behind this node cannot be reached"),
+            Self::OnlyIfCached => {
+                (StatusCode::GATEWAY_TIMEOUT, "it is not stored here, and `only-if-cached` asks for no more")
+            }
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, "the request took longer than this node allows"),
         };
         let mut reply = problem(status, detail);
         let retry = match self {
             Self::Busy | Self::Leaving => Some("1"),
             Self::TooManyStreams => Some("30"),
-            Self::Failed | Self::Late => None,
+            Self::Failed | Self::Late | Self::Unreachable | Self::OnlyIfCached => None,
         };
         if let Some(seconds) = retry {
             reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         reply
+    }
+}
+
+impl From<Unanswered> for Problem {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Unreachable => Self::Unreachable,
+            Unanswered::Late => Self::Late,
+            Unanswered::OnlyIfCached => Self::OnlyIfCached,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The listeners: sockets become connections, connections become requests. HTTP/1.1 with bounds on what a client may
 //! keep us waiting for.
 //!
-//! What a request is answered with is `gate.rs` for visitors and `admin.rs` for publishers.
+//! What a request is answered with is `front.rs` for visitors and `admin.rs` for publishers.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -41,6 +41,17 @@ pub(crate) struct Terms {
     /// Stops accepting, and closes connections after the request under way.
     pub(crate) leaving: CancellationToken,
     pub(crate) tasks: TaskTracker,
+}
+
+impl Terms {
+    /// Stops accepting, ends event streams, and waits for requests under way, within [`Limits::shutdown`].
+    pub(crate) async fn leave(&self) {
+        self.leaving.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(self.limits.shutdown, self.tasks.wait()).await.is_err() {
+            tracing::warn!(left = self.tasks.len(), "leaving with connections still open");
+        }
+    }
 }
 
 impl Server {

@@ -1,0 +1,234 @@
+//! An errand to the origin: the question, what becomes of the answer, and who learns of it.
+
+use std::{future::poll_fn, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use tokio::sync::oneshot;
+
+use crate::{
+    body::{Body, Kind},
+    conditional,
+    directives::Directives,
+    entry::Response as Kept,
+    fields,
+    flight::{Coming, Landed, Landing, Lead, Reader, Shared},
+    freshness::{Freshness, Times},
+    front::{Cache, Origin, Unanswered},
+    moment::Moment,
+    range::Part,
+    reply,
+    status::Why,
+    storable::{NotKept, storable},
+    vary::Vary,
+};
+
+/// What is needed to ask.
+pub(crate) struct Errand<O> {
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) origin: Arc<O>,
+    pub(crate) key: String,
+    pub(crate) request: Request<()>,
+    pub(crate) asked: Directives,
+    /// What is stored and must be asked about, and whether it may be used when that fails.
+    pub(crate) stored: Option<(Arc<Kept>, bool)>,
+    pub(crate) why: Why,
+}
+
+/// What an errand brings to who sent it.
+pub(crate) enum Brought {
+    Stored(Arc<Landed>),
+    Coming(Arc<Coming>, Reader),
+    /// For nobody else.
+    Private(Response<Body>),
+    /// Asking failed; this may be used.
+    Stale(Arc<Kept>),
+    Failed(Unanswered),
+}
+
+/// Failures that a stale response may stand in for (RFC 5861, section 4).
+fn is_error(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+}
+
+impl<O: Origin> Errand<O> {
+    /// Who is to be answered, for after the errand has left.
+    pub(crate) fn client(&self) -> reply::Owned {
+        reply::Owned { method: self.request.method().clone(), headers: self.request.headers().clone() }
+    }
+
+    /// Asks, keeps what may be kept, and tells who sent it and who waits.
+    pub(crate) async fn run(self, lead: Option<Lead>, own: oneshot::Sender<Brought>) {
+        let mut question = self.request.clone().map(|()| Body::empty());
+        if let Some((stored, _)) = &self.stored {
+            conditional::ask_about(question.headers_mut(), &stored.fields);
+        }
+        let asked = Moment::now();
+        let answer = self.origin.ask(question).await;
+        let times = Times { asked, came: Moment::now() };
+        let answer = match (answer, &self.stored) {
+            (Ok(answer), Some((stored, true))) if is_error(answer.status()) => {
+                return stale(stored.clone(), lead.as_ref(), own);
+            }
+            (Err(_), Some((stored, true))) => return stale(stored.clone(), lead.as_ref(), own),
+            (Err(why), _) => {
+                tell(lead.as_ref(), Landing::Failed);
+                let _ = own.send(Brought::Failed(why));
+                return;
+            }
+            (Ok(answer), Some((stored, _))) if answer.status() == StatusCode::NOT_MODIFIED => {
+                let mut news = answer.into_parts().0.headers;
+                fields::strip_hop_by_hop(&mut news);
+                let response = Arc::new(stored.confirmed(conditional::updated(&stored.fields, &news), times));
+                return self.land(response, true, lead, own).await;
+            }
+            (Ok(answer), _) => answer,
+        };
+        self.receive(answer, times, lead, own).await;
+    }
+
+    /// Takes an answer in, where it may be.
+    async fn receive(
+        self,
+        answer: Response<Body>,
+        times: Times,
+        lead: Option<Lead>,
+        own: oneshot::Sender<Brought>,
+    ) {
+        let (mut head, body) = answer.into_parts();
+        fields::strip_hop_by_hop(&mut head.headers);
+        let said = Directives::of_response(&head.headers);
+        let freshness = Freshness::of(head.status, &head.headers, &said, times);
+        let request = (self.request.method(), &self.asked, self.request.headers());
+        let length = length(&head.headers, &body);
+        let kept = storable(request, (head.status, &said, &head.headers), &freshness).and_then(|()| {
+            let fits = length.is_none_or(|length| length <= self.cache.largest as u64);
+            if fits { Ok(()) } else { Err(NotKept::Size) }
+        });
+        if let Err(reason) = kept {
+            let of_the_url = matches!(
+                reason,
+                NotKept::NoStore | NotKept::Private | NotKept::VariesOnAll | NotKept::Useless
+            );
+            if of_the_url && !self.asked.no_store && !head.status.is_server_error() {
+                self.cache.note_unshared(&self.key);
+            }
+            tell(lead.as_ref(), Landing::Alone);
+            let _ = own.send(Brought::Private(Response::from_parts(head, body)));
+            return;
+        }
+        self.cache.note_shared(&self.key);
+        fields::to_be_kept(&mut head.headers, &said.not_kept, times.came);
+        let body = match body.0 {
+            Kind::Whole(bytes) => {
+                let response = self.kept(head.status, head.headers, bytes, &said, times);
+                return self.land(response, false, lead, own).await;
+            }
+            other => Body(other),
+        };
+        let coming = Arc::new(Coming {
+            status: head.status,
+            selection: self.selection(&head.headers),
+            fields: head.headers,
+            body: Shared::new(length),
+        });
+        let Some(reader) = coming.body.read() else { return };
+        tell(lead.as_ref(), Landing::Coming(coming.clone()));
+        let _ = own.send(Brought::Coming(coming.clone(), reader));
+        if self.pump(body, &coming.body, lead.as_ref()).await {
+            let response =
+                self.kept(coming.status, coming.fields.clone(), coming.body.collect(), &said, times);
+            self.cache.keep(&self.key, &coming.selection, response).await;
+        }
+    }
+
+    /// Passes a body on as it comes. Says whether all of it is there to be kept.
+    async fn pump(&self, mut body: Body, shared: &Shared, lead: Option<&Lead>) -> bool {
+        let (mut came, mut kept) = (0, true);
+        loop {
+            let data = match body.frame().await {
+                None => break,
+                Some(Ok(frame)) => frame.into_data(),
+                Some(Err(why)) => {
+                    tracing::debug!(%why, key = self.key, "an answer broke off");
+                    shared.end(false);
+                    return false;
+                }
+            };
+            // Trailers belong to the connection that they came on.
+            let Ok(data) = data else { continue };
+            came += data.len();
+            if came > self.cache.largest && kept {
+                kept = false;
+                if let Some(lead) = lead {
+                    lead.close();
+                }
+                shared.overflow();
+            }
+            shared.push(data);
+            if !poll_fn(|cx| shared.poll_room(cx)).await {
+                return false;
+            }
+        }
+        shared.end(true);
+        kept
+    }
+
+    /// Keeps a whole response, and tells of it.
+    async fn land(
+        self,
+        response: Arc<Kept>,
+        confirmed: bool,
+        lead: Option<Lead>,
+        own: oneshot::Sender<Brought>,
+    ) {
+        let selection = self.selection(&response.fields);
+        self.cache.keep(&self.key, &selection, response.clone()).await;
+        let landed = Arc::new(Landed { response, selection, confirmed });
+        tell(lead.as_ref(), Landing::Stored(landed.clone()));
+        let _ = own.send(Brought::Stored(landed));
+    }
+
+    fn kept(
+        &self,
+        status: StatusCode,
+        mut fields: HeaderMap,
+        body: Bytes,
+        said: &Directives,
+        times: Times,
+    ) -> Arc<Kept> {
+        let part = (status == StatusCode::PARTIAL_CONTENT)
+            .then(|| Part::of(&fields).map(|part| part.with_length(body.len() as u64, &fields)))
+            .flatten();
+        if status != StatusCode::NO_CONTENT && self.request.method() == Method::GET {
+            fields.insert(header::CONTENT_LENGTH, body.len().into());
+        }
+        Arc::new(Kept::new((status, fields, body), part, said, times))
+    }
+
+    fn selection(&self, fields: &HeaderMap) -> crate::flight::Selection {
+        match Vary::of(fields) {
+            Vary::Fields(names) => self.cache.selection(&names, self.request.headers()),
+            Vary::Nothing | Vary::All => crate::flight::Selection::default(),
+        }
+    }
+}
+
+fn tell(lead: Option<&Lead>, landing: Landing) {
+    if let Some(lead) = lead {
+        lead.tell(landing);
+    }
+}
+
+fn stale(response: Arc<Kept>, lead: Option<&Lead>, own: oneshot::Sender<Brought>) {
+    tell(lead, Landing::Stale(response.clone()));
+    let _ = own.send(Brought::Stale(response));
+}
+
+/// How long a body will be, where that is known.
+fn length(fields: &HeaderMap, body: &Body) -> Option<u64> {
+    let said = || fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    body.size_hint().exact().or_else(said)
+}

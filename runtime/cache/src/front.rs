@@ -1,0 +1,501 @@
+//! The way of a request through the cache (RFC 9111, section 4): its key, what is stored under it, and what may be done
+//! with that; when it will not do, asking the origin, which is `fetch.rs`. How an answer is made from what is stored is
+//! `reply.rs`.
+
+use std::{
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use lru::LruCache;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::{
+    body::Body,
+    conditional,
+    directives::Directives,
+    entry::{Record, Response as Kept, Variants},
+    fetch::{Brought, Errand},
+    fields::strip_hop_by_hop,
+    flight::{Flights, Landing, Place, Selection},
+    freshness::Standing,
+    key::Keying,
+    moment::Moment,
+    purge::{Left, Purge, Purges},
+    reply::{self, Client},
+    status::{How, Why},
+    store::{Policy, Store, StoreError},
+    vary,
+};
+
+/// Who is asked when nothing stored will do.
+pub trait Origin: Send + Sync + 'static {
+    /// Answers a request. The answer's body may still be coming.
+    fn ask(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>, Unanswered>> + Send;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The origin cannot be reached, or broke off.
+    #[error("the origin cannot be reached")]
+    Unreachable,
+    /// The origin takes too long, or too many are waiting for it.
+    #[error("the origin takes too long")]
+    Late,
+    /// The client wants only what is stored (RFC 9111, section 5.2.1.7), and it is not.
+    #[error("it is not stored, and only what is was asked for")]
+    OnlyIfCached,
+}
+
+/// How an answer was come by, for who counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// From the store, fresh.
+    Hit,
+    /// From the store, stale: being asked about, or asking failed.
+    Stale,
+    /// From the store, confirmed by the origin just now.
+    Confirmed,
+    /// From the origin.
+    Miss,
+    /// From the origin, fetched for another that asked alike.
+    Collapsed,
+    /// From the origin, past the cache.
+    Passed,
+}
+
+/// Is told of every answer.
+pub trait Watch: Send + Sync + 'static {
+    /// An answer was come by in this way.
+    fn saw(&self, outcome: Outcome);
+}
+
+/// Nobody counts.
+impl Watch for () {
+    fn saw(&self, _: Outcome) {}
+}
+
+/// Bounds on waiting and remembering.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a request waits for another that fetches the same, before it goes on its own.
+    pub patience: Duration,
+    /// Requests that may be on their own at once after having waited in vain.
+    pub impatient: usize,
+    /// For how long a URL whose answer may not be shared is fetched without waiting for others.
+    pub unshared: Duration,
+    /// How many such URLs are remembered.
+    pub unshared_urls: NonZeroUsize,
+    /// For how long past its lifetime a response is used while the origin cannot be reached, where the origin says
+    /// nothing of errors.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(10),
+            impatient: 64,
+            unshared: Duration::from_secs(10),
+            unshared_urls: NonZeroUsize::new(1 << 14).unwrap_or(NonZeroUsize::MIN),
+            grace: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A shared cache.
+pub struct Cache {
+    pub(crate) store: Store,
+    pub(crate) purges: Purges,
+    pub(crate) keying: Keying,
+    pub(crate) largest: usize,
+    flights: Flights,
+    impatient: Semaphore,
+    unshared: Mutex<LruCache<String, Moment>>,
+    limits: Limits,
+    watch: Arc<dyn Watch>,
+}
+
+/// What is stored for a request.
+pub(crate) enum Found {
+    Nothing,
+    /// There are responses under the URL, but none for these fields.
+    OtherVariants,
+    Response {
+        response: Arc<Kept>,
+        softly: bool,
+    },
+}
+
+impl Cache {
+    /// Opens a cache over what a folder holds, or an empty one.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub async fn open(
+        policy: &Policy,
+        keying: Keying,
+        limits: Limits,
+        watch: Arc<dyn Watch>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let folder: Option<PathBuf> = policy.disk.as_ref().map(|(folder, _)| folder.clone());
+        let blocks = Policy {
+            disk: policy.disk.clone().map(|(at, bytes)| (at.join("blocks"), bytes)),
+            ..policy.clone()
+        };
+        Ok(Arc::new(Self {
+            store: Store::open(&blocks).await?,
+            purges: Purges::open(folder.as_deref()).map_err(|why| StoreError(format!("purges: {why}")))?,
+            keying,
+            largest: policy.largest,
+            flights: Flights::default(),
+            impatient: Semaphore::new(limits.impatient),
+            unshared: Mutex::new(LruCache::new(limits.unshared_urls)),
+            limits,
+            watch,
+        }))
+    }
+
+    /// Answers a request: from what is stored where that may be, else from the origin.
+    ///
+    /// # Errors
+    /// When the origin is needed and does not answer.
+    pub async fn answer<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Unanswered> {
+        strip_hop_by_hop(request.headers_mut());
+        if let Some(why) = past_the_cache(&request) {
+            return self.pass(&**origin, request, why).await;
+        }
+        let key = self.keying.of(&request);
+        let asked = Directives::of_request(request.headers());
+        let now = Moment::now();
+        let (found, selected) = self.find(&key, request.headers()).await;
+        let client = Client::of(&request);
+        let (stored, why) = match found {
+            Found::Response { response, .. } if !reply::holds(&response, client) => (None, Why::Partial),
+            Found::Response { response, softly } => {
+                let grace = self.limits.grace.as_secs();
+                match response.freshness.standing(&asked, now, softly, grace) {
+                    Standing::Fresh { ttl } => return Ok(self.reply(client, &response, How::Hit { ttl })),
+                    Standing::Revalidate => {
+                        let answer = self.reply(client, &response, How::Stale);
+                        let errand =
+                            self.errand(origin, &key, request, asked, Some((response, true)), Why::Stale);
+                        self.go_behind(errand, selected);
+                        return Ok(answer);
+                    }
+                    Standing::Ask { if_error } => (Some((response, if_error)), Why::Stale),
+                }
+            }
+            Found::OtherVariants => (None, Why::VaryMiss),
+            Found::Nothing => (None, Why::UriMiss),
+        };
+        if asked.only_if_cached {
+            return Err(Unanswered::OnlyIfCached);
+        }
+        if request.method() == Method::HEAD {
+            return self.pass(&**origin, request, why).await;
+        }
+        let errand = self.errand(origin, &key, request, asked, stored, why);
+        self.fetch(errand, selected).await
+    }
+
+    /// Makes untrue what is stored: at once, whatever it is. Softly, it may still be used while it is being asked about,
+    /// where the origin allows that. A URL is given whole, `http://host/path?query`.
+    ///
+    /// # Errors
+    /// When the purge cannot be written down, and so would not outlive the process; or when the URL is none.
+    pub fn purge(&self, what: Purge, soft: bool) -> std::io::Result<()> {
+        let what = match what {
+            Purge::Url(url) => {
+                let none =
+                    || std::io::Error::new(std::io::ErrorKind::InvalidInput, "a URL is http://host/path");
+                let uri: Uri = url.parse().map_err(|_| none())?;
+                if uri.authority().is_none() {
+                    return Err(none());
+                }
+                Purge::Url(self.keying.of(&Request::get(uri).body(()).map_err(|_| none())?))
+            }
+            other => other,
+        };
+        self.purges.purge(what, soft)
+    }
+
+    /// Bytes of responses in memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.store.memory()
+    }
+
+    /// Brings everything to the disk.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
+    /// What is stored under a key for a request, and how it was selected.
+    pub(crate) async fn find(&self, key: &str, request: &HeaderMap) -> (Found, Selection) {
+        let (record, selection) = match self.store.find(key).await.as_deref() {
+            Some(Record::Variants(index)) => {
+                let selection = self.selection(&index.names, request);
+                let record = self.store.find(&variant_key(key, index, &selection)).await;
+                (record.or_else(|| Some(Arc::new(Record::Nothing))), selection)
+            }
+            None | Some(Record::Nothing) => return (Found::Nothing, Selection::default()),
+            Some(Record::Response(_)) => (self.store.find(key).await, Selection::default()),
+        };
+        let found = match record.as_deref() {
+            Some(Record::Response(response)) => response,
+            _ if selection.names.is_empty() => return (Found::Nothing, selection),
+            _ => return (Found::OtherVariants, selection),
+        };
+        (self.found(key, found), selection)
+    }
+
+    fn found(&self, key: &str, response: &Arc<Kept>) -> Found {
+        match self.purges.left(key, &response.fields, response.times.asked) {
+            Left::Nothing => Found::Nothing,
+            left => Found::Response { response: response.clone(), softly: left == Left::Stale },
+        }
+    }
+
+    pub(crate) fn selection(&self, names: &[http::HeaderName], request: &HeaderMap) -> Selection {
+        let values = vary::selecting(names, request, self.keying.normalise);
+        Selection { names: names.to_vec(), values }
+    }
+
+    /// Keeps a response under a key, beside those that other fields select.
+    pub(crate) async fn keep(&self, key: &str, selection: &Selection, response: Arc<Kept>) {
+        let record = Arc::new(Record::Response(response));
+        if selection.names.is_empty() {
+            self.store.put(key.to_owned(), record);
+            return;
+        }
+        let there = self.store.find(key).await;
+        let index = match there.as_deref() {
+            Some(Record::Variants(index)) if index.names == selection.names => index.clone(),
+            _ => {
+                let index = Variants { names: selection.names.clone(), identity: Moment::now().0 };
+                self.store.put(key.to_owned(), Arc::new(Record::Variants(index.clone())));
+                index
+            }
+        };
+        self.store.put(variant_key(key, &index, selection), record);
+    }
+
+    fn errand<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        key: &str,
+        request: Request<Body>,
+        asked: Directives,
+        stored: Option<(Arc<Kept>, bool)>,
+        why: Why,
+    ) -> Errand<O> {
+        let request = request.map(drop);
+        Errand {
+            cache: self.clone(),
+            origin: origin.clone(),
+            key: key.to_owned(),
+            request,
+            asked,
+            stored,
+            why,
+        }
+    }
+
+    /// Asks the origin behind the client's back, unless somebody does already.
+    fn go_behind<O: Origin>(&self, errand: Errand<O>, selected: Selection) {
+        if let Place::Lead(lead) = self.flights.join(flight_key(&errand, &selected)) {
+            let (own, _) = oneshot::channel();
+            tokio::spawn(errand.run(Some(lead), own));
+        }
+    }
+
+    /// Asks the origin, or waits for who asks it alike.
+    async fn fetch<O: Origin>(
+        &self,
+        errand: Errand<O>,
+        selected: Selection,
+    ) -> Result<Response<Body>, Unanswered> {
+        if errand.asked.no_store || self.is_unshared(&errand.key) {
+            return self.alone(errand).await;
+        }
+        match self.flights.join(flight_key(&errand, &selected)) {
+            Place::Lead(lead) => {
+                let (client, why) = (errand.client(), errand.why);
+                let (own, brought) = oneshot::channel();
+                tokio::spawn(errand.run(Some(lead), own));
+                self.take(&client, why, brought).await
+            }
+            Place::Follow(flight) => self.follow(errand, flight).await,
+        }
+    }
+
+    /// Waits for a flight, and goes on alone when it brings nothing for this request.
+    async fn follow<O: Origin>(
+        &self,
+        errand: Errand<O>,
+        mut flight: watch::Receiver<Landing>,
+    ) -> Result<Response<Body>, Unanswered> {
+        let landed = flight.wait_for(|landing| !matches!(landing, Landing::Under));
+        let landing = match tokio::time::timeout(self.limits.patience, landed).await {
+            Ok(Ok(landing)) => landing.clone(),
+            Ok(Err(_)) | Err(_) => Landing::Failed,
+        };
+        let client = errand.client();
+        let is_for_us =
+            |selection: &Selection| self.selection(&selection.names, errand.request.headers()) == *selection;
+        let collapsed = How::Forwarded { why: errand.why, stored: true, collapsed: true };
+        match landing {
+            Landing::Stored(landed) if is_for_us(&landed.selection) => {
+                let how = if landed.confirmed { How::Confirmed { collapsed: true } } else { collapsed };
+                return Ok(self.reply(client.borrowed(), &landed.response, how));
+            }
+            Landing::Coming(coming) if is_for_us(&coming.selection) => {
+                if let Some(reader) = coming.body.read() {
+                    self.watch.saw(Outcome::Collapsed);
+                    return Ok(reply::coming(client.borrowed(), &coming, reader, collapsed));
+                }
+            }
+            Landing::Stale(response) => {
+                return Ok(self.reply(client.borrowed(), &response, How::Unreachable));
+            }
+            // Its answer is for one only, and so will ours be: no need to stand in line.
+            Landing::Alone => return self.alone(errand).await,
+            Landing::Stored(_) | Landing::Coming(_) | Landing::Failed | Landing::Under => {}
+        }
+        let place = tokio::time::timeout(self.limits.patience, self.impatient.acquire()).await;
+        let _place = place.map_err(|_| Unanswered::Late)?;
+        self.alone(errand).await
+    }
+
+    async fn alone<O: Origin>(&self, errand: Errand<O>) -> Result<Response<Body>, Unanswered> {
+        let (client, why) = (errand.client(), errand.why);
+        let (own, brought) = oneshot::channel();
+        tokio::spawn(errand.run(None, own));
+        self.take(&client, why, brought).await
+    }
+
+    /// What an errand brought to who sent it.
+    async fn take(
+        &self,
+        client: &reply::Owned,
+        why: Why,
+        brought: oneshot::Receiver<Brought>,
+    ) -> Result<Response<Body>, Unanswered> {
+        let stored = How::Forwarded { why, stored: true, collapsed: false };
+        match brought.await.unwrap_or(Brought::Failed(Unanswered::Unreachable)) {
+            Brought::Stored(landed) => {
+                let how = if landed.confirmed { How::Confirmed { collapsed: false } } else { stored };
+                Ok(self.reply(client.borrowed(), &landed.response, how))
+            }
+            Brought::Coming(coming, reader) => {
+                self.watch.saw(Outcome::Miss);
+                Ok(reply::coming(client.borrowed(), &coming, reader, stored))
+            }
+            Brought::Private(answer) => {
+                let how = How::Forwarded { why, stored: false, collapsed: false };
+                self.watch.saw(how.outcome());
+                Ok(reply::passed(answer, how))
+            }
+            Brought::Stale(response) => Ok(self.reply(client.borrowed(), &response, How::Unreachable)),
+            Brought::Failed(why) => Err(why),
+        }
+    }
+
+    /// Past the cache; what an unsafe request changes is no longer true here (section 4.4).
+    async fn pass<O: Origin>(
+        &self,
+        origin: &O,
+        request: Request<Body>,
+        why: Why,
+    ) -> Result<Response<Body>, Unanswered> {
+        let is_unsafe = !request.method().is_safe();
+        let key = is_unsafe.then(|| self.keying.of(&request));
+        let mut answer = origin.ask(request).await?;
+        strip_hop_by_hop(answer.headers_mut());
+        if let Some(key) = key
+            && (answer.status().is_success() || answer.status().is_redirection())
+        {
+            self.store.remove(&key).await;
+            for name in [header::LOCATION, header::CONTENT_LOCATION] {
+                let url = answer.headers().get(name).and_then(|url| url.to_str().ok());
+                if let Some(sibling) = url.and_then(|url| self.keying.of_sibling(&key, url)) {
+                    self.store.remove(&sibling).await;
+                }
+            }
+        }
+        self.watch.saw(Outcome::Passed);
+        Ok(reply::passed(answer, How::Forwarded { why, stored: false, collapsed: false }))
+    }
+
+    fn reply(&self, client: Client<'_>, response: &Kept, how: How) -> Response<Body> {
+        self.watch.saw(how.outcome());
+        reply::stored(client, response, Moment::now(), how)
+    }
+
+    /// Remembers that what lies under a URL is for one user at a time.
+    pub(crate) fn note_unshared(&self, key: &str) {
+        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        unshared.put(key.to_owned(), Moment::now());
+    }
+
+    /// Forgets that.
+    pub(crate) fn note_shared(&self, key: &str) {
+        self.unshared.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
+    }
+
+    fn is_unshared(&self, key: &str) -> bool {
+        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = unshared.get(key).copied();
+        since.is_some_and(|since| Moment::now().seconds_since(since) < self.limits.unshared.as_secs())
+    }
+}
+
+impl How {
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Hit { .. } => Outcome::Hit,
+            Self::Stale | Self::Unreachable => Outcome::Stale,
+            Self::Confirmed { .. } => Outcome::Confirmed,
+            Self::Forwarded { collapsed: true, .. } => Outcome::Collapsed,
+            Self::Forwarded { .. } => Outcome::Miss,
+        }
+    }
+}
+
+/// What a cache has no part in.
+fn past_the_cache<B: http_body::Body>(request: &Request<B>) -> Option<Why> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Some(Why::Method);
+    }
+    let headers = request.headers();
+    let events =
+        headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
+    let has_body = !request.body().is_end_stream();
+    (events || has_body || conditional::is_for_the_origin(headers)).then_some(Why::Bypass)
+}
+
+/// What makes two errands one.
+fn flight_key<O: Origin>(errand: &Errand<O>, selected: &Selection) -> String {
+    let headers = errand.request.headers();
+    let mut key = format!("{}{}", errand.key, selected.values);
+    if errand.stored.is_none() {
+        key.push_str(&conditional::question(headers));
+    }
+    for credentials in headers.get_all(header::AUTHORIZATION) {
+        key.push_str(&format!("\nauthorization:{:?}", credentials.as_bytes()));
+    }
+    key
+}
+
+fn variant_key(key: &str, index: &Variants, selection: &Selection) -> String {
+    format!("{key}\n{}{}", index.identity, selection.values)
+}

@@ -1,0 +1,121 @@
+//! Answers from what is stored: the whole, a part, or that the client has it already.
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+
+use crate::{
+    body::Body,
+    conditional,
+    entry::Response as Kept,
+    flight::{Coming, Reader},
+    moment::Moment,
+    range::{Cut, Part, cut},
+    status::{self, How},
+};
+
+/// What of a request its answer depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client<'a> {
+    method: &'a Method,
+    headers: &'a HeaderMap,
+}
+
+/// The same, for later.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
+        Self { method: request.method(), headers: request.headers() }
+    }
+}
+
+impl Owned {
+    pub(crate) fn borrowed(&self) -> Client<'_> {
+        Client { method: &self.method, headers: &self.headers }
+    }
+}
+
+/// Which bytes of a stored response answer a client.
+fn wanted(response: &Kept, client: Client<'_>) -> Cut {
+    let length = response.body.len() as u64;
+    match response.part {
+        Some(part) => cut(client.headers, &response.fields, part, length),
+        None if response.status == StatusCode::OK && client.method == Method::GET => {
+            cut(client.headers, &response.fields, Part { first: 0, total: length }, length)
+        }
+        None => Cut::Whole,
+    }
+}
+
+/// Whether what is stored has the bytes that a client wants.
+pub(crate) fn holds(response: &Kept, client: Client<'_>) -> bool {
+    response.part.is_none()
+        || (client.method == Method::GET && matches!(wanted(response, client), Cut::Part { .. }))
+}
+
+/// The answer that a stored response is to a client.
+pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Moment, how: How) -> Response<Body> {
+    let mut fields = response.fields.clone();
+    fields.insert(header::AGE, response.freshness.age(now).into());
+    status::append(&mut fields, how);
+    if response.status == StatusCode::OK && conditional::client_has(client.headers, &response.fields) {
+        return not_modified(fields);
+    }
+    let (status, body) = match wanted(response, client) {
+        Cut::Part { first, last } => {
+            let part = response.part.unwrap_or(Part { first: 0, total: response.body.len() as u64 });
+            put_range(&mut fields, &format!("bytes {first}-{last}/{}", part.total));
+            // Within the bytes held, `cut` has seen to it.
+            let place = |at: u64| usize::try_from(at - part.first).unwrap_or(usize::MAX);
+            (StatusCode::PARTIAL_CONTENT, response.body.slice(place(first)..=place(last)))
+        }
+        Cut::Unsatisfiable => {
+            conditional::strip_for_304(&mut fields);
+            put_range(&mut fields, &format!("bytes */{}", response.body.len()));
+            (StatusCode::RANGE_NOT_SATISFIABLE, bytes::Bytes::new())
+        }
+        Cut::Whole | Cut::NotHeld => (response.status, response.body.clone()),
+    };
+    if status != response.status || response.part.is_some() {
+        fields.insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    let body = if client.method == Method::HEAD { Body::empty() } else { Body::whole(body) };
+    assemble(status, fields, body)
+}
+
+/// The answer that a response is whose body is still coming.
+pub(crate) fn coming(client: Client<'_>, coming: &Coming, reader: Reader, how: How) -> Response<Body> {
+    let mut fields = coming.fields.clone();
+    status::append(&mut fields, how);
+    if coming.status == StatusCode::OK && conditional::client_has(client.headers, &coming.fields) {
+        return not_modified(fields);
+    }
+    assemble(coming.status, fields, Body::shared(reader))
+}
+
+/// The origin's answer as it is.
+pub(crate) fn passed(mut answer: Response<Body>, how: How) -> Response<Body> {
+    status::append(answer.headers_mut(), how);
+    answer
+}
+
+fn not_modified(mut fields: HeaderMap) -> Response<Body> {
+    conditional::strip_for_304(&mut fields);
+    assemble(StatusCode::NOT_MODIFIED, fields, Body::empty())
+}
+
+fn put_range(fields: &mut HeaderMap, range: &str) {
+    if let Ok(range) = HeaderValue::from_str(range) {
+        fields.insert(header::CONTENT_RANGE, range);
+    }
+}
+
+fn assemble(status: StatusCode, fields: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    response
+}

@@ -1,0 +1,138 @@
+//! The cache before any HTTP origin: `iridule serve --proxy`.
+//!
+//! An intermediary as RFC 9110, section 7.6 has it: fields of one connection stay on it, `Via` says that we were there, the
+//! `Host` is the client's.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQuery};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use iridule_cache::{Body, Cache, Keying, Origin, Unanswered};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Limits,
+    config::CacheLimits,
+    error::PopError,
+    front::Front,
+    metrics::Metrics,
+    outbound::{AllowedHost, Connector, client},
+    server::{Server, Terms},
+};
+
+/// What a proxy needs to start.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// The origin: scheme, host and port. An inner address must be spelled out, or be `localhost`.
+    pub origin: AllowedHost,
+    /// Where visitors are served. Port 0 takes a free port.
+    pub listen: SocketAddr,
+    /// What is kept.
+    pub cache: CacheLimits,
+    /// Bounds; of those on guests, only the deadline matters here.
+    pub limits: Limits,
+}
+
+/// A running cache before an origin.
+///
+/// Dropping it stops serving at once; [`Proxy::shutdown`] lets requests under way finish.
+pub struct Proxy {
+    address: SocketAddr,
+    cache: Arc<Cache>,
+    terms: Terms,
+}
+
+impl Proxy {
+    /// Starts one on the current tokio runtime.
+    ///
+    /// # Errors
+    /// When its port or its store cannot be opened.
+    pub async fn start(config: ProxyConfig) -> Result<Self, PopError> {
+        let metrics = Metrics::new();
+        let cache = config.cache.open(Keying::default(), metrics.clone()).await?;
+        let server = Server::bind(config.listen).await?;
+        let address = server.address;
+        let origin = Arc::new(Upstream::new(config.origin, config.limits.deadline)?);
+        let front = Arc::new(Front { cache: Some(cache.clone()), origin, metrics: metrics.clone() });
+        let terms = Terms {
+            limits: config.limits,
+            metrics,
+            leaving: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        terms.tasks.spawn(server.run(terms.clone(), move |request| {
+            let front = front.clone();
+            async move { front.answer(request).await }
+        }));
+        Ok(Self { address, cache, terms })
+    }
+
+    /// Where visitors are served.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets requests under way finish within [`Limits::shutdown`], and brings the cache to the disk.
+    pub async fn shutdown(self) {
+        self.terms.leave().await;
+        self.cache.close().await;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.terms.leaving.cancel();
+    }
+}
+
+/// The origin behind a proxy.
+struct Upstream {
+    client: Client<HttpsConnector<Connector>, Body>,
+    base: Uri,
+    deadline: Duration,
+}
+
+impl Upstream {
+    fn new(host: AllowedHost, deadline: Duration) -> Result<Self, PopError> {
+        let base = host.to_string().parse().map_err(|_| PopError::Config(format!("{host} is no origin")))?;
+        Ok(Self { client: client([host].into()), base, deadline })
+    }
+
+    fn outward(&self, request: &mut Request<Body>) -> Option<()> {
+        if !request.headers().contains_key(header::HOST)
+            && let Some(host) = request.uri().authority().and_then(|host| host.as_str().parse().ok())
+        {
+            request.headers_mut().insert(header::HOST, host);
+        }
+        let mut parts = self.base.clone().into_parts();
+        let path = request.uri().path_and_query().cloned();
+        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+        *request.uri_mut() = Uri::from_parts(parts).ok()?;
+        *request.version_mut() = Version::HTTP_11;
+        say_via(request.headers_mut());
+        Some(())
+    }
+}
+
+impl Origin for Upstream {
+    async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
+        self.outward(&mut request).ok_or(Unanswered::Unreachable)?;
+        let answer = tokio::time::timeout(self.deadline, self.client.request(request));
+        let answer = answer.await.map_err(|_| Unanswered::Late)?;
+        let mut answer = answer.map_err(|why| {
+            tracing::warn!(%why, "the origin did not answer");
+            Unanswered::Unreachable
+        })?;
+        say_via(answer.headers_mut());
+        Ok(answer.map(|body| match http_body::Body::is_end_stream(&body) {
+            true => Body::empty(),
+            false => Body::stream(body),
+        }))
+    }
+}
+
+fn say_via(fields: &mut HeaderMap) {
+    fields.append(header::VIA, HeaderValue::from_static("1.1 iridule"));
+}
