@@ -5,7 +5,7 @@
 //! | `ETag` | strong: the render key of a picture, the hash of a document |
 //! | `Cache-Control`, `CDN-Cache-Control` (RFC 9213) | by [`Lifetime`]. Neither `s-maxage` nor `must-revalidate` is sent: on Workers they switch stale-while-revalidate off |
 //! | `Cache-Status` (RFC 9211) | which tier answered, and whether the snapshot behind it was in force |
-//! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue |
+//! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue; [`TAG_OF_LISTS`] and [`TAG_OF_REFUSALS`] for what any publication may |
 //! | `Vary` | only on `auto`, where `Accept` decides |
 //! | `Server-Timing` | how long core took, where the host's clock moves |
 //!
@@ -219,7 +219,11 @@ fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
             set(response.headers_mut(), CACHE_TAG, &tags(&about));
             response
         }
-        Answer::Json(body) => document(request, body, Lifetime::Brief),
+        Answer::Json(body) => {
+            let mut response = document(request, body, Lifetime::Brief);
+            set(response.headers_mut(), CACHE_TAG, TAG_OF_LISTS);
+            response
+        }
         Answer::Page(html) => {
             let mut response =
                 typed(Bytes::from_static(html.as_bytes()), "text/html; charset=utf-8", Lifetime::Live);
@@ -291,11 +295,22 @@ fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
     }
 }
 
+/// Tag of what tells which collections there are. No slug has a tilde.
+pub const TAG_OF_LISTS: &str = "~lists";
+/// Tag of refusals that may be kept: what was not there may be there when something is published.
+pub const TAG_OF_REFUSALS: &str = "~refusals";
+
+/// The tag of all of a collection that follows the live state.
+#[must_use]
+pub fn tag_of_live(slug: &str) -> String {
+    format!("{slug}/live")
+}
+
 fn tags(about: &About) -> String {
     let About { slug, token, state } = about;
     match state {
         Pinned::Pinned | Pinned::State => format!("{slug},{slug}/{token}"),
-        Pinned::Live(_) => format!("{slug},{slug}/{token},{slug}/live"),
+        Pinned::Live(_) => format!("{slug},{slug}/{token},{}", tag_of_live(slug)),
     }
 }
 
@@ -381,6 +396,9 @@ fn problem(fault: &Fault) -> Response<Bytes> {
     let mut response = typed(body.into(), "application/problem+json", lifetime);
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    if lifetime != Lifetime::Never {
+        set(headers, CACHE_TAG, TAG_OF_REFUSALS);
+    }
     if matches!(fault, Fault::Refused(Refused::Method)) {
         set(headers, header::ALLOW, METHODS);
     }

@@ -8,6 +8,7 @@
 //! | `GET /v1/snapshot` | the one in force |
 //! | `PUT /v1/blocks/{cid}` | takes a block of a style |
 //! | `PUT /v1/collections/{slug}` | takes a collection's record |
+//! | `POST /v1/purge` | takes out of the cache one `url`, one `tag` or `everything`; with `soft` only the freshness |
 //! | `GET /v1/collections` | the collections and their gauges, as core's `/t` lists them: what a relay needs |
 //!
 //! All under `/v1` needs the bearer token. A record that is new is a 201, one that was there already a 200; one that is
@@ -22,13 +23,14 @@ use cid::Cid;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use iridule_cache::Cache;
+use iridule_cache::{Cache, Purge};
 use iridule_core::{
     fault::Defect,
     limits, metadata,
     package::PackageRefused,
     signed::{RecordRefused, TrustedKeys},
 };
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -37,8 +39,11 @@ use crate::{
     metrics::{self, Metrics},
     problem::problem,
     store::{Accepted, Records},
+    untrue::Untrue,
 };
 
+/// Longest purge request, bytes: a URL and its name.
+const PURGE_BYTES: usize = 16 << 10;
 /// How long a publisher may take to send a body.
 const BODY: Duration = Duration::from_secs(30);
 
@@ -51,6 +56,18 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     /// What becomes untrue is purged here.
     pub(crate) cache: Option<Arc<Cache>>,
+}
+
+/// What an operator wants purged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskedPurge {
+    url: Option<String>,
+    tag: Option<String>,
+    #[serde(default)]
+    everything: bool,
+    #[serde(default)]
+    soft: bool,
 }
 
 type Answer = Result<Response<Bytes>, Denied>;
@@ -118,7 +135,12 @@ impl Admin {
                 let now =
                     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
                 let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-                taken(self.records.put_snapshot(bytes, &self.trusted, now_ms).await)
+                let before = self.records.snapshot().ok().flatten();
+                let accepted = self.records.put_snapshot(bytes.clone(), &self.trusted, now_ms).await;
+                if matches!(accepted, Ok(Accepted::Written)) {
+                    self.untrue().snapshot(before.as_deref(), &bytes, now_ms);
+                }
+                taken(accepted)
             }
             (("blocks", cid), &Method::PUT) => {
                 let cid = Cid::try_from(cid).map_err(|why| {
@@ -141,11 +163,13 @@ impl Admin {
                 let bytes = read(body, limits::COLLECTION_BYTES).await?;
                 self.collection(slug, bytes).await
             }
+            (("purge", ""), &Method::POST) => self.purge(&read(body, PURGE_BYTES).await?),
+            (("purge", ""), _) => Err(not_allowed("POST")),
             (("snapshot", "") | ("collections", _), _) => Err(not_allowed("GET, PUT")),
             (("blocks", _), _) => Err(not_allowed("PUT")),
             _ => Err(Denied::new(
                 StatusCode::NOT_FOUND,
-                "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections and /v1/collections/{slug}",
+                "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections, /v1/collections/{slug} and /v1/purge",
             )),
         }
     }
@@ -194,7 +218,54 @@ impl Admin {
             Ok(record) if record.slug != slug => {
                 Err(refusal(&Refused::OtherSlug { wanted: slug.to_owned(), found: record.slug }))
             }
-            _ => taken(self.records.put_collection(bytes, &self.publishers).await),
+            _ => {
+                let accepted = self.records.put_collection(bytes, &self.publishers).await;
+                if matches!(accepted, Ok(Accepted::Written)) {
+                    self.untrue().collection(slug);
+                }
+                taken(accepted)
+            }
+        }
+    }
+
+    fn untrue(&self) -> Untrue<'_> {
+        Untrue {
+            cache: self.cache.as_deref(),
+            records: &self.records,
+            trusted: &self.trusted,
+            publishers: &self.publishers,
+        }
+    }
+
+    /// Purges what an operator names.
+    fn purge(&self, json: &[u8]) -> Answer {
+        let unread = |why: serde_json::Error| {
+            let detail = format!("{why}; write it like {{\"tag\": \"orbits/live\", \"soft\": true}}");
+            Denied::new(StatusCode::BAD_REQUEST, detail)
+        };
+        let asked: AskedPurge = serde_json::from_slice(json).map_err(unread)?;
+        let what = match asked {
+            AskedPurge { url: Some(url), tag: None, everything: false, .. } => Purge::Url(url),
+            AskedPurge { url: None, tag: Some(tag), everything: false, .. } => Purge::Tag(tag),
+            AskedPurge { url: None, tag: None, everything: true, .. } => Purge::Everything,
+            _ => {
+                let detail = "name one of `url`, `tag` and `everything`";
+                return Err(Denied::new(StatusCode::BAD_REQUEST, detail));
+            }
+        };
+        let Some(cache) = &self.cache else {
+            return Err(Denied::new(StatusCode::CONFLICT, "this node was started without a cache"));
+        };
+        match cache.purge(what, asked.soft) {
+            Ok(()) => Ok(reply("text/plain; charset=utf-8", "purged\n")),
+            Err(why) if why.kind() == std::io::ErrorKind::InvalidInput => {
+                Err(Denied::new(StatusCode::BAD_REQUEST, why.to_string()))
+            }
+            Err(why) => {
+                tracing::error!(%why, "a purge holds, but could not be written down");
+                let detail = "purged until this node restarts; the operator's log says why no longer";
+                Err(Denied::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+            }
         }
     }
 }

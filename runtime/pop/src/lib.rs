@@ -26,6 +26,7 @@ mod proxy;
 mod server;
 mod socket;
 mod store;
+mod untrue;
 
 pub use config::{CacheLimits, Config, Limits};
 pub use error::{PopError, Refused, StoreError};

@@ -85,6 +85,8 @@ pub fn config(data: &Path) -> Config {
     config.admin.set_port(0);
     config.admin_token = Some(TOKEN.into());
     config.limits.renders_disk = 64 << 20;
+    // These tests look at what is behind the cache.
+    config.cache = None;
     config
 }
 
