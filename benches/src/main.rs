@@ -4,6 +4,9 @@
 //! machine may be slow, but it is slow for all.
 #![expect(clippy::print_stdout, reason = "tables are what this makes")]
 
+mod conformance;
+mod eviction;
+mod hits;
 mod rounds;
 mod shipped;
 mod styles;
@@ -27,6 +30,30 @@ struct Cli {
 enum Bench {
     /// Painting and deriving, for each shipped style at 256, 512 and 1,024 pixels.
     Styles,
+    /// What a full cache drops: eviction policies on a trace of requests.
+    Eviction {
+        /// The trace: item numbers, big-endian 32-bit, in order; `.xz` is unpacked.
+        #[arg(long)]
+        trace: PathBuf,
+        /// Where to draw it, as SVG.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
+    /// A cached picture, against nginx serving the file.
+    Hits {
+        /// The `iridule` to measure.
+        #[arg(long)]
+        binary: PathBuf,
+    },
+    /// The public cache test suite, beside what it says of others.
+    Conformance {
+        /// The `iridule` to test.
+        #[arg(long)]
+        binary: PathBuf,
+        /// The folder of the peers, with their modules installed.
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
+        peers: PathBuf,
+    },
     /// Smaller variants of one master, against sharp (libvips).
     Variants {
         /// The folder of the peers, with their modules installed.
@@ -40,6 +67,9 @@ fn main() -> anyhow::Result<()> {
     println!("{}, {rounds} rounds, milliseconds: median (lowest to highest)\n", machine());
     match bench {
         Bench::Styles => styles::run(rounds),
+        Bench::Eviction { trace, plot } => eviction::run(&trace, plot.as_deref()),
+        Bench::Hits { binary } => hits::run(&binary, rounds),
+        Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
         Bench::Variants { peers } => variants::run(&peers, rounds),
     }
 }

@@ -167,9 +167,8 @@ impl Cache {
     pub async fn answer<O: Origin>(
         self: &Arc<Self>,
         origin: &Arc<O>,
-        mut request: Request<Body>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Unanswered> {
-        strip_hop_by_hop(request.headers_mut());
         if let Some(why) = past_the_cache(&request) {
             return self.pass(&**origin, request, why).await;
         }
@@ -183,7 +182,9 @@ impl Cache {
             Found::Response { response, softly } => {
                 let grace = self.limits.grace.as_secs();
                 match response.freshness.standing(&asked, now, softly, grace) {
-                    Standing::Fresh { ttl } => return Ok(self.reply(client, &response, How::Hit { ttl })),
+                    Standing::Fresh { ttl } => {
+                        return Ok(self.reply_at(client, &response, How::Hit { ttl }, now));
+                    }
                     Standing::Revalidate => {
                         let answer = self.reply(client, &response, How::Stale);
                         let errand =
@@ -298,7 +299,8 @@ impl Cache {
         stored: Option<(Arc<Kept>, bool)>,
         why: Why,
     ) -> Errand<O> {
-        let request = request.map(drop);
+        let mut request = request.map(drop);
+        strip_hop_by_hop(request.headers_mut());
         Errand {
             cache: self.clone(),
             origin: origin.clone(),
@@ -414,9 +416,10 @@ impl Cache {
     async fn pass<O: Origin>(
         &self,
         origin: &O,
-        request: Request<Body>,
+        mut request: Request<Body>,
         why: Why,
     ) -> Result<Response<Body>, Unanswered> {
+        strip_hop_by_hop(request.headers_mut());
         let is_unsafe = !request.method().is_safe();
         let key = is_unsafe.then(|| self.keying.of(&request));
         let mut answer = origin.ask(request).await?;
@@ -437,8 +440,12 @@ impl Cache {
     }
 
     fn reply(&self, client: Client<'_>, response: &Kept, how: How) -> Response<Body> {
+        self.reply_at(client, response, how, Moment::now())
+    }
+
+    fn reply_at(&self, client: Client<'_>, response: &Kept, how: How, now: Moment) -> Response<Body> {
         self.watch.saw(how.outcome());
-        reply::stored(client, response, Moment::now(), how)
+        reply::stored(client, response, now, how)
     }
 
     /// Remembers that what lies under a URL is for one user at a time.

@@ -167,7 +167,7 @@ async fn ten_thousand_that_ask_alike_are_one_run() {
     }
     assert_eq!(edge.asked(), 1);
     assert!(collapsed > 0);
-    assert!(edge.get("/1.png", &[]).await.header("cache-status").starts_with("iridule-pop; hit; ttl="));
+    assert!(edge.get("/1.png", &[]).await.header("cache-status").starts_with("iridule-pop;hit;ttl="));
 }
 
 #[tokio::test]

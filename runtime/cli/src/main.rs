@@ -12,6 +12,10 @@ mod tokens;
 
 use clap::{Parser, Subcommand};
 
+/// A hit on the cache is some dozen small allocations: this one is a tenth faster there than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Live pictures of tokens, painted at the edge.
 ///
 /// Without a subcommand this is `iridule serve`: a PoP on http://127.0.0.1:3000 with the demo collections.

@@ -93,13 +93,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
-    runtime.enable_all().event_interval(8).build()?.block_on(async {
-        match args.proxy.clone() {
-            Some(origin) => proxy(origin, &args).await,
-            None => serve(args).await,
-        }
-    })
+    runtime.enable_all();
+    match args.proxy.clone() {
+        Some(origin) => runtime.build()?.block_on(proxy(origin, &args)),
+        // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
+        None => runtime.event_interval(8).build()?.block_on(serve(args)),
+    }
 }
 
 async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {

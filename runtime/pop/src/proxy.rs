@@ -1,11 +1,10 @@
 //! The cache before any HTTP origin: `iridule serve --proxy`.
 //!
-//! An intermediary as RFC 9110, section 7.6 has it: fields of one connection stay on it, `Via` says that we were there, the
-//! `Host` is the client's.
+//! A gateway as RFC 9110, section 7.6 has it: the origin learns from `Via` that we are there, the `Host` is the client's.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQuery};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use iridule_cache::{Body, Cache, Keying, Origin, Unanswered};
@@ -111,7 +110,7 @@ impl Upstream {
         parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
         *request.uri_mut() = Uri::from_parts(parts).ok()?;
         *request.version_mut() = Version::HTTP_11;
-        say_via(request.headers_mut());
+        request.headers_mut().append(header::VIA, HeaderValue::from_static("1.1 iridule"));
         Some(())
     }
 }
@@ -121,18 +120,13 @@ impl Origin for Upstream {
         self.outward(&mut request).ok_or(Unanswered::Unreachable)?;
         let answer = tokio::time::timeout(self.deadline, self.client.request(request));
         let answer = answer.await.map_err(|_| Unanswered::Late)?;
-        let mut answer = answer.map_err(|why| {
+        let answer = answer.map_err(|why| {
             tracing::warn!(%why, "the origin did not answer");
             Unanswered::Unreachable
         })?;
-        say_via(answer.headers_mut());
         Ok(answer.map(|body| match http_body::Body::is_end_stream(&body) {
             true => Body::empty(),
             false => Body::stream(body),
         }))
     }
-}
-
-fn say_via(fields: &mut HeaderMap) {
-    fields.append(header::VIA, HeaderValue::from_static("1.1 iridule"));
 }

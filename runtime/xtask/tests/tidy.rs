@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     (
         "iridule",
         &[
@@ -29,10 +29,11 @@ const ARROWS: [(&str, &[&str]); 15] = [
         ],
     ),
     ("iridule-bench", &["iridule-core", "iridule-raster", "iridule-studio"]),
+    ("iridule-cache", &[]),
     ("iridule-core", &[]),
     ("iridule-oracle", &["iridule-core", "iridule-publish"]),
     ("iridule-origin", &["iridule-vm"]),
-    ("iridule-pop", &["iridule-core"]),
+    ("iridule-pop", &["iridule-cache", "iridule-core"]),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-core"]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),

@@ -34,7 +34,8 @@ impl Pop {
         fs::write(data.path().join("keys/relay.key"), world.relay_secret()).unwrap();
         fs::write(data.path().join("keys/publisher.key"), world.publisher_secret()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_iridule"))
-            .args(["serve", "--no-demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            // What the functions answer, every time.
+            .args(["serve", "--no-demo", "--no-cache", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--public-url", PUBLIC_URL, "--data"])
             .arg(data.path())
             .stdout(Stdio::piped())
