@@ -169,6 +169,50 @@ impl Cache {
         origin: &Arc<O>,
         request: Request<Body>,
     ) -> Result<Response<Body>, Unanswered> {
+        match self.at_hand(&request) {
+            Some(answer) => Ok(answer),
+            // Boxed, so that a hit need not move the whole machinery of a miss in and out of its connection.
+            None => Box::pin(self.look_further(origin, request)).await,
+        }
+    }
+
+    /// The answer that lies in memory, fresh.
+    fn at_hand(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if past_the_cache(request).is_some() {
+            return None;
+        }
+        let key = self.keying.of(request);
+        let record = match &*self.store.at_hand(&key)? {
+            Record::Variants(index) => {
+                let selection = self.selection(&index.names, request.headers());
+                self.store.at_hand(&variant_key(&key, index, &selection))?
+            }
+            Record::Response(response) => return self.fresh(&key, request, response),
+            Record::Nothing => return None,
+        };
+        match &*record {
+            Record::Response(response) => self.fresh(&key, request, response),
+            Record::Variants(_) | Record::Nothing => None,
+        }
+    }
+
+    fn fresh(&self, key: &str, request: &Request<Body>, response: &Arc<Kept>) -> Option<Response<Body>> {
+        let (client, now) = (Client::of(request), Moment::now());
+        let Found::Response { response, softly } = self.found(key, response) else { return None };
+        let asked = Directives::of_request(request.headers());
+        match response.freshness.standing(&asked, now, softly, 0) {
+            Standing::Fresh { ttl } if reply::holds(&response, client) => {
+                Some(self.reply_at(client, &response, How::Hit { ttl }, now))
+            }
+            _ => None,
+        }
+    }
+
+    async fn look_further<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Unanswered> {
         if let Some(why) = past_the_cache(&request) {
             return self.pass(&**origin, request, why).await;
         }

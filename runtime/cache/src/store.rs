@@ -86,10 +86,15 @@ impl Store {
         Ok(Self { cache, disk: policy.disk.is_some() })
     }
 
+    /// What lies under a key in memory.
+    pub(crate) fn at_hand(&self, key: &str) -> Option<Arc<Record>> {
+        self.cache.memory().get(key).map(|found| found.value().0.clone())
+    }
+
     /// What lies under a key: at once from memory, else from the disk. What cannot be read is not there.
     pub(crate) async fn find(&self, key: &str) -> Option<Arc<Record>> {
-        if let Some(found) = self.cache.memory().get(key) {
-            return Some(found.value().0.clone());
+        if let Some(found) = self.at_hand(key) {
+            return Some(found);
         }
         if !self.disk {
             return None;

@@ -31,7 +31,7 @@ impl<O: Origin> Front<O> {
         });
         let answer = match &self.cache {
             Some(cache) => cache.answer(&self.origin, request).await,
-            None => self.origin.ask(request).await,
+            None => Box::pin(self.origin.ask(request)).await,
         };
         let answer = answer.unwrap_or_else(|why| Problem::from(why).reply().map(Body::whole));
         drop(held);
