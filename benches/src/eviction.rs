@@ -77,7 +77,7 @@ impl Policy {
             Self::Fifo => FifoConfig::default().into(),
             Self::S3Fifo => S3FifoConfig::default().into(),
             Self::WTinyLfu => LfuConfig::default().into(),
-            Self::Sieve => SieveConfig::default().into(),
+            Self::Sieve => SieveConfig.into(),
             Self::Gdsf => return None,
         })
     }

@@ -15,7 +15,9 @@ use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, signed::TrustedKeys};
 use iridule_oracle::statement::{self, Values};
-use iridule_pop::{AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records};
+use iridule_pop::{
+    AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls,
+};
 use iridule_publish::keys;
 use tokio::signal;
 use tracing_subscriber::EnvFilter;
@@ -47,6 +49,15 @@ pub struct Args {
     /// Leave the demo collections out.
     #[arg(long)]
     no_demo: bool,
+    /// Serve visitors over TLS with this certificate chain, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, as PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Requests per second of one address, in bursts of twice that; 0 for no bound.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rate: u32,
     #[command(flatten)]
     cache: Caching,
     /// Serve no collections: be a cache before this HTTP origin, e.g. `http://127.0.0.1:8000`.
@@ -66,6 +77,20 @@ struct Caching {
     /// Let every request through to the functions.
     #[arg(long)]
     no_cache: bool,
+}
+
+impl Args {
+    fn tls(&self) -> Option<Tls> {
+        Some(Tls { certificate: self.tls_cert.clone()?, key: self.tls_key.clone()? })
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls_cert.is_some() { "https" } else { "http" }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { requests_per_second: self.rate, ..Limits::default() }
+    }
 }
 
 impl Caching {
@@ -97,17 +122,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.proxy.clone() {
         Some(origin) => runtime.build()?.block_on(proxy(origin, &args)),
         // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
-        None => runtime.event_interval(8).build()?.block_on(serve(args)),
+        None => runtime.event_interval(8).build()?.block_on(serve(&args)),
     }
 }
 
 async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
     let cache = args.cache.limits(&args.data);
-    let config =
-        ProxyConfig { origin: origin.clone(), listen: args.listen, cache, limits: Limits::default() };
+    let config = ProxyConfig {
+        origin: origin.clone(),
+        listen: args.listen,
+        tls: args.tls(),
+        cache,
+        limits: args.limits(),
+    };
     let proxy = Proxy::start(config).await?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "iridule caches {origin} on http://{}; Ctrl-C stops", proxy.address())?;
+    writeln!(out, "iridule caches {origin} on {}://{}; Ctrl-C stops", args.scheme(), proxy.address())?;
     out.flush()?;
     drop(out);
     stopped().await?;
@@ -116,31 +146,32 @@ async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(args: Args) -> anyhow::Result<()> {
+async fn serve(args: &Args) -> anyhow::Result<()> {
     let keys = Keys::of(&args.data)?;
     let mut config = Config::new(COMPONENT, &args.data);
     config.listen = args.listen;
     config.admin = args.admin;
+    config.tls = args.tls();
+    config.limits = args.limits();
     config.cache = (!args.cache.no_cache).then(|| args.cache.limits(&args.data));
     config.trusted = keys.trusted.clone();
     config.publishers = keys.publishers.clone();
     config.admin_token = Some(admin_token(&args.data)?);
     config.variables = BTreeMap::from([
-        ("public_url".to_owned(), args.public_url.unwrap_or_default()),
+        ("public_url".to_owned(), args.public_url.clone().unwrap_or_default()),
         ("trusted_keys".to_owned(), keys::public(&keys.relay)),
         ("publisher_keys".to_owned(), keys::public(&keys.publisher)),
         ("refresh_ms".to_owned(), "0".to_owned()),
     ]);
-    let no_demo = args.no_demo;
     let pop = Pop::start_with(config, async |records: &Records| {
-        if no_demo { Ok(()) } else { seed(records, &keys).await.map_err(StartError::Seed) }
+        if args.no_demo { Ok(()) } else { seed(records, &keys).await.map_err(StartError::Seed) }
     })
     .await
     .map_err(|why| match why {
         StartError::Pop(why) => anyhow::Error::new(why),
         StartError::Seed(why) => why.context("seeding the demo collections"),
     })?;
-    announce(&pop, no_demo)?;
+    announce(&pop, args.scheme(), args.no_demo)?;
     stopped().await?;
     tracing::info!("stopping: requests under way are finished first");
     pop.shutdown().await;
@@ -246,13 +277,13 @@ fn admin_token(data: &Path) -> anyhow::Result<String> {
 }
 
 /// Says where to look.
-fn announce(pop: &Pop, no_demo: bool) -> std::io::Result<()> {
+fn announce(pop: &Pop, scheme: &str, no_demo: bool) -> std::io::Result<()> {
     let (here, admin) = (pop.address(), pop.admin_address());
     let mut out = std::io::stdout().lock();
-    writeln!(out, "iridule serves on http://{here} (gallery: http://{here}/)")?;
+    writeln!(out, "iridule serves on {scheme}://{here} (gallery: {scheme}://{here}/)")?;
     if !no_demo {
         for shipped in SHIPPED {
-            writeln!(out, "  http://{here}/t/{}/1.png", shipped.slug)?;
+            writeln!(out, "  {scheme}://{here}/t/{}/1.png", shipped.slug)?;
         }
     }
     writeln!(out, "write API and metrics on http://{admin}; Ctrl-C stops")?;

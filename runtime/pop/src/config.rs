@@ -15,7 +15,7 @@ use std::{
 use iridule_cache::{Cache, Keying, Policy};
 use iridule_core::signed::TrustedKeys;
 
-use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost};
+use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost, tls::Tls};
 
 /// Everything a host needs to start.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub component: Cow<'static, [u8]>,
     /// Where visitors are served. Port 0 takes a free port.
     pub listen: SocketAddr,
+    /// The certificate of the first listener; `None` serves in clear.
+    pub tls: Option<Tls>,
     /// Where publishers write and monitors read. Keep it on the loopback, or behind something that adds TLS: the token
     /// travels in clear.
     pub admin: SocketAddr,
@@ -77,6 +79,7 @@ impl Config {
             cache: Some(CacheLimits::new(data.join("cache"))),
             component: component.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),
+            tls: None,
             admin: SocketAddr::from((Ipv4Addr::LOCALHOST, 3001)),
             data,
             variables: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("component", &format_args!("{} bytes", self.component.len()))
             .field("listen", &self.listen)
+            .field("tls", &self.tls)
             .field("admin", &self.admin)
             .field("data", &self.data)
             .field("variables", &self.variables.keys())
@@ -133,6 +137,10 @@ pub struct Limits {
     pub idle: Duration,
     /// Connections open at once. Over it, new ones wait in the kernel's queue.
     pub max_connections: usize,
+    /// Connections that one address, or one IPv6 /64, holds open at once; one more is closed. At least 1.
+    pub connections_per_address: usize,
+    /// Requests per second of one address, in bursts of twice that; over it, 429. 0: no bound.
+    pub requests_per_second: u32,
     /// How long a client may take to send its request head, and a kept-alive connection may stay silent.
     pub header_timeout: Duration,
     /// How long a client may take nothing of a reply that is waiting for it, before it is cut off.
@@ -162,6 +170,8 @@ impl Default for Limits {
             instance_reuse: 128,
             idle: Duration::from_secs(10),
             max_connections: 4096,
+            connections_per_address: 1024,
+            requests_per_second: 0,
             header_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
             header_bytes: 32 << 10,
@@ -183,6 +193,7 @@ impl Limits {
         at_least("instances", self.instances, 1)?;
         at_least("streams_per_instance", self.streams_per_instance, 1)?;
         at_least("instance_reuse", self.instance_reuse, 1)?;
+        at_least("connections_per_address", self.connections_per_address, 1)?;
         at_least("max_connections", self.max_connections, 1)?;
         at_least("header_bytes", self.header_bytes, 8192)?;
         at_least("instance_memory", self.instance_memory, 1 << 16)?;

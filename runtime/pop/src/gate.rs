@@ -17,7 +17,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-    uri::{Authority, Scheme},
+    uri::{Authority, PathAndQuery, Scheme},
 };
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty};
@@ -49,6 +49,8 @@ pub(crate) struct Gate {
     limits: Limits,
     metrics: Arc<Metrics>,
     leaving: CancellationToken,
+    /// What the listener speaks, http or https.
+    scheme: Scheme,
 }
 
 impl Gate {
@@ -57,6 +59,7 @@ impl Gate {
         nursery: impl Fn(Kind) -> Nursery,
         limits: &Limits,
         leaving: CancellationToken,
+        scheme: Scheme,
     ) -> Self {
         let exclusive = nursery(Kind::Exclusive);
         let metrics = exclusive.shared.metrics.clone();
@@ -69,6 +72,7 @@ impl Gate {
             limits: limits.clone(),
             metrics,
             leaving,
+            scheme,
         }
     }
 
@@ -84,7 +88,9 @@ impl Gate {
         let (reply, stream) = if wants_events(&request) {
             let permit = self.stream_place()?;
             let ticket = Ticket { _permit: None, trace: trace.clone() };
-            let reply = tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request))).await;
+            let reply =
+                tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request, &self.scheme)))
+                    .await;
             (reply.map_err(|_| Problem::Late)?, Some(permit))
         } else {
             let permit = match self.instances.clone().try_acquire_owned() {
@@ -95,7 +101,7 @@ impl Gate {
                     .map_err(|_| Problem::Leaving)?,
             };
             let ticket = Ticket { _permit: Some(permit), trace: trace.clone() };
-            (self.exclusive.handle(ticket, inward(request)).await, None)
+            (self.exclusive.handle(ticket, inward(request, &self.scheme)).await, None)
         };
         let reply = reply.map_err(|why| failure(&why, &trace))?;
         let reply = self.outward(reply, is_head, &trace, stream).await;
@@ -165,17 +171,19 @@ fn wants_events<B>(request: &Request<B>) -> bool {
 }
 
 /// The request as the guest gets it: with the whole URL, since `wasi:http` has no `Host` header.
-fn inward(mut request: Request<Body>) -> Request<WasiBody> {
-    if request.uri().authority().is_none()
-        && let Some(host) = request.headers().get(header::HOST)
-        && let Ok(authority) = Authority::try_from(host.as_bytes())
-    {
-        let mut parts = std::mem::take(request.uri_mut()).into_parts();
-        parts.scheme = Some(Scheme::HTTP);
+fn inward(mut request: Request<Body>, scheme: &Scheme) -> Request<WasiBody> {
+    let host = request.headers().get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    if let Some(authority) = parts.authority.take().or(host) {
+        // What the client says of the scheme is what it believes; what the listener speaks is what holds.
+        parts.scheme = Some(scheme.clone());
         parts.authority = Some(authority);
-        // The parts of a URL that was one, with a host put in, are a URL; were they not, the guest would see `/`.
-        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    } else {
+        parts.scheme = None;
     }
+    // The parts of a URL that was one, with a host put in, are a URL; were they not, the guest would see `/`.
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     request.map(|body| {
         if body.is_end_stream() {
             Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()

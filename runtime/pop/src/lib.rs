@@ -26,7 +26,9 @@ mod proxy;
 mod server;
 mod socket;
 mod store;
+mod tls;
 mod untrue;
+mod visitors;
 
 pub use config::{CacheLimits, Config, Limits};
 pub use error::{PopError, Refused, StoreError};
@@ -34,3 +36,4 @@ pub use outbound::AllowedHost;
 pub use pop::Pop;
 pub use proxy::{Proxy, ProxyConfig};
 pub use store::{Accepted, KEY_BYTES, Records};
+pub use tls::Tls;

@@ -6,11 +6,6 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use http::{HeaderName, header};
-use iridule_cache::{Cache, Keying};
-use iridule_core::variant::Extension;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
 use crate::{
     admin::Admin,
     code::CodeCache,
@@ -26,6 +21,9 @@ use crate::{
     server::{Server, Terms},
     store::{Records, Stores},
 };
+use http::{HeaderName, header, uri::Scheme};
+use iridule_cache::{Cache, Keying};
+use iridule_core::variant::Extension;
 
 /// How the functions read a URL and its `Accept`: parameters in any order, and only the format that comes of it.
 const KEYING: Keying = Keying { sort_query: true, normalise };
@@ -88,10 +86,11 @@ impl Pop {
         let ticker = Ticker::start(engine.clone())
             .map_err(|why| PopError::Component(format!("no thread for the epoch: {why}")))?;
 
-        let server = Server::bind(config.listen).await?;
-        let admin_server = Server::bind(config.admin).await?;
+        let server = Server::bind(config.listen, config.tls.as_ref()).await?;
+        let admin_server = Server::bind(config.admin, None).await?;
         let (address, admin_address) = (server.address, admin_server.address);
-        let (leaving, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let terms = Terms::new(limits.clone(), metrics.clone());
+        let leaving = terms.leaving.clone();
         let shared = Arc::new(Shared {
             stores: stores.clone(),
             variables: Arc::new(config.variables),
@@ -100,7 +99,7 @@ impl Pop {
             limits: limits.clone(),
             ticks: ticker.ticks(),
             leaving: leaving.clone(),
-            _alive: tasks.token(),
+            _alive: terms.tasks.token(),
         });
         let nursery = |kind| Nursery {
             kind,
@@ -109,26 +108,25 @@ impl Pop {
             shared: shared.clone(),
             next: AtomicU64::new(0),
         };
-        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone()));
+        let scheme = if config.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone(), scheme));
         let cache = match &config.cache {
             Some(cache) => Some(cache.open(KEYING, metrics.clone()).await?),
             None => None,
         };
-        let front = Arc::new(Front { cache: cache.clone(), origin: gate, metrics: metrics.clone() });
+        let front = Arc::new(Front::new(cache.clone(), gate, &terms));
         let admin = Arc::new(Admin {
             records: stores.records.clone(),
             trusted: config.trusted,
             publishers: config.publishers,
             token: config.admin_token,
-            metrics: metrics.clone(),
+            metrics,
             cache: cache.clone(),
         });
-        let terms = Terms { limits: limits.clone(), metrics, leaving, tasks };
-        terms.tasks.spawn(server.run(terms.clone(), move |request| {
-            let front = front.clone();
-            async move { front.answer(request).await }
-        }));
-        terms.tasks.spawn(admin_server.run(terms.clone(), move |request| {
+        terms
+            .tasks
+            .spawn(server.run(terms.clone(), move |request, peer| front.clone().answer(request, peer)));
+        terms.tasks.spawn(admin_server.run(terms.clone(), move |request, _| {
             let admin = admin.clone();
             async move { admin.answer(request).await }
         }));

@@ -23,6 +23,8 @@ pub(crate) enum Problem {
     Leaving,
     /// The origin behind this cache cannot be reached.
     Unreachable,
+    /// One address asks more often than it may.
+    TooOften,
     /// It is not stored, and only what is was asked for.
     OnlyIfCached,
 }
@@ -44,6 +46,10 @@ impl Problem {
             Self::Failed => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the request failed here; the operator's log says why")
             }
+            Self::TooOften => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "this address asks more often than it may; ask again in a second",
+            ),
             Self::Unreachable => (StatusCode::BAD_GATEWAY, "the origin behind this node cannot be reached"),
             Self::OnlyIfCached => {
                 (StatusCode::GATEWAY_TIMEOUT, "it is not stored here, and `only-if-cached` asks for no more")
@@ -52,7 +58,7 @@ impl Problem {
         };
         let mut reply = problem(status, detail);
         let retry = match self {
-            Self::Busy | Self::Leaving => Some("1"),
+            Self::Busy | Self::Leaving | Self::TooOften => Some("1"),
             Self::TooManyStreams => Some("30"),
             Self::Failed | Self::Late | Self::Unreachable | Self::OnlyIfCached => None,
         };

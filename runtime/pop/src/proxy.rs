@@ -8,7 +8,6 @@ use http::{HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQue
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use iridule_cache::{Body, Cache, Keying, Origin, Unanswered};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     Limits,
@@ -18,6 +17,7 @@ use crate::{
     metrics::Metrics,
     outbound::{AllowedHost, Connector, client},
     server::{Server, Terms},
+    tls::Tls,
 };
 
 /// What a proxy needs to start.
@@ -27,6 +27,8 @@ pub struct ProxyConfig {
     pub origin: AllowedHost,
     /// Where visitors are served. Port 0 takes a free port.
     pub listen: SocketAddr,
+    /// The listener's certificate; `None` serves in clear.
+    pub tls: Option<Tls>,
     /// What is kept.
     pub cache: CacheLimits,
     /// Bounds; of those on guests, only the deadline matters here.
@@ -50,20 +52,14 @@ impl Proxy {
     pub async fn start(config: ProxyConfig) -> Result<Self, PopError> {
         let metrics = Metrics::new();
         let cache = config.cache.open(Keying::default(), metrics.clone()).await?;
-        let server = Server::bind(config.listen).await?;
+        let server = Server::bind(config.listen, config.tls.as_ref()).await?;
         let address = server.address;
         let origin = Arc::new(Upstream::new(config.origin, config.limits.deadline)?);
-        let front = Arc::new(Front { cache: Some(cache.clone()), origin, metrics: metrics.clone() });
-        let terms = Terms {
-            limits: config.limits,
-            metrics,
-            leaving: CancellationToken::new(),
-            tasks: TaskTracker::new(),
-        };
-        terms.tasks.spawn(server.run(terms.clone(), move |request| {
-            let front = front.clone();
-            async move { front.answer(request).await }
-        }));
+        let terms = Terms::new(config.limits, metrics);
+        let front = Arc::new(Front::new(Some(cache.clone()), origin, &terms));
+        terms
+            .tasks
+            .spawn(server.run(terms.clone(), move |request, peer| front.clone().answer(request, peer)));
         Ok(Self { address, cache, terms })
     }
 

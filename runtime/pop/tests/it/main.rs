@@ -7,6 +7,7 @@
 mod bench;
 mod isolation;
 mod lifecycle;
+mod listeners;
 mod outbound;
 mod publishing;
 mod stores;
