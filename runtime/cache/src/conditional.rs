@@ -115,6 +115,13 @@ pub(crate) fn updated(stored: &HeaderMap, news: &HeaderMap) -> HeaderMap {
     fields
 }
 
+/// Whether the answer to a `HEAD` is of something else than what is stored (section 4.3.5).
+pub(crate) fn is_of_another(stored: &HeaderMap, news: &HeaderMap) -> bool {
+    [header::ETAG, header::LAST_MODIFIED, header::CONTENT_LENGTH]
+        .iter()
+        .any(|name| news.get(name).is_some_and(|new| stored.get(name) != Some(new)))
+}
+
 /// Leaves what a 304 says.
 pub(crate) fn strip_for_304(fields: &mut HeaderMap) {
     for name in &NOT_IN_304 {

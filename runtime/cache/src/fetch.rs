@@ -137,7 +137,7 @@ impl<O: Origin> Errand<O> {
         let Some(reader) = coming.body.read() else { return };
         tell(lead.as_ref(), Landing::Coming(coming.clone()));
         let _ = own.send(Brought::Coming(coming.clone(), reader));
-        if self.pump(body, &coming.body, lead.as_ref()).await {
+        if self.pump(body, &coming.body, lead.as_ref()).await && is_wanted(lead.as_ref()) {
             let response =
                 self.kept(coming.status, coming.fields.clone(), coming.body.collect(), &said, times);
             self.cache.keep(&self.key, &coming.selection, response).await;
@@ -185,7 +185,9 @@ impl<O: Origin> Errand<O> {
         own: oneshot::Sender<Brought>,
     ) {
         let selection = self.selection(&response.fields);
-        self.cache.keep(&self.key, &selection, response.clone()).await;
+        if is_wanted(lead.as_ref()) {
+            self.cache.keep(&self.key, &selection, response.clone()).await;
+        }
         let landed = Arc::new(Landed { response, selection, confirmed });
         tell(lead.as_ref(), Landing::Stored(landed.clone()));
         let _ = own.send(Brought::Stored(landed));
@@ -214,6 +216,11 @@ impl<O: Origin> Errand<O> {
             Vary::Nothing | Vary::All => crate::flight::Selection::default(),
         }
     }
+}
+
+/// Whether what was asked for is still what it was: nothing has made it untrue meanwhile.
+fn is_wanted(lead: Option<&Lead>) -> bool {
+    lead.is_none_or(Lead::is_open)
 }
 
 fn tell(lead: Option<&Lead>, landing: Landing) {

@@ -86,9 +86,20 @@ impl Flights {
         flights.insert(key.clone(), follow);
         Place::Lead(Lead { key, landing, flights: self.0.clone() })
     }
+
+    /// Lets nobody join the flights of these keys any more; what they bring is told to who has, and not kept.
+    pub(crate) fn forget(&self, is_one: impl Fn(&str) -> bool) {
+        lock(&self.0).retain(|key, _| !is_one(key));
+    }
 }
 
 impl Lead {
+    /// Whether one can still join.
+    pub(crate) fn is_open(&self) -> bool {
+        let flights = lock(&self.flights);
+        flights.get(&self.key).is_some_and(|flight| flight.same_channel(&self.landing.subscribe()))
+    }
+
     /// Tells the followers, and those who will come until [`Lead`] is dropped.
     pub(crate) fn tell(&self, landing: Landing) {
         self.landing.send_replace(landing);
@@ -102,12 +113,10 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        let mut flights = lock(&self.flights);
         // After `close` another flight may have taken the key.
-        if flights.get(&self.key).is_some_and(|flight| flight.same_channel(&self.landing.subscribe())) {
-            flights.remove(&self.key);
+        if self.is_open() {
+            self.close();
         }
-        drop(flights);
         self.landing.send_if_modified(|landing| {
             let lost = matches!(landing, Landing::Under);
             if lost {

@@ -21,12 +21,12 @@ use crate::{
     fetch::{Brought, Errand},
     fields::strip_hop_by_hop,
     flight::{Flights, Landing, Place, Selection},
-    freshness::Standing,
+    freshness::{Standing, Times},
     key::Keying,
     moment::Moment,
     purge::{Left, Purge, Purges},
     reply::{self, Client},
-    status::{How, Why},
+    status::{self, How, Why},
     store::{Policy, Store, StoreError},
     vary,
 };
@@ -182,23 +182,14 @@ impl Cache {
             return None;
         }
         let key = self.keying.of(request);
-        let record = match &*self.store.at_hand(&key)? {
-            Record::Variants(index) => {
-                let selection = self.selection(&index.names, request.headers());
-                self.store.at_hand(&variant_key(&key, index, &selection))?
-            }
-            Record::Response(response) => return self.fresh(&key, request, response),
-            Record::Nothing => return None,
-        };
-        match &*record {
-            Record::Response(response) => self.fresh(&key, request, response),
-            Record::Variants(_) | Record::Nothing => None,
+        let mut record = self.store.at_hand(&key)?;
+        if let Record::Variants(index) = &*record {
+            let selection = self.selection(&index.names, request.headers());
+            record = self.store.at_hand(&variant_key(&key, index, &selection))?;
         }
-    }
-
-    fn fresh(&self, key: &str, request: &Request<Body>, response: &Arc<Kept>) -> Option<Response<Body>> {
+        let Record::Response(response) = &*record else { return None };
+        let Found::Response { response, softly } = self.found(&key, response) else { return None };
         let (client, now) = (Client::of(request), Moment::now());
-        let Found::Response { response, softly } = self.found(key, response) else { return None };
         let asked = Directives::of_request(request.headers());
         match response.freshness.standing(&asked, now, softly, 0) {
             Standing::Fresh { ttl } if reply::holds(&response, client) => {
@@ -246,7 +237,15 @@ impl Cache {
             return Err(Unanswered::OnlyIfCached);
         }
         if request.method() == Method::HEAD {
-            return self.pass(&**origin, request, why).await;
+            let asked = Moment::now();
+            let answer = self.pass(&**origin, request, why).await?;
+            if let Some((stored, _)) = stored
+                && answer.status() == stored.status
+            {
+                let times = Times { asked, came: Moment::now() };
+                self.compare(&key, &selected, &stored, answer.headers(), times).await;
+            }
+            return Ok(answer);
         }
         let errand = self.errand(origin, &key, request, asked, stored, why);
         self.fetch(errand, selected).await
@@ -270,7 +269,10 @@ impl Cache {
             }
             other => other,
         };
-        self.purges.purge(what, soft)
+        let purged = self.purges.purge(what, soft);
+        // What is under way was asked for before, and is not for who comes now.
+        self.flights.forget(|_| true);
+        purged
     }
 
     /// Bytes of responses in memory.
@@ -285,22 +287,19 @@ impl Cache {
     }
 
     /// What is stored under a key for a request, and how it was selected.
-    pub(crate) async fn find(&self, key: &str, request: &HeaderMap) -> (Found, Selection) {
-        let (record, selection) = match self.store.find(key).await.as_deref() {
-            Some(Record::Variants(index)) => {
-                let selection = self.selection(&index.names, request);
-                let record = self.store.find(&variant_key(key, index, &selection)).await;
-                (record.or_else(|| Some(Arc::new(Record::Nothing))), selection)
-            }
-            None | Some(Record::Nothing) => return (Found::Nothing, Selection::default()),
-            Some(Record::Response(_)) => (self.store.find(key).await, Selection::default()),
-        };
+    async fn find(&self, key: &str, request: &HeaderMap) -> (Found, Selection) {
+        let mut record = self.store.find(key).await;
+        let mut selection = Selection::default();
+        if let Some(Record::Variants(index)) = record.as_deref() {
+            selection = self.selection(&index.names, request);
+            record = self.store.find(&variant_key(key, index, &selection)).await;
+        }
         let found = match record.as_deref() {
-            Some(Record::Response(response)) => response,
-            _ if selection.names.is_empty() => return (Found::Nothing, selection),
-            _ => return (Found::OtherVariants, selection),
+            Some(Record::Response(response)) => self.found(key, response),
+            _ if selection.names.is_empty() => Found::Nothing,
+            _ => Found::OtherVariants,
         };
-        (self.found(key, found), selection)
+        (found, selection)
     }
 
     fn found(&self, key: &str, response: &Arc<Kept>) -> Found {
@@ -471,16 +470,34 @@ impl Cache {
         if let Some(key) = key
             && (answer.status().is_success() || answer.status().is_redirection())
         {
-            self.store.remove(&key).await;
+            self.invalidate(&key).await;
             for name in [header::LOCATION, header::CONTENT_LOCATION] {
                 let url = answer.headers().get(name).and_then(|url| url.to_str().ok());
                 if let Some(sibling) = url.and_then(|url| self.keying.of_sibling(&key, url)) {
-                    self.store.remove(&sibling).await;
+                    self.invalidate(&sibling).await;
                 }
             }
         }
         self.watch.saw(Outcome::Passed);
         Ok(reply::passed(answer, How::Forwarded { why, stored: false, collapsed: false }))
+    }
+
+    /// Brings what is stored up to date by the answer to a `HEAD`, or lets it go (section 4.3.5).
+    async fn compare(&self, key: &str, selected: &Selection, stored: &Kept, news: &HeaderMap, times: Times) {
+        if conditional::is_of_another(&stored.fields, news) {
+            self.invalidate(key).await;
+        } else {
+            let mut news = news.clone();
+            // Ours, of this answer.
+            news.remove(status::CACHE_STATUS);
+            let fields = conditional::updated(&stored.fields, &news);
+            self.keep(key, selected, Arc::new(stored.confirmed(fields, times))).await;
+        }
+    }
+
+    async fn invalidate(&self, key: &str) {
+        self.flights.forget(|flight| flight.starts_with(key));
+        self.store.remove(key).await;
     }
 
     fn reply(&self, client: Client<'_>, response: &Kept, how: How) -> Response<Body> {

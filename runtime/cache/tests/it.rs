@@ -387,6 +387,43 @@ async fn purges_hold_at_once_and_softly_leave_the_stale() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_when_it_becomes_untrue_is_for_nobody_who_comes_later() {
+    for purge in [true, false] {
+        let gate = Arc::new(Notify::new());
+        let opened = gate.clone();
+        let edge = Edge::new(move |number, _| {
+            let gate = gate.clone();
+            async move {
+                if number == 1 {
+                    gate.notified().await;
+                }
+                Ok(say("max-age=60", &number.to_string()))
+            }
+        })
+        .await;
+        let (early, late) = tokio::join!(edge.get("/a", &[]), async {
+            while edge.asked() == 0 {
+                tokio::task::yield_now().await;
+            }
+            if purge {
+                edge.cache.purge(Purge::Everything, false).unwrap();
+                tokio::time::sleep(Duration::from_millis(3)).await;
+            } else {
+                let post = Request::post("http://h/a").body(Body::empty()).unwrap();
+                edge.send(post).await.unwrap();
+            }
+            let late = edge.get("/a", &[]).await;
+            opened.notify_one();
+            late
+        });
+        assert_eq!(early.body, "1");
+        assert_ne!(late.body, "1");
+        let again = edge.get("/a", &[]).await;
+        assert_eq!(again.body, late.body, "the early one came last and is not kept");
+    }
+}
+
+#[tokio::test]
 async fn parts_of_what_is_stored() {
     let edge = Edge::new(async |_, request: Request<Body>| match request.headers().get("range") {
         None => Ok(say("max-age=60", "0123456789")),
@@ -422,6 +459,28 @@ async fn clients_that_have_it_get_304_and_heads_no_body() {
     assert_eq!((head.body.len(), head.header("content-length"), edge.asked()), (0, "7", 1));
     let only = edge.send(get("/b", &[("cache-control", "only-if-cached")])).await;
     assert_eq!(only.unwrap_err(), Unanswered::OnlyIfCached);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_head_confirms_what_is_stored_or_lets_it_go() {
+    let edge = Edge::new(async |_, request: Request<Body>| {
+        let (is_head, path) = (request.method() == Method::HEAD, request.uri().path().to_owned());
+        let control = if is_head { "max-age=60" } else { "max-age=0" };
+        let tag = if is_head && path == "/changed" { "\"2\"" } else { "\"1\"" };
+        Ok(with(&[("cache-control", control), ("etag", tag)], if is_head { "" } else { "picture" }))
+    })
+    .await;
+    for (path, hit) in [("/same", true), ("/changed", false)] {
+        edge.get(path, &[]).await;
+        let head = Request::head(format!("http://h{path}")).body(Body::empty()).unwrap();
+        edge.send(head).await.unwrap();
+        let read = edge.get(path, &[]).await;
+        assert_eq!(
+            (read.header("cache-status").contains("hit"), &*read.body),
+            (hit, &b"picture"[..]),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]
