@@ -104,10 +104,9 @@ fn edge(binary: &Path, home: &Path) -> anyhow::Result<Server> {
     let mut server = Command::new("taskset")
         .args(["-c", "0"])
         .arg(binary)
-        .args(["serve", "--proxy", &format!("http://127.0.0.1:{ORIGIN}")])
+        .args(["serve", "--workers", "1", "--proxy", &format!("http://127.0.0.1:{ORIGIN}")])
         .args(["--listen", &format!("127.0.0.1:{EDGE}"), "--data"])
         .arg(home.join("data"))
-        .env("TOKIO_WORKER_THREADS", "1")
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("starting {}", binary.display()))?;

@@ -11,7 +11,7 @@
 
 use std::{
     io::{Read, Write},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -23,6 +23,7 @@ use crate::{
     freshness::{Freshness, Times},
     moment::Moment,
     range::Part,
+    reply::Heads,
 };
 
 /// Changes when the form does.
@@ -50,6 +51,8 @@ pub(crate) struct Response {
     pub(crate) part: Option<Part>,
     pub(crate) times: Times,
     pub(crate) freshness: Freshness,
+    /// Not on disk.
+    pub(crate) heads: OnceLock<Heads>,
 }
 
 /// Which fields select one of several responses.
@@ -68,7 +71,7 @@ impl Response {
         times: Times,
     ) -> Self {
         let freshness = Freshness::of(status, &fields, said, times);
-        Self { status, fields, body, part, times, freshness }
+        Self { status, fields, body, part, times, freshness, heads: OnceLock::new() }
     }
 
     /// The same, confirmed by the origin.
@@ -159,7 +162,8 @@ impl Record {
             Self::Response(response) => {
                 let fields: usize =
                     response.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum();
-                size_of::<Self>() + fields + response.body.len()
+                // Once as they came, and once for each of two heads.
+                size_of::<Response>() + 3 * fields + response.body.len()
             }
             Self::Variants(variants) => size_of::<Self>() + variants.names.len() * 64,
             Self::Nothing => size_of::<Self>(),

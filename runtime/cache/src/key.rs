@@ -54,9 +54,10 @@ impl Keying {
     }
 
     fn of_parts(&self, host: Option<&str>, uri: &Uri) -> String {
-        let mut key = String::with_capacity(64);
-        let host = host.unwrap_or_default().to_ascii_lowercase();
-        key.push_str(host.strip_suffix(":80").unwrap_or(&host));
+        let mut key = String::with_capacity(96);
+        let host = host.unwrap_or_default();
+        key.push_str(host.strip_suffix(":80").unwrap_or(host));
+        key.make_ascii_lowercase();
         push_path(&mut key, uri.path());
         if let Some(query) = uri.query() {
             key.push('?');

@@ -26,6 +26,25 @@ pub(crate) struct Owned {
     pub(crate) headers: HeaderMap,
 }
 
+/// The heads of a stored response's answers, made at the first: its fields, and places for what each answer says of itself.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    whole: HeaderMap,
+    /// Of a 304.
+    unchanged: HeaderMap,
+}
+
+impl Heads {
+    fn of(fields: &HeaderMap) -> Self {
+        let mut whole = fields.clone();
+        whole.insert(header::AGE, 0.into());
+        status::append(&mut whole, How::Stale);
+        let mut unchanged = whole.clone();
+        conditional::strip_for_304(&mut unchanged);
+        Self { whole, unchanged }
+    }
+}
+
 impl<'a> Client<'a> {
     pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
         Self { method: request.method(), headers: request.headers() }
@@ -58,11 +77,14 @@ pub(crate) fn holds(response: &Kept, client: Client<'_>) -> bool {
 
 /// The answer that a stored response is to a client.
 pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Moment, how: How) -> Response<Body> {
-    let mut fields = response.fields.clone();
+    let heads = response.heads.get_or_init(|| Heads::of(&response.fields));
+    let unchanged =
+        response.status == StatusCode::OK && conditional::client_has(client.headers, &response.fields);
+    let mut fields = if unchanged { &heads.unchanged } else { &heads.whole }.clone();
     fields.insert(header::AGE, response.freshness.age(now).into());
-    status::append(&mut fields, how);
-    if response.status == StatusCode::OK && conditional::client_has(client.headers, &response.fields) {
-        return not_modified(fields);
+    status::replace(&mut fields, how);
+    if unchanged {
+        return assemble(StatusCode::NOT_MODIFIED, fields, Body::empty());
     }
     let (status, body) = match wanted(response, client) {
         Cut::Part { first, last } => {
@@ -91,7 +113,8 @@ pub(crate) fn coming(client: Client<'_>, coming: &Coming, reader: Reader, how: H
     let mut fields = coming.fields.clone();
     status::append(&mut fields, how);
     if coming.status == StatusCode::OK && conditional::client_has(client.headers, &coming.fields) {
-        return not_modified(fields);
+        conditional::strip_for_304(&mut fields);
+        return assemble(StatusCode::NOT_MODIFIED, fields, Body::empty());
     }
     assemble(coming.status, fields, Body::shared(reader))
 }
@@ -100,11 +123,6 @@ pub(crate) fn coming(client: Client<'_>, coming: &Coming, reader: Reader, how: H
 pub(crate) fn passed(mut answer: Response<Body>, how: How) -> Response<Body> {
     status::append(answer.headers_mut(), how);
     answer
-}
-
-fn not_modified(mut fields: HeaderMap) -> Response<Body> {
-    conditional::strip_for_304(&mut fields);
-    assemble(StatusCode::NOT_MODIFIED, fields, Body::empty())
 }
 
 fn put_range(fields: &mut HeaderMap, range: &str) {

@@ -2,7 +2,7 @@
 //!
 //! Each cache on the way appends a member; ours is the last, and is called [`NAME`].
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header::Entry};
 use sfv::{KeyRef, ListSerializer, TokenRef};
 
 pub(crate) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -50,14 +50,25 @@ impl Why {
 
 /// Appends what this cache did.
 pub(crate) fn append(fields: &mut HeaderMap, how: How) {
+    fields.append(CACHE_STATUS, value(how));
+}
+
+/// Says what this cache did in the last member, which is ours already.
+pub(crate) fn replace(fields: &mut HeaderMap, how: How) {
+    if let Entry::Occupied(mut members) = fields.entry(CACHE_STATUS)
+        && let Some(own) = members.iter_mut().next_back()
+    {
+        *own = value(how);
+    }
+}
+
+fn value(how: How) -> HeaderValue {
     let value = match how {
         // By hand, because this is on every hit.
         How::Hit { ttl } => format!("{NAME};hit;ttl={ttl}"),
         how => member(how).unwrap_or_default(),
     };
-    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-        fields.append(CACHE_STATUS, value);
-    }
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).unwrap_or(HeaderValue::from_static(NAME))
 }
 
 fn member(how: How) -> Option<String> {

@@ -8,7 +8,9 @@ use std::{
     fs,
     io::Write as _,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    thread,
 };
 
 use anyhow::Context as _;
@@ -19,7 +21,7 @@ use iridule_pop::{
     AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls,
 };
 use iridule_publish::keys;
-use tokio::signal;
+use tokio::{runtime::Builder, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -55,6 +57,9 @@ pub struct Args {
     /// The certificate's private key, as PEM.
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Threads that serve; one for each core when not given.
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
     /// Requests per second of one address, in bursts of twice that; 0 for no bound.
     #[arg(long, value_name = "N", default_value_t = 0)]
     rate: u32,
@@ -117,8 +122,14 @@ const DEFAULT_LOG: &str = "info,foyer=warn,foyer_storage=warn";
 pub fn run(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all();
+    let workers =
+        args.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let mut runtime = match (workers, &args.proxy) {
+        // Without guests a lone worker needs nobody to share with.
+        (1, Some(_)) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().worker_threads(workers);
     match args.proxy.clone() {
         Some(origin) => runtime.build()?.block_on(proxy(origin, &args)),
         // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
