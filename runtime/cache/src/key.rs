@@ -114,27 +114,26 @@ fn normal(text: &str) -> String {
     all
 }
 
-/// Percent-encodings in upper case, and none where none is needed (RFC 3986, section 6.2.2).
+/// Percent-encodings in upper case, and none where none is needed (RFC 3986, section 6.2.2). What has a percent sign
+/// that encodes nothing is no URL, and stays as it is: so it is like no normal form.
 fn push_normal(key: &mut String, text: &str) {
+    let start = key.len();
     let mut rest = text;
     while let Some(at) = rest.find('%') {
-        key.push_str(&rest[..at]);
-        let code = rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        rest = match code {
-            Some(byte) => {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    key.push(char::from(byte));
-                } else {
-                    key.push('%');
-                    key.push_str(&rest[at + 1..at + 3].to_ascii_uppercase());
-                }
-                &rest[at + 3..]
-            }
-            None => {
-                key.push('%');
-                &rest[at + 1..]
-            }
+        let digits =
+            rest.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+            key.truncate(start);
+            key.push_str(text);
+            return;
         };
+        key.push_str(&rest[..at]);
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            key.push(char::from(byte));
+        } else {
+            key.push_str(&rest[at..at + 3].to_ascii_uppercase());
+        }
+        rest = &rest[at + 3..];
     }
     key.push_str(rest);
 }
@@ -174,6 +173,9 @@ mod tests {
             "http://a:8080/b",
             "http://a/b%2Fc",
             "http://a/b/c",
+            "http://a/%A0",
+            "http://a/%%410",
+            "http://a/%25A0",
         ];
         let keys: std::collections::BTreeSet<_> = all.iter().map(|url| key(url)).collect();
         assert_eq!(keys.len(), all.len());
