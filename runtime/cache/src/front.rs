@@ -160,24 +160,9 @@ impl Cache {
         }))
     }
 
-    /// Answers a request: from what is stored where that may be, else from the origin.
-    ///
-    /// # Errors
-    /// When the origin is needed and does not answer.
-    pub async fn answer<O: Origin>(
-        self: &Arc<Self>,
-        origin: &Arc<O>,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, Unanswered> {
-        match self.at_hand(&request) {
-            Some(answer) => Ok(answer),
-            // Boxed, so that a hit need not move the whole machinery of a miss in and out of its connection.
-            None => Box::pin(self.look_further(origin, request)).await,
-        }
-    }
-
-    /// The answer that lies in memory, fresh.
-    fn at_hand(&self, request: &Request<Body>) -> Option<Response<Body>> {
+    /// The answer that lies in memory, fresh: all that most requests need.
+    #[must_use]
+    pub fn at_hand<B: http_body::Body>(&self, request: &Request<B>) -> Option<Response<Body>> {
         if past_the_cache(request).is_some() {
             return None;
         }
@@ -199,7 +184,11 @@ impl Cache {
         }
     }
 
-    async fn look_further<O: Origin>(
+    /// Answers a request: from what is stored where that may be, else from the origin.
+    ///
+    /// # Errors
+    /// When the origin is needed and does not answer.
+    pub async fn answer<O: Origin>(
         self: &Arc<Self>,
         origin: &Arc<O>,
         request: Request<Body>,

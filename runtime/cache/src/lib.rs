@@ -1,6 +1,7 @@
 //! A shared HTTP cache (RFC 9111): what may be kept, for how long, for whom, and who waits for whom.
 //!
-//! [`Cache::answer`] takes a request, and an [`Origin`] to ask when nothing kept will do. It opens no socket and knows no
+//! [`Cache::at_hand`] has the answer to most requests; [`Cache::answer`] has it for all, and takes an [`Origin`] to ask when
+//! nothing kept will do. It opens no socket and knows no
 //! picture: the PoP puts it in front of its functions, or of any HTTP origin.
 //!
 //! | step | file | from |

@@ -34,22 +34,32 @@ impl<O: Origin> Front<O> {
         request: Request<Incoming>,
         peer: IpAddr,
     ) -> Result<Response<Body>, Infallible> {
+        let may_ask = self.visitors.may_ask(peer);
+        let at_hand = || self.cache.as_ref().filter(|_| may_ask)?.at_hand(&request);
+        let answer = match at_hand() {
+            Some(answer) => answer,
+            // Boxed, so that a hit need not move the whole machinery of a miss in and out of its connection.
+            None => Box::pin(self.ask(request, may_ask)).await,
+        };
+        self.metrics.reply(answer.status());
+        Ok(answer)
+    }
+
+    /// What is not at hand.
+    async fn ask(&self, request: Request<Incoming>, may_ask: bool) -> Response<Body> {
         let start = Instant::now();
-        let held = Held::new(&self.metrics.in_flight);
+        let _held = Held::new(&self.metrics.in_flight);
         let request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => Body::empty(),
             false => Body::stream(body),
         });
         let answer = match &self.cache {
-            _ if !self.visitors.may_ask(peer) => Err(Problem::TooOften),
+            _ if !may_ask => Err(Problem::TooOften),
             Some(cache) => cache.answer(&self.origin, request).await.map_err(Problem::from),
-            None => Box::pin(self.origin.ask(request)).await.map_err(Problem::from),
+            None => self.origin.ask(request).await.map_err(Problem::from),
         };
-        let answer = answer.unwrap_or_else(|problem| problem.reply().map(Body::whole));
-        drop(held);
-        self.metrics.reply(answer.status());
         self.metrics.latency.observe(start.elapsed().as_secs_f64());
-        Ok(answer)
+        answer.unwrap_or_else(|problem| problem.reply().map(Body::whole))
     }
 }
 

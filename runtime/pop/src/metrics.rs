@@ -26,7 +26,7 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 pub(crate) struct Metrics {
     registry: Registry,
     replies: [Counter; 5],
-    /// Seconds from the request's head to the reply's.
+    /// Seconds from the request's head to the reply's, of what was not at hand in the cache's memory.
     pub(crate) latency: Histogram,
     /// Requests under way.
     pub(crate) in_flight: Gauge,
@@ -119,7 +119,7 @@ impl Metrics {
         let latency = Histogram::new(exponential_buckets(50e-6, 2.0, 20));
         registry.register_with_unit(
             "latency",
-            "From the request's head to the reply's",
+            "From the request's head to the reply's, where the cache had it not at hand",
             Unit::Seconds,
             latency.clone(),
         );
