@@ -131,7 +131,26 @@ pub(crate) fn strip_for_304(fields: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_is_found_among_others(
+            before in "(W/)?\"[a-z,]{0,3}\"|[a-z]{0,2}",
+            tag in "\"[a-z,]{0,3}\"",
+            after in "[W/\",a-z ]{0,8}",
+        ) {
+            let list = format!("{before}, W/{tag},{after}");
+            prop_assert!(client_has(&map(&[("if-none-match", &list)]), &map(&[("etag", &tag)])));
+        }
+
+        #[test]
+        fn any_list_comes_to_an_end(list in "[W/\",a-z* ]{0,24}") {
+            client_has(&map(&[("if-none-match", &list)]), &map(&[("etag", "\"a\"")]));
+        }
+    }
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         fields.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()

@@ -172,7 +172,21 @@ fn unquoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_line_is_read(line in prop::collection::vec(any::<u8>(), 0..64), plain in "[a-z=\", \\\\0-9-]{0,48}") {
+            for bytes in [&line[..], plain.as_bytes()] {
+                let Ok(value) = HeaderValue::from_bytes(bytes) else { continue };
+                let headers = [(header::CACHE_CONTROL, value.clone()), (CDN_CACHE_CONTROL, value)];
+                let said = Directives::of_response(&headers.into_iter().collect());
+                prop_assert!(said.max_age.is_none_or(|seconds| seconds <= MOST_SECONDS));
+            }
+        }
+    }
 
     fn response(lines: &[(&'static str, &str)]) -> Directives {
         let headers =

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     body::{Body, Kind},
@@ -146,22 +146,21 @@ impl<O: Origin> Errand<O> {
 
     /// Passes a body on as it comes. Says whether all of it is there to be kept.
     async fn pump(&self, mut body: Body, shared: &Shared, lead: Option<&Lead>) -> bool {
-        let (mut came, mut kept) = (0, true);
+        let mut room = Some(self.cache.coming.take());
         loop {
-            let data = match body.frame().await {
-                None => break,
-                Some(Ok(frame)) => frame.into_data(),
-                Some(Err(why)) => {
-                    tracing::debug!(%why, key = self.key, "an answer broke off");
+            let data = match timeout(self.cache.limits.stall, body.frame()).await {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame.into_data(),
+                broken => {
+                    tracing::debug!(key = self.key, stalled = broken.is_err(), "an answer broke off");
                     shared.end(false);
                     return false;
                 }
             };
             // Trailers belong to the connection that they came on.
             let Ok(data) = data else { continue };
-            came += data.len();
-            if came > self.cache.largest && kept {
-                kept = false;
+            if room.as_mut().is_some_and(|room| !room.grow(data.len(), self.cache.largest)) {
+                room = None;
                 if let Some(lead) = lead {
                     lead.close();
                 }
@@ -173,7 +172,7 @@ impl<O: Origin> Errand<O> {
             }
         }
         shared.end(true);
-        kept
+        room.is_some()
     }
 
     /// Keeps a whole response, and tells of it.

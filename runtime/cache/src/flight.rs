@@ -7,7 +7,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -153,6 +156,43 @@ struct State {
 struct Position {
     chunk: usize,
     waker: Option<Waker>,
+}
+
+/// Memory for the bodies that are still coming, all together.
+pub(crate) struct Memory {
+    most: usize,
+    used: AtomicUsize,
+}
+
+/// What one of them takes of it.
+pub(crate) struct Taken<'a> {
+    memory: &'a Memory,
+    bytes: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, used: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn take(&self) -> Taken<'_> {
+        Taken { memory: self, bytes: 0 }
+    }
+}
+
+impl Taken<'_> {
+    /// Takes more, unless it would be over `most` of its own or over what there is for all.
+    pub(crate) fn grow(&mut self, bytes: usize, most: usize) -> bool {
+        self.bytes += bytes;
+        let used = self.memory.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.bytes <= most && used <= self.memory.most
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// Bytes that an overflown body holds for its slowest reader.

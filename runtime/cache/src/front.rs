@@ -20,7 +20,7 @@ use crate::{
     entry::{Record, Response as Kept, Variants},
     fetch::{Brought, Errand},
     fields::strip_hop_by_hop,
-    flight::{Flights, Landing, Place, Selection},
+    flight::{Flights, Landing, Memory, Place, Selection},
     freshness::{Standing, Times},
     key::Keying,
     moment::Moment,
@@ -90,6 +90,8 @@ pub struct Limits {
     pub unshared: Duration,
     /// How many such URLs are remembered.
     pub unshared_urls: NonZeroUsize,
+    /// How long the next piece of a body may take, before it is given up.
+    pub stall: Duration,
     /// For how long past its lifetime a response is used while the origin cannot be reached, where the origin says
     /// nothing of errors.
     pub grace: Duration,
@@ -102,6 +104,7 @@ impl Default for Limits {
             impatient: 64,
             unshared: Duration::from_secs(10),
             unshared_urls: NonZeroUsize::new(1 << 14).unwrap_or(NonZeroUsize::MIN),
+            stall: Duration::from_secs(30),
             grace: Duration::from_secs(60),
         }
     }
@@ -113,10 +116,11 @@ pub struct Cache {
     pub(crate) purges: Purges,
     pub(crate) keying: Keying,
     pub(crate) largest: usize,
+    pub(crate) coming: Memory,
+    pub(crate) limits: Limits,
     flights: Flights,
     impatient: Semaphore,
     unshared: Mutex<LruCache<String, Moment>>,
-    limits: Limits,
     watch: Arc<dyn Watch>,
 }
 
@@ -152,6 +156,7 @@ impl Cache {
             purges: Purges::open(folder.as_deref()).map_err(|why| StoreError(format!("purges: {why}")))?,
             keying,
             largest: policy.largest,
+            coming: Memory::new(policy.memory),
             flights: Flights::default(),
             impatient: Semaphore::new(limits.impatient),
             unshared: Mutex::new(LruCache::new(limits.unshared_urls)),

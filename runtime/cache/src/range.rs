@@ -102,7 +102,32 @@ fn if_range_holds(request: &HeaderMap, validators: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_cut_is_held(
+            range in "(bytes=)?[0-9,-]{0,12}",
+            first in 0..20u64,
+            length in 1..20u64,
+            rest in 0..20u64,
+        ) {
+            let part = Part { first, total: first + length + rest };
+            if let Cut::Part { first, last } = cut(&map(&[("range", &range)]), &HeaderMap::new(), part, length) {
+                prop_assert!(part.first <= first && first <= last && last < part.first + length);
+            }
+        }
+
+        #[test]
+        fn any_content_range_is_read(text in "(bytes )?[0-9*/-]{0,48}") {
+            if let Some(part) = Part::of(&map(&[("content-range", &text)])) {
+                prop_assert!(part.first < part.total);
+                part.with_length(3, &map(&[("content-range", &text)]));
+            }
+        }
+    }
 
     fn map(fields: &[(&str, &str)]) -> HeaderMap {
         fields.iter().map(|(n, v)| (n.parse::<http::HeaderName>().unwrap(), v.parse().unwrap())).collect()

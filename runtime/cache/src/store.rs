@@ -21,7 +21,7 @@ const LEAST_DISK: usize = 16 << 20;
 /// How much is kept where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Memory for responses, bytes of keys, fields and bodies.
+    /// Memory for responses, bytes of keys, fields and bodies; and as much again for those that are still coming.
     pub memory: usize,
     /// A folder, and the bytes of disk to take there: at least 16 MiB. `None`: memory only.
     pub disk: Option<(PathBuf, usize)>,

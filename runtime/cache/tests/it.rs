@@ -214,6 +214,46 @@ async fn an_answer_that_breaks_off_breaks_for_all_and_is_not_kept() {
 }
 
 #[tokio::test]
+async fn an_answer_that_stalls_is_given_up_by_all() {
+    let limits = Limits { stall: Duration::from_millis(50), ..Limits::default() };
+    let edge = Edge::with(Policy::default(), limits, async |number, _| {
+        if number > 1 {
+            return Ok(say("max-age=60", "whole"));
+        }
+        let (chunks, body) = flowing();
+        tokio::spawn(async move {
+            let _ = chunks.send(Ok("ha")).await;
+            std::future::pending::<()>().await;
+        });
+        Ok(Response::builder().header("cache-control", "max-age=60").body(body).unwrap())
+    })
+    .await;
+    let (one, two) = tokio::join!(edge.send(get("/a", &[])), edge.send(get("/a", &[])));
+    assert_eq!((one.unwrap_err(), two.unwrap_err()), (Unanswered::Unreachable, Unanswered::Unreachable));
+    assert_eq!(edge.get("/a", &[]).await.body, "whole");
+}
+
+#[tokio::test]
+async fn bodies_over_the_memory_for_all_that_come_flow_through() {
+    let policy = Policy { memory: 12, ..Policy::default() };
+    let edge = Edge::with(policy, Limits::default(), async |_, _| {
+        let (chunks, body) = flowing();
+        tokio::spawn(async move {
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                let _ = chunks.send(Ok("12")).await;
+            }
+        });
+        Ok(Response::builder().header("cache-control", "max-age=60").body(body).unwrap())
+    })
+    .await;
+    let (one, two) = tokio::join!(edge.get("/a", &[]), edge.get("/b", &[]));
+    assert_eq!((one.body.len(), two.body.len()), (8, 8));
+    // Given back: the next one alone has room.
+    assert_eq!(edge.get("/c", &[]).await.body.len(), 8);
+}
+
+#[tokio::test]
 async fn a_slow_or_failing_first_does_not_ruin_the_others() {
     let limits = Limits { patience: Duration::from_millis(50), ..Limits::default() };
     let edge = Edge::with(Policy::default(), limits, async |number, request: Request<Body>| {
