@@ -42,6 +42,9 @@ const stop = () => {
 }
 process.on('exit', stop)
 await once(edge.stdout, 'data')
+for (let up = false; !up; ) {
+  up = await fetch(`http://127.0.0.1:${ORIGIN}/`).then(() => true, () => new Promise(later => setTimeout(later, 50)))
+}
 await runTests(tests, fetch, false, `http://127.0.0.1:${EDGE}`)
 
 const counted = tests.flatMap(part => part.tests).filter(test => !test.browser_only && test.kind !== 'check')

@@ -255,7 +255,8 @@ fn draw(all: &[[Saved; POLICIES.len()]]) -> String {
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 860 330' font-family='sans-serif' font-size='12'>\n\
          <rect width='860' height='330' fill='#fff'/>\n",
     );
-    let most = all.iter().flatten().flat_map(|saved| [saved.hits, saved.cost]).fold(0.0, f64::max);
+    let values = || all.iter().flatten().flat_map(|saved| [saved.hits, saved.cost]);
+    let (least, most) = (values().fold(1.0, f64::min), values().fold(0.0, f64::max));
     for (panel, (title, of)) in [
         ("requests answered", (|saved| saved.hits) as fn(&Saved) -> f64),
         ("painting saved", |saved| saved.cost),
@@ -265,11 +266,11 @@ fn draw(all: &[[Saved; POLICIES.len()]]) -> String {
     {
         let left = 50.0 + panel as f64 * 380.0;
         let x = |place: usize| left + place as f64 * 320.0 / (SHARES.len() - 1) as f64;
-        let y = |value: f64| 270.0 - value / most * 220.0;
+        let y = |value: f64| 265.0 - (value - least) / (most - least) * 215.0;
         // Writing to a `String` does not fail.
         let _ = writeln!(svg, "<text x='{left}' y='30' font-size='14'>{title}, of all</text>");
         for step in 0..=4 {
-            let value = most * f64::from(step) / 4.0;
+            let value = least + (most - least) * f64::from(step) / 4.0;
             let _ = writeln!(
                 svg,
                 "<path d='M{left} {0:.1}H{1:.1}' stroke='#eee'/><text x='{2:.1}' y='{3:.1}' text-anchor='end'>{4:.0} %</text>",
