@@ -37,10 +37,10 @@ pub(crate) struct Errand<O> {
     pub(crate) why: Why,
 }
 
-/// What an errand brings to who sent it.
+/// What an errand brings to who sent it; with fields that are for nobody else.
 pub(crate) enum Brought {
-    Stored(Arc<Landed>),
-    Coming(Arc<Coming>, Reader),
+    Stored(Arc<Landed>, HeaderMap),
+    Coming(Arc<Coming>, Reader, HeaderMap),
     /// For nobody else.
     Private(Response<Body>),
     /// Asking failed; this may be used.
@@ -82,7 +82,7 @@ impl<O: Origin> Errand<O> {
                 let mut news = answer.into_parts().0.headers;
                 fields::strip_hop_by_hop(&mut news);
                 let response = Arc::new(stored.confirmed(conditional::updated(&stored.fields, &news), times));
-                return self.land(response, true, lead, own).await;
+                return self.confirm(response, lead, own).await;
             }
             (Ok(answer), _) => answer,
         };
@@ -101,9 +101,8 @@ impl<O: Origin> Errand<O> {
         fields::strip_hop_by_hop(&mut head.headers);
         let said = Directives::of_response(&head.headers);
         let freshness = Freshness::of(head.status, &head.headers, &said, times);
-        let request = (self.request.method(), &self.asked, self.request.headers());
         let length = length(&head.headers, &body);
-        let kept = storable(request, (head.status, &said, &head.headers), &freshness).and_then(|()| {
+        let kept = self.storable(head.status, &said, &head.headers, &freshness).and_then(|()| {
             let fits = length.is_none_or(|length| length <= self.cache.largest as u64);
             if fits { Ok(()) } else { Err(NotKept::Size) }
         });
@@ -120,11 +119,11 @@ impl<O: Origin> Errand<O> {
             return;
         }
         self.cache.note_shared(&self.key);
-        fields::to_be_kept(&mut head.headers, &said.not_kept, times.came);
+        let personal = fields::to_be_kept(&mut head.headers, &said.not_kept, times.came);
         let body = match body.0 {
             Kind::Whole(bytes) => {
                 let response = self.kept(head.status, head.headers, bytes, &said, times);
-                return self.land(response, false, lead, own).await;
+                return self.land(response, personal, lead, own).await;
             }
             other => Body(other),
         };
@@ -136,7 +135,7 @@ impl<O: Origin> Errand<O> {
         });
         let Some(reader) = coming.body.read() else { return };
         tell(lead.as_ref(), Landing::Coming(coming.clone()));
-        let _ = own.send(Brought::Coming(coming.clone(), reader));
+        let _ = own.send(Brought::Coming(coming.clone(), reader, personal));
         if self.pump(body, &coming.body, lead.as_ref()).await && is_wanted(lead.as_ref()) {
             let response =
                 self.kept(coming.status, coming.fields.clone(), coming.body.collect(), &said, times);
@@ -179,7 +178,7 @@ impl<O: Origin> Errand<O> {
     async fn land(
         self,
         response: Arc<Kept>,
-        confirmed: bool,
+        personal: HeaderMap,
         lead: Option<Lead>,
         own: oneshot::Sender<Brought>,
     ) {
@@ -187,9 +186,40 @@ impl<O: Origin> Errand<O> {
         if is_wanted(lead.as_ref()) {
             self.cache.keep(&self.key, &selection, response.clone()).await;
         }
-        let landed = Arc::new(Landed { response, selection, confirmed });
+        let landed = Arc::new(Landed { response, selection, confirmed: false });
         tell(lead.as_ref(), Landing::Stored(landed.clone()));
-        let _ = own.send(Brought::Stored(landed));
+        let _ = own.send(Brought::Stored(landed, personal));
+    }
+
+    /// Keeps what the origin confirmed, unless it says with that that it is to be kept no longer.
+    async fn confirm(self, response: Arc<Kept>, lead: Option<Lead>, own: oneshot::Sender<Brought>) {
+        let selection = self.selection(&response.fields);
+        let said = Directives::of_response(&response.fields);
+        let may = self.storable(response.status, &said, &response.fields, &response.freshness);
+        let landed = Arc::new(Landed { response, selection, confirmed: true });
+        match may {
+            Ok(()) if is_wanted(lead.as_ref()) => {
+                self.cache.keep(&self.key, &landed.selection, landed.response.clone()).await;
+                tell(lead.as_ref(), Landing::Stored(landed.clone()));
+            }
+            Ok(()) => tell(lead.as_ref(), Landing::Stored(landed.clone())),
+            Err(_) => {
+                self.cache.invalidate(&self.key).await;
+                tell(lead.as_ref(), Landing::Alone);
+            }
+        }
+        let _ = own.send(Brought::Stored(landed, HeaderMap::new()));
+    }
+
+    fn storable(
+        &self,
+        status: StatusCode,
+        said: &Directives,
+        fields: &HeaderMap,
+        freshness: &Freshness,
+    ) -> Result<(), NotKept> {
+        let request = (self.request.method(), &self.asked, self.request.headers());
+        storable(request, (status, said, fields), freshness)
     }
 
     fn kept(

@@ -1,6 +1,9 @@
 //! Fields that belong to one connection, and fields that are not kept (RFC 9111, section 3.1; RFC 9110, section 7.6.1).
 
-use http::{HeaderMap, HeaderName, header};
+use http::{
+    HeaderMap, HeaderName,
+    header::{self, Entry},
+};
 
 use crate::moment::Moment;
 
@@ -32,14 +35,22 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Takes away what a response's directives name, and dates it where the origin did not (RFC 9110, section 6.6.1).
-pub(crate) fn to_be_kept(headers: &mut HeaderMap, named: &[HeaderName], came: Moment) {
+/// Takes away what a response's directives name, which is for who asked and nobody else, and dates it where the origin did
+/// not (RFC 9110, section 6.6.1). Gives what it took away.
+pub(crate) fn to_be_kept(headers: &mut HeaderMap, named: &[HeaderName], came: Moment) -> HeaderMap {
+    let mut personal = HeaderMap::new();
     for name in named {
-        headers.remove(name);
+        if let Entry::Occupied(field) = headers.entry(name) {
+            let (name, values) = field.remove_entry_mult();
+            values.for_each(|value| {
+                personal.append(name.clone(), value);
+            });
+        }
     }
     if !headers.contains_key(header::DATE) {
         headers.insert(header::DATE, came.to_field());
     }
+    personal
 }
 
 #[cfg(test)]

@@ -393,7 +393,9 @@ impl Cache {
             |selection: &Selection| self.selection(&selection.names, errand.request.headers()) == *selection;
         let collapsed = How::Forwarded { why: errand.why, stored: true, collapsed: true };
         match landing {
-            Landing::Stored(landed) if is_for_us(&landed.selection) => {
+            Landing::Stored(landed)
+                if is_for_us(&landed.selection) && reply::holds(&landed.response, client.borrowed()) =>
+            {
                 let how = if landed.confirmed { How::Confirmed { collapsed: true } } else { collapsed };
                 return Ok(self.reply(client.borrowed(), &landed.response, how));
             }
@@ -403,12 +405,16 @@ impl Cache {
                     return Ok(reply::coming(client.borrowed(), &coming, reader, collapsed));
                 }
             }
-            Landing::Stale(response) => {
+            Landing::Stale(response) if reply::holds(&response, client.borrowed()) => {
                 return Ok(self.reply(client.borrowed(), &response, How::Unreachable));
             }
             // Its answer is for one only, and so will ours be: no need to stand in line.
             Landing::Alone => return self.alone(errand).await,
-            Landing::Stored(_) | Landing::Coming(_) | Landing::Failed | Landing::Under => {}
+            Landing::Stored(_)
+            | Landing::Coming(_)
+            | Landing::Stale(_)
+            | Landing::Failed
+            | Landing::Under => {}
         }
         let place = tokio::time::timeout(self.limits.patience, self.impatient.acquire()).await;
         let _place = place.map_err(|_| Unanswered::Late)?;
@@ -431,13 +437,17 @@ impl Cache {
     ) -> Result<Response<Body>, Unanswered> {
         let stored = How::Forwarded { why, stored: true, collapsed: false };
         match brought.await.unwrap_or(Brought::Failed(Unanswered::Unreachable)) {
-            Brought::Stored(landed) => {
+            Brought::Stored(landed, personal) => {
                 let how = if landed.confirmed { How::Confirmed { collapsed: false } } else { stored };
-                Ok(self.reply(client.borrowed(), &landed.response, how))
+                let mut answer = self.reply(client.borrowed(), &landed.response, how);
+                answer.headers_mut().extend(personal);
+                Ok(answer)
             }
-            Brought::Coming(coming, reader) => {
+            Brought::Coming(coming, reader, personal) => {
                 self.watch.saw(Outcome::Miss);
-                Ok(reply::coming(client.borrowed(), &coming, reader, stored))
+                let mut answer = reply::coming(client.borrowed(), &coming, reader, stored);
+                answer.headers_mut().extend(personal);
+                Ok(answer)
             }
             Brought::Private(answer) => {
                 let how = How::Forwarded { why, stored: false, collapsed: false };
@@ -478,18 +488,20 @@ impl Cache {
 
     /// Brings what is stored up to date by the answer to a `HEAD`, or lets it go (section 4.3.5).
     async fn compare(&self, key: &str, selected: &Selection, stored: &Kept, news: &HeaderMap, times: Times) {
-        if conditional::is_of_another(&stored.fields, news) {
+        let mut news = news.clone();
+        // Ours, of this answer.
+        news.remove(status::CACHE_STATUS);
+        let fields = conditional::updated(&stored.fields, &news);
+        let said = Directives::of_response(&fields);
+        if conditional::is_of_another(&stored.fields, &news) || said.no_store || said.private {
             self.invalidate(key).await;
         } else {
-            let mut news = news.clone();
-            // Ours, of this answer.
-            news.remove(status::CACHE_STATUS);
-            let fields = conditional::updated(&stored.fields, &news);
             self.keep(key, selected, Arc::new(stored.confirmed(fields, times))).await;
         }
     }
 
-    async fn invalidate(&self, key: &str) {
+    /// Lets go of what is stored under a key, and of what is under way for it.
+    pub(crate) async fn invalidate(&self, key: &str) {
         self.flights.forget(|flight| flight.starts_with(key));
         self.store.remove(key).await;
     }

@@ -402,6 +402,39 @@ async fn the_stale_stands_in_for_failures_where_it_may() {
 }
 
 #[tokio::test]
+async fn fields_for_one_go_to_who_asked_first_and_are_not_kept() {
+    let edge = Edge::new(async |_, _| {
+        let control = r#"max-age=60, no-cache="set-cookie, x-own""#;
+        Ok(with(&[("cache-control", control), ("set-cookie", "a"), ("set-cookie", "b"), ("x-all", "c")], "x"))
+    })
+    .await;
+    for cookies in [2, 0] {
+        let read = edge.get("/a", &[]).await;
+        assert_eq!(read.headers.get_all("set-cookie").iter().count(), cookies);
+        assert_eq!(read.header("x-all"), "c");
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_that_forbids_keeping_is_obeyed() {
+    let edge = Edge::new(async |number, request: Request<Body>| {
+        if number == 1 {
+            return Ok(with(&[("cache-control", "max-age=0"), ("etag", "\"1\"")], "old"));
+        }
+        if !request.headers().contains_key("if-none-match") {
+            return Ok(say("no-store", "new"));
+        }
+        let mut answer = with(&[("cache-control", "no-store, max-age=60")], "");
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        Ok(answer)
+    })
+    .await;
+    for body in ["old", "old", "new"] {
+        assert_eq!(edge.get("/a", &[]).await.body, body);
+    }
+}
+
+#[tokio::test]
 async fn purges_hold_at_once_and_softly_leave_the_stale() {
     let edge = Edge::new(async |number, request: Request<Body>| {
         let tags = request.uri().path().trim_start_matches('/').to_owned();
