@@ -30,7 +30,9 @@ pub(crate) fn say(message: &str) {
 /// A program, to run in the workspace root.
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(name);
-    command.current_dir(root());
+    // What an earlier build left for the next is of little use to one of everything, and rustc 1.95 can stumble over it
+    // ("unstable fingerprints").
+    command.current_dir(root()).env("CARGO_INCREMENTAL", "0");
     command
 }
 
