@@ -117,6 +117,9 @@ pub enum Short {
     /// A style could not be loaded a moment ago. A retry may help.
     #[error("this style cannot be shown just now")]
     Style(String),
+    /// The render is for an origin, none has brought it yet, and there is nothing else to show. A retry may help.
+    #[error("this picture is still being made")]
+    Origins(String),
     /// The render is dearer than this edge may paint, and no origin is attached to carry it. Retrying is useless.
     #[error("this picture needs an origin ({0}) and none is attached here; {hint}", hint = .0.hint())]
     NoOrigin(Reason),

@@ -12,7 +12,8 @@ use cid::Cid;
 use lru::LruCache;
 
 use crate::{
-    collection::Collection, key::RenderKey, limits, settings::Settings, snapshot::Snapshot, style::Style,
+    collection::Collection, key::RenderKey, limits, pool::Pool, settings::Settings, snapshot::Snapshot,
+    style::Style,
 };
 
 /// One isolate's memory and settings.
@@ -20,6 +21,8 @@ use crate::{
 pub struct Isolate {
     /// What the operator has set.
     pub settings: Settings,
+    /// The origins, and what was seen of them.
+    pub pool: Pool,
     renders: Mutex<Bounded<RenderKey>>,
     assets: Mutex<Bounded<Vec<Cid>>>,
     styles: Mutex<LruCache<Cid, Arc<Style>>>,
@@ -31,6 +34,10 @@ pub struct Isolate {
     complaints: Mutex<LruCache<String, String>>,
     collections: Mutex<LruCache<String, Held<Arc<Collection>>>>,
     snapshot: Mutex<HeldSnapshot>,
+    /// Renders that a request of this isolate has asked an origin for and not got yet.
+    awaited: Mutex<LruCache<RenderKey, u64>>,
+    /// Which render was shown last, by [`crate::interim::trail`].
+    shown: Mutex<LruCache<RenderKey, RenderKey>>,
 }
 
 /// A record as it was last read.
@@ -60,6 +67,7 @@ impl Isolate {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
+            pool: Pool::new(settings.origins.clone(), &settings.region),
             settings,
             renders: Mutex::new(Bounded::new(limits::ISOLATE_RENDER_BYTES)),
             assets: Mutex::new(Bounded::new(limits::ISOLATE_ASSET_BYTES)),
@@ -69,6 +77,8 @@ impl Isolate {
             complaints: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COMPLAINTS))),
             collections: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COLLECTIONS))),
             snapshot: Mutex::new(HeldSnapshot::default()),
+            awaited: Mutex::new(LruCache::new(capacity(limits::ISOLATE_AWAITED))),
+            shown: Mutex::new(LruCache::new(capacity(limits::ISOLATE_SHOWN))),
         }
     }
 
@@ -127,6 +137,39 @@ impl Isolate {
         lock(&self.failed).put(key, ());
     }
 
+    /// Notes that a request of this isolate asks an origin for this render, until then at most, Unix milliseconds. `false`
+    /// when another does already.
+    pub fn await_render(&self, key: &RenderKey, now_ms: u64, until_ms: u64) -> bool {
+        let mut awaited = lock(&self.awaited);
+        let free = awaited.peek(key).is_none_or(|until| *until <= now_ms);
+        if free {
+            awaited.put(*key, until_ms);
+        }
+        free
+    }
+
+    /// Whether a request of this isolate is asking an origin for this render.
+    #[must_use]
+    pub fn is_awaited(&self, key: &RenderKey) -> bool {
+        lock(&self.awaited).contains(key)
+    }
+
+    /// Notes that nobody of this isolate asks for this render any more.
+    pub fn end_wait(&self, key: &RenderKey) {
+        lock(&self.awaited).pop(key);
+    }
+
+    /// Which render was shown last, of those that stand for one another.
+    #[must_use]
+    pub fn shown(&self, trail: &RenderKey) -> Option<RenderKey> {
+        lock(&self.shown).get(trail).copied()
+    }
+
+    /// Notes which render was shown last. Whether that is news.
+    pub fn note_shown(&self, trail: RenderKey, key: RenderKey) -> bool {
+        lock(&self.shown).put(trail, key) != Some(key)
+    }
+
     /// Whether this complaint is another than the last one about the same thing. A record that is refused is read again
     /// and again; its reader is told once.
     #[must_use]
@@ -175,7 +218,7 @@ impl Isolate {
 }
 
 /// A poisoned lock means that a thread panicked between two whole steps; what it guards is still whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -22,6 +22,19 @@ pub enum Painter {
     Cpu = 1,
     /// The same, by way of the master: the picture at the canvas's size is resized. As bit-exact.
     Derived = 2,
+    /// An origin's: shaders on a GPU, whose last bits differ from device to device, so its ETag is weak.
+    Origin = 3,
+}
+
+impl Painter {
+    /// Whether all of its pictures with one key are alike, bit for bit.
+    #[must_use]
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::Cpu | Self::Derived => true,
+            Self::Origin => false,
+        }
+    }
 }
 
 /// The identity of one image.

@@ -7,7 +7,7 @@
 //!  → plan       paint here, or escalate, by static cost
 //!  → key        the render key, hence the ETag; If-None-Match is answered here
 //!  → tiers      isolate memory → the store beyond
-//!  → paint      scene → bytes
+//!  → paint      scene → bytes; or an origin's, and something to look at until it comes
 //!  → reply      the one place where status and headers are made
 //! ```
 //!
@@ -30,9 +30,11 @@ pub mod key;
 pub mod limits;
 pub mod manifest;
 pub mod metadata;
+pub mod order;
 pub mod package;
 pub mod plan;
 pub mod platform;
+pub mod pool;
 pub mod records;
 pub mod render;
 pub mod reply;

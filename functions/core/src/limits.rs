@@ -104,3 +104,29 @@ pub const ISOLATE_COMPLAINTS: usize = 256;
 pub const ISOLATE_STYLES: usize = 16;
 /// Collection records that one isolate keeps.
 pub const ISOLATE_COLLECTIONS: usize = 64;
+
+/// Most origins of one pool.
+pub const ORIGINS: usize = 64;
+/// Largest signed order to an origin, bytes.
+pub const ORDER_BYTES: usize = 1024;
+/// How far away an order's deadline may be, milliseconds: for so long an origin remembers it.
+pub const ORDER_MS: u64 = 60_000;
+/// How long an edge waits for a render in all, milliseconds: attempts, hedges and blocks together.
+pub const ESCALATION_MS: u64 = 20_000;
+/// Most blocks that an origin asks for in one answer.
+pub const ORDER_BLOCKS: usize = 64;
+/// How often an origin may ask one edge for blocks before it has them: the manifest, what every token needs, the token's
+/// own picture files, in more than one answer where they are many.
+pub const BLOCK_ROUNDS: usize = 6;
+/// Largest picture that an edge takes from an origin, bytes.
+pub const ORIGIN_BYTES: usize = 32 << 20;
+/// How long a visitor may be made to wait for an origin before something else is shown, milliseconds.
+pub const PATIENCE_MS: u64 = 10_000;
+/// Static cost up to which a preview is painted in place of a picture that is still to come.
+pub const PREVIEW_COST: u64 = 40_000_000;
+/// Pixels up to which a preview is brought to the size asked for; a larger one is sent smaller.
+pub const PREVIEW_PIXELS: u64 = 1024 * 1024;
+/// Renders that requests of one isolate ask origins for at once.
+pub const ISOLATE_AWAITED: usize = 1024;
+/// States that an isolate remembers to have shown last, by token and variant.
+pub const ISOLATE_SHOWN: usize = 4096;

@@ -6,10 +6,11 @@
 //! Futures of this trait are awaited only by the request that made them (on Workers another request may not), so
 //! nothing here is shared and nothing needs to be `Send`.
 
-use alloc::{string::String, vec::Vec};
-use core::{fmt, future::Future};
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::{fmt, future::Future, pin::Pin};
 
 use bytes::Bytes;
+use http::{Request, Response};
 
 use crate::{
     fault::Short,
@@ -18,9 +19,12 @@ use crate::{
     variant::Variant,
 };
 
-/// What a host gives to a request.
+/// Work that goes on after the reply.
+pub type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What a host gives to a request. A clone is the same request's view, for what goes on after the reply.
 #[expect(async_fn_in_trait, reason = "futures stay with the request that made them; see the module's text")]
-pub trait Platform {
+pub trait Platform: Clone + 'static {
     /// The time now.
     fn now(&self) -> UnixMicros;
 
@@ -37,6 +41,22 @@ pub trait Platform {
     ///
     /// A failure is the adapter's to log; the picture is served all the same.
     fn keep(&self, key: &RenderKey, stored: Bytes);
+
+    /// Sends a request to an origin. The body of an answer is read whole, up to
+    /// [`ORIGIN_BYTES`](crate::limits::ORIGIN_BYTES), within this many milliseconds from now.
+    ///
+    /// # Errors
+    /// A sentence for the log: no connection, no answer in time, an answer that is cut or too long.
+    async fn fetch(&self, request: Request<Bytes>, within_ms: u64) -> Result<Response<Bytes>, String>;
+
+    /// Waits.
+    async fn sleep(&self, ms: u64);
+
+    /// Goes on with this after the reply: `waitUntil` on Workers. A host that stops may leave it undone.
+    fn defer(&self, task: Task);
+
+    /// A number that nobody gets twice: to tell one order to an origin from another.
+    fn nonce(&self) -> u64;
 
     /// Paints a scene and encodes it: `iridule_raster::paint` in every adapter of ours. It is here, and not called by
     /// core, because core knows no pixels.

@@ -2,9 +2,9 @@
 //!
 //! | header | what it says here |
 //! |---|---|
-//! | `ETag` | strong: the render key of a picture, the hash of a document |
+//! | `ETag` | the render key of a picture, the hash of a document; strong, but for pictures of an origin; none on what stands in for another |
 //! | `Cache-Control`, `CDN-Cache-Control` (RFC 9213) | by [`Lifetime`]. Neither `s-maxage` nor `must-revalidate` is sent: on Workers they switch stale-while-revalidate off |
-//! | `Cache-Status` (RFC 9211) | which tier answered, and whether the snapshot behind it was in force |
+//! | `Cache-Status` (RFC 9211) | which tier answered, whether the snapshot behind it was in force, and what a picture stands in for |
 //! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue; [`TAG_OF_LISTS`] and [`TAG_OF_REFUSALS`] for what any publication may |
 //! | `Vary` | only on `auto`, where `Accept` decides |
 //! | `Server-Timing` | how long core took, where the host's clock moves |
@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::{
     fault::{Fault, Refused, Short},
-    key::RenderKey,
+    key::{Painter, RenderKey},
     standing::Freshness,
     variant::Format,
 };
@@ -39,6 +39,8 @@ pub enum Lifetime {
     Live,
     /// A few seconds: what stands in for something better, and refusals.
     Brief,
+    /// A second: what is shown until an origin has made the right one.
+    Interim,
     /// Not at all.
     Never,
 }
@@ -49,6 +51,7 @@ impl Lifetime {
             Self::Immutable => "public, max-age=31536000, immutable",
             Self::Live => "public, max-age=10, stale-while-revalidate=60",
             Self::Brief => "public, max-age=5",
+            Self::Interim => "public, max-age=1",
             Self::Never => "no-store",
         }
     }
@@ -58,6 +61,7 @@ impl Lifetime {
             Self::Immutable => "max-age=31536000",
             Self::Live => "max-age=10, stale-while-revalidate=60",
             Self::Brief => "max-age=5",
+            Self::Interim => "max-age=1",
             Self::Never => "no-store",
         }
     }
@@ -76,6 +80,19 @@ pub enum Found {
     Painted,
     /// Nowhere: it was derived from a master.
     Derived,
+    /// Nowhere: an origin painted it.
+    Origin,
+}
+
+/// What is shown in place of a picture that an origin is still making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interim {
+    /// The same state at another size, or in another encoding.
+    Size,
+    /// The token's last state.
+    State,
+    /// The same state, painted with fewer pixels.
+    Preview,
 }
 
 /// What every answer about a token says of itself.
@@ -126,6 +143,8 @@ pub struct Picture {
     pub about: About,
     /// Its key, hence its ETag.
     pub key: RenderKey,
+    /// What makes it.
+    pub painter: Painter,
     /// Its encoding.
     pub format: Format,
     /// Whether `Accept` chose the encoding.
@@ -137,6 +156,8 @@ pub struct Picture {
 pub enum Answer {
     /// A finished picture.
     Picture(Picture, Found, Bytes),
+    /// Something to look at until the picture has come, in this encoding.
+    Interim(Picture, Interim, Format, Bytes),
     /// The client has the picture already.
     Unchanged(Picture),
     /// A JSON document about a token.
@@ -151,18 +172,30 @@ pub enum Answer {
     Options,
 }
 
-/// Whether the request's `If-None-Match` names this ETag (RFC 9110, section 13.1.2: weak comparison).
+impl Picture {
+    /// Its ETag: weak where another painting of the same picture may differ in the last bit.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        let weak = if self.painter.is_exact() { "" } else { "W/" };
+        format!("{weak}{}", opaque_tag(&self.key))
+    }
+}
+
+/// A picture's ETag without its strength.
+fn opaque_tag(key: &RenderKey) -> String {
+    format!("\"{key}\"")
+}
+
+/// Whether the request's `If-None-Match` names this picture (RFC 9110, section 13.1.2: weak comparison).
 #[must_use]
-pub fn matches_etag(headers: &HeaderMap, etag: &str) -> bool {
+pub fn matches_etag(headers: &HeaderMap, key: &RenderKey) -> bool {
+    names(headers, &opaque_tag(key))
+}
+
+fn names(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|list| {
         list.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == etag)
     })
-}
-
-/// A picture's ETag.
-#[must_use]
-pub fn etag(key: &RenderKey) -> String {
-    format!("\"{key}\"")
 }
 
 /// Makes the reply to a request that took this many microseconds.
@@ -208,6 +241,7 @@ const CACHE_TAG: HeaderName = HeaderName::from_static("cache-tag");
 fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
     match answer {
         Answer::Picture(picture, found, body) => send_picture(request, &picture, found, body),
+        Answer::Interim(picture, interim, format, body) => send_interim(&picture, interim, format, body),
         Answer::Unchanged(picture) => {
             let mut response = Response::new(Bytes::new());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -266,7 +300,7 @@ fn keep_for(headers: &mut HeaderMap, lifetime: Lifetime) {
 /// A JSON document, with its hash for an ETag.
 fn document<B>(request: &Request<B>, body: Vec<u8>, lifetime: Lifetime) -> Response<Bytes> {
     let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&keccak256(&body)[..16]));
-    let unchanged = matches_etag(request.headers(), &etag);
+    let unchanged = names(request.headers(), &etag);
     let mut response = typed(body.into(), "application/json", lifetime);
     set(response.headers_mut(), header::ETAG, &etag);
     if unchanged {
@@ -280,19 +314,40 @@ fn document<B>(request: &Request<B>, body: Vec<u8>, lifetime: Lifetime) -> Respo
 fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
     let about = &picture.about;
     keep_for(headers, about.state.lifetime());
-    set(headers, header::ETAG, &etag(&picture.key));
+    set(headers, header::ETAG, &picture.etag());
     let status = match found {
         Found::Client => "hit; detail=etag",
         Found::Memory => "hit; detail=memory",
         Found::Store => "hit; detail=store",
         Found::Painted => "fwd=miss; stored; detail=painted",
         Found::Derived => "fwd=miss; stored; detail=derived",
+        Found::Origin => "fwd=miss; stored; detail=origin",
     };
     set(headers, CACHE_STATUS, &format!("iridule; {status}{}", about.state.detail()));
-    set(headers, CACHE_TAG, &tags(about));
+    describe(headers, picture);
+}
+
+/// What is true of a picture and of what stands in for it alike.
+fn describe(headers: &mut HeaderMap, picture: &Picture) {
+    set(headers, CACHE_TAG, &tags(&picture.about));
     if picture.negotiated {
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     }
+}
+
+/// No ETag and no ranges: the next answer has other bytes.
+fn send_interim(picture: &Picture, interim: Interim, format: Format, body: Bytes) -> Response<Bytes> {
+    let mut response = typed(body, format.media_type(), Lifetime::Interim);
+    let headers = response.headers_mut();
+    let what = match interim {
+        Interim::Size => "size",
+        Interim::State => "state",
+        Interim::Preview => "preview",
+    };
+    let state = picture.about.state.detail();
+    set(headers, CACHE_STATUS, &format!("iridule; fwd=miss; detail=interim-{what}{state}"));
+    describe(headers, picture);
+    response
 }
 
 /// Tag of what tells which collections there are. No slug has a tilde.
@@ -315,7 +370,7 @@ fn tags(about: &About) -> String {
 }
 
 fn send_picture<B>(request: &Request<B>, picture: &Picture, found: Found, body: Bytes) -> Response<Bytes> {
-    let wanted = wanted_range(request, &etag(&picture.key), body.len());
+    let wanted = wanted_range(request, &picture.etag(), body.len());
     let mut response = match wanted {
         Wanted::Whole => Response::new(body),
         Wanted::Part { first, last } => {
@@ -353,8 +408,9 @@ fn wanted_range<B>(request: &Request<B>, etag: &str, length: usize) -> Wanted {
     let Some(range) = text(header::RANGE).and_then(|range| range.strip_prefix("bytes=")) else {
         return Wanted::Whole;
     };
-    let still_same =
-        request.headers().get(header::IF_RANGE).is_none() || text(header::IF_RANGE) == Some(etag);
+    // The comparison is strong (RFC 9110, section 13.1.5): parts of two paintings do not fit together.
+    let still_same = request.headers().get(header::IF_RANGE).is_none()
+        || text(header::IF_RANGE) == Some(etag) && !etag.starts_with("W/");
     if request.method() != Method::GET || !still_same {
         return Wanted::Whole;
     }
@@ -421,7 +477,7 @@ fn said(fault: &Fault) -> Said {
     let never = |status, kind, title| Said { status, kind, title, lifetime: Lifetime::Never };
     let refused = match fault {
         Fault::Refused(refused) => refused,
-        Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_)) => {
+        Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_) | Short::Origins(_)) => {
             return never(StatusCode::SERVICE_UNAVAILABLE, "not-at-hand", "Not at hand just now");
         }
         Fault::Short(Short::NoOrigin(_)) => {
@@ -515,10 +571,10 @@ mod tests {
             headers
         };
         for hit in ["\"e\"", "W/\"e\"", "\"a\", \"e\"", "*"] {
-            assert!(matches_etag(&headers(hit), "\"e\""), "{hit}");
+            assert!(names(&headers(hit), "\"e\""), "{hit}");
         }
         for miss in ["\"a\"", "e", "", "\"E\""] {
-            assert!(!matches_etag(&headers(miss), "\"e\""), "{miss}");
+            assert!(!names(&headers(miss), "\"e\""), "{miss}");
         }
     }
 }

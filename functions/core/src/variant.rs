@@ -46,6 +46,10 @@ impl Format {
         }
     }
 
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Png, Self::WebP, Self::Jpeg, Self::Avif].into_iter().find(|format| *format as u8 == byte)
+    }
+
     /// Whether the format throws detail away, so that a quality means something.
     #[must_use]
     pub fn lossy(self) -> bool {
@@ -117,6 +121,12 @@ pub enum Fit {
     Fill = 2,
     /// As large as fits inside, centred; the rest of the frame shows the canvas's background.
     Pad = 3,
+}
+
+impl Fit {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Contain, Self::Cover, Self::Fill, Self::Pad].into_iter().find(|fit| *fit as u8 == byte)
+    }
 }
 
 /// The size, fit and quality parameters as they came, each checked on its own.
@@ -284,12 +294,32 @@ impl Variant {
     /// format (8), fit (8), height (16), width (16).
     #[must_use]
     pub fn word(&self) -> U256 {
-        let packed = u64::from(self.quality)
+        U256::from(self.packed())
+    }
+
+    /// The part of [`Self::word`] that is not zero.
+    #[must_use]
+    pub fn packed(&self) -> u64 {
+        u64::from(self.quality)
             | u64::from(self.format as u8) << 8
             | u64::from(self.fit as u8) << 16
             | u64::from(self.height) << 24
-            | u64::from(self.width) << 40;
-        U256::from(packed)
+            | u64::from(self.width) << 40
+    }
+
+    /// Reads [`Self::packed`]. `None` for what [`Self::resolve`] could not have made of any canvas.
+    #[must_use]
+    pub fn unpack(packed: u64) -> Option<Self> {
+        let field = |shift: u32| packed.checked_shr(shift).unwrap_or(0);
+        let byte = |shift| u8::try_from(field(shift) & 0xff).ok();
+        let side = |shift| u16::try_from(field(shift) & 0xffff).ok();
+        let (format, fit) = (Format::from_byte(byte(8)?)?, Fit::from_byte(byte(16)?)?);
+        let variant = Self { width: side(40)?, height: side(24)?, fit, format, quality: byte(0)? };
+        let sides =
+            [variant.width, variant.height].iter().all(|s| (1..=limits::SIDE).contains(&u32::from(*s)));
+        let quality =
+            if format.lossy() { QUALITIES.contains(&variant.quality) } else { variant.quality == 0 };
+        (sides && quality && packed >> 56 == 0).then_some(variant)
     }
 
     /// Where the canvas lies in the picture.

@@ -10,6 +10,9 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
     fmt,
+    ops::Deref,
+    rc::Rc,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -23,7 +26,7 @@ use iridule_core::{
     isolate::Isolate,
     key::RenderKey,
     manifest::Manifest,
-    platform::{Level, Platform, UnixMicros, block_on},
+    platform::{Level, Platform, Task, UnixMicros, block_on},
     records,
     scene::{Canvas, Scene},
     serve::serve,
@@ -69,9 +72,20 @@ first = 1
 supply = 10
 "#;
 
+#[derive(Clone, Default)]
+struct Sim(Rc<Host>);
+
+impl Deref for Sim {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
 /// Records in memory, a clock that stands where it is put, and a count of what was done.
 #[derive(Default)]
-struct Sim {
+struct Host {
     now_ms: Cell<u64>,
     records: RefCell<BTreeMap<String, Vec<u8>>>,
     renders: RefCell<BTreeMap<RenderKey, Bytes>>,
@@ -108,6 +122,22 @@ impl Platform for Sim {
         self.renders.borrow_mut().insert(*key, stored);
     }
 
+    async fn fetch(&self, _: Request<Bytes>, _: u64) -> Result<Response<Bytes>, String> {
+        Err("there is no origin".into())
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.now_ms.set(self.now_ms.get() + ms);
+    }
+
+    fn defer(&self, task: Task) {
+        block_on(task);
+    }
+
+    fn nonce(&self) -> u64 {
+        0
+    }
+
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {
         self.paints.set(self.paints.get() + 1);
         let painted = format!("{scene:?} {variant:?}");
@@ -130,7 +160,7 @@ impl Platform for Sim {
 /// One edge: a platform, an isolate on it, and the relay's key.
 struct Edge {
     sim: Sim,
-    isolate: Isolate,
+    isolate: Arc<Isolate>,
     relay: SigningKey,
     manifest: Manifest,
     collection: Collection,
@@ -175,7 +205,7 @@ impl Edge {
         self.put(&records::collection("probe"), collection.seal(&publisher()).unwrap());
     }
 
-    fn isolate(relay: &SigningKey, refresh_ms: u64) -> Isolate {
+    fn isolate(relay: &SigningKey, refresh_ms: u64) -> Arc<Isolate> {
         let public = |key: &SigningKey| alloy_primitives::hex::encode(key.verifying_key().as_bytes());
         let get = |name: &str| match name {
             "trusted_keys" => Some(public(relay)),
@@ -183,7 +213,7 @@ impl Edge {
             "refresh_ms" => Some(refresh_ms.to_string()),
             _ => None,
         };
-        Isolate::new(Settings::parse(get).unwrap())
+        Arc::new(Isolate::new(Settings::parse(get).unwrap()))
     }
 
     fn restart(&mut self) {

@@ -12,7 +12,7 @@
 mod platform;
 mod reply;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use iridule_core::{
     fault::{Defect, Fault},
@@ -30,7 +30,7 @@ use spin_sdk::{
 use crate::platform::Visit;
 
 /// What this instance remembers. A host that reuses instances, as ours does, finds it warm.
-static ISOLATE: OnceLock<Isolate> = OnceLock::new();
+static ISOLATE: OnceLock<Arc<Isolate>> = OnceLock::new();
 
 #[http_service]
 async fn handle(request: Request) -> Result<Response, ErrorCode> {
@@ -43,11 +43,11 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
             iridule_core::reply::reply(&request, Err(Fault::from(defect)), 0)
         }
     };
-    reply::send(response, visit.errands())
+    reply::send(response, visit)
 }
 
 /// The isolate's memory, made at the instance's first request. Settings that do not parse are read again at the next.
-async fn isolate() -> Result<&'static Isolate, String> {
+async fn isolate() -> Result<&'static Arc<Isolate>, String> {
     if let Some(isolate) = ISOLATE.get() {
         return Ok(isolate);
     }
@@ -62,5 +62,5 @@ async fn isolate() -> Result<&'static Isolate, String> {
     let settings = Settings::parse(|name| {
         values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     })?;
-    Ok(ISOLATE.get_or_init(|| Isolate::new(settings)))
+    Ok(ISOLATE.get_or_init(|| Arc::new(Isolate::new(settings))))
 }

@@ -4,21 +4,33 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     fmt,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
     io::Write as _,
+    pin::pin,
+    rc::Rc,
     sync::OnceLock,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
 use iridule_core::{
     fault::Short,
     key::RenderKey,
-    platform::{Level, Platform, UnixMicros},
+    limits,
+    platform::{Level, Platform, Task, UnixMicros},
     scene::{Canvas, Scene},
     variant::Variant,
 };
-use spin_sdk::key_value::{Error, Store};
+use spin_sdk::{
+    http::send,
+    key_value::{Error, Store},
+    wasip3::clocks::monotonic_clock,
+};
 
 /// Snapshots, collections, blocks of styles.
 static RECORDS: Shelf = Shelf::new("default");
@@ -55,30 +67,28 @@ impl Shelf {
 }
 
 /// One request's view of the host.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Visit {
-    kept: RefCell<Vec<Errand>>,
+    errands: Rc<RefCell<VecDeque<Task>>>,
 }
 
 impl Visit {
-    /// What is left to do once the visitor has been served.
-    pub(crate) fn errands(self) -> Vec<Errand> {
-        self.kept.into_inner()
+    /// Does what is left to do once the visitor has been served, and what comes up on the way.
+    pub(crate) async fn run_errands(self) {
+        loop {
+            let errand = self.errands.borrow_mut().pop_front();
+            match errand {
+                Some(errand) => errand.await,
+                None => break,
+            }
+        }
     }
 }
 
-/// A render on its way to the store.
-pub(crate) struct Errand {
-    key: RenderKey,
-    stored: Bytes,
-}
-
-impl Errand {
-    /// Puts the render on its shelf. It can be painted again, so a failure is only told.
-    pub(crate) async fn run(self) {
-        if let Err(why) = RENDERS.set(&self.key.token(), &self.stored).await {
-            say("warn", format_args!("render {} not kept: {why}", self.key));
-        }
+/// Puts a render on its shelf. It can be painted again, so a failure is only told.
+async fn shelve(key: RenderKey, stored: Bytes) {
+    if let Err(why) = RENDERS.set(&key.token(), &stored).await {
+        say("warn", format_args!("render {key} not kept: {why}"));
     }
 }
 
@@ -103,7 +113,36 @@ impl Platform for Visit {
     }
 
     fn keep(&self, key: &RenderKey, stored: Bytes) {
-        self.kept.borrow_mut().push(Errand { key: *key, stored });
+        self.defer(Box::pin(shelve(*key, stored)));
+    }
+
+    async fn fetch(&self, request: Request<Bytes>, within_ms: u64) -> Result<Response<Bytes>, String> {
+        let answer = pin!(async {
+            let answer = send(request.map(Full::new)).await.map_err(|why| format!("{why}"))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, limits::ORIGIN_BYTES).collect().await;
+            let body = body.map_err(|why| format!("the answer is cut or too long: {why}"))?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        });
+        match select(answer, pin!(self.sleep(within_ms))).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(format!("no answer within {within_ms} ms")),
+        }
+    }
+
+    async fn sleep(&self, ms: u64) {
+        monotonic_clock::wait_for(ms.saturating_mul(1_000_000)).await;
+    }
+
+    fn defer(&self, task: Task) {
+        self.errands.borrow_mut().push_back(task);
+    }
+
+    fn nonce(&self) -> u64 {
+        // The standard library's hash keys come from the host's random numbers.
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u64(self.now().0);
+        hasher.finish()
     }
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {

@@ -11,13 +11,13 @@ use spin_sdk::wasip3::{
     spawn, wit_future, wit_stream,
 };
 
-use crate::platform::Errand;
+use crate::platform::Visit;
 
 /// Starts the reply; body and errands follow when the host has taken it.
 ///
 /// # Errors
 /// When the host does not take a header.
-pub(crate) fn send(response: Response<Bytes>, errands: Vec<Errand>) -> Result<types::Response, ErrorCode> {
+pub(crate) fn send(response: Response<Bytes>, visit: Visit) -> Result<types::Response, ErrorCode> {
     let (head, body) = response.into_parts();
     let headers = Headers::try_from(head.headers)
         .map_err(|why| ErrorCode::InternalError(Some(format!("a header was not taken: {why}"))))?;
@@ -38,9 +38,7 @@ pub(crate) fn send(response: Response<Bytes>, errands: Vec<Errand>) -> Result<ty
             let _ = pipe.write_all(body.into()).await;
         }
         let _ = end.write(Ok(None)).await;
-        for errand in errands {
-            errand.run().await;
-        }
+        visit.run_errands().await;
     });
     Ok(response)
 }

@@ -14,7 +14,7 @@
 mod exchange;
 mod platform;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -35,7 +35,7 @@ use worker::{
 use crate::platform::Visit;
 
 /// What this isolate remembers from one request to the next.
-static ISOLATE: OnceLock<Isolate> = OnceLock::new();
+static ISOLATE: OnceLock<Arc<Isolate>> = OnceLock::new();
 
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response, Error> {
@@ -73,7 +73,7 @@ fn fault(request: &Request<()>, fault: impl Into<Fault>) -> Response<Bytes> {
 }
 
 /// The isolate's memory, made at its first request. Settings that do not parse are read again at the next.
-fn isolate(env: &Env) -> Result<&'static Isolate, String> {
+fn isolate(env: &Env) -> Result<&'static Arc<Isolate>, String> {
     if let Some(isolate) = ISOLATE.get() {
         return Ok(isolate);
     }
@@ -88,5 +88,5 @@ fn isolate(env: &Env) -> Result<&'static Isolate, String> {
     let settings = Settings::parse(|name| {
         values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     })?;
-    Ok(ISOLATE.get_or_init(|| Isolate::new(settings)))
+    Ok(ISOLATE.get_or_init(|| Arc::new(Isolate::new(settings))))
 }

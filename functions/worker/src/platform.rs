@@ -3,17 +3,23 @@
 //!
 //! How requests and replies cross is `exchange.rs`; the isolate's memory and settings are in `lib.rs`.
 
-use std::fmt;
+use std::{fmt, pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use iridule_core::{
     fault::Short,
     key::RenderKey,
-    platform::{Level, Platform, UnixMicros},
+    platform::{Level, Platform, Task, UnixMicros},
     scene::{Canvas, Scene},
     variant::Variant,
 };
-use worker::{Cache, Context, Date, Env, Error, Response, console_error, console_log, console_warn};
+use worker::{
+    AbortController, Cache, Context, Date, Delay, Env, Error, Response, console_error, console_log,
+    console_warn, js_sys::Math,
+};
+
+use crate::exchange;
 
 /// The KV namespace that publishers write snapshots, collections and blocks of styles to.
 const RECORDS: &str = "RECORDS";
@@ -23,14 +29,15 @@ const RENDERS: &str = "https://renders.iridule/";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// One request's view of the host.
+#[derive(Clone)]
 pub(crate) struct Visit {
     env: Env,
-    context: Context,
+    context: Rc<Context>,
 }
 
 impl Visit {
     pub(crate) fn new(env: Env, context: Context) -> Self {
-        Self { env, context }
+        Self { env, context: Rc::new(context) }
     }
 }
 
@@ -73,6 +80,37 @@ impl Platform for Visit {
                 console_warn!("render {key} not kept: {why}");
             }
         });
+    }
+
+    async fn fetch(
+        &self,
+        request: http::Request<Bytes>,
+        within_ms: u64,
+    ) -> Result<http::Response<Bytes>, String> {
+        let abort = AbortController::default();
+        let signal = abort.signal();
+        let answer = pin!(exchange::ask(request, &signal));
+        match select(answer, pin!(self.sleep(within_ms))).await {
+            Either::Left((answer, _)) => answer.map_err(|why| why.to_string()),
+            Either::Right(_) => {
+                abort.abort();
+                Err(format!("no answer within {within_ms} ms"))
+            }
+        }
+    }
+
+    async fn sleep(&self, ms: u64) {
+        Delay::from(Duration::from_millis(ms)).await;
+    }
+
+    fn defer(&self, task: Task) {
+        self.context.wait_until(task);
+    }
+
+    fn nonce(&self) -> u64 {
+        // The mantissa of a number from 1 to 2: 52 bits, each as likely as not.
+        let part = || (1.0 + Math::random()).to_bits() << 12;
+        part() ^ part().rotate_left(20)
     }
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {

@@ -1,19 +1,21 @@
 //! Core and the painter in this very process: records and renders in memory.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     fmt,
+    rc::Rc,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use iridule_core::{
     fault::Short,
     isolate::Isolate,
     key::RenderKey,
-    platform::{Level, Platform, UnixMicros, block_on},
+    platform::{Level, Platform, Task, UnixMicros, block_on},
     records,
     scene::{Canvas, Scene},
     serve::serve,
@@ -29,12 +31,14 @@ use crate::{
 
 pub struct Native {
     platform: InProcess,
-    isolate: Isolate,
+    isolate: Arc<Isolate>,
 }
 
+#[derive(Clone)]
 struct InProcess {
-    records: BTreeMap<String, Vec<u8>>,
-    renders: RefCell<BTreeMap<RenderKey, Bytes>>,
+    records: Rc<RefCell<BTreeMap<String, Vec<u8>>>>,
+    renders: Rc<RefCell<BTreeMap<RenderKey, Bytes>>>,
+    nonce: Rc<Cell<u64>>,
 }
 
 impl Native {
@@ -45,8 +49,9 @@ impl Native {
             "public_url" => Some(PUBLIC_URL.into()),
             _ => None,
         });
-        let platform = InProcess { records: world.records(), renders: RefCell::default() };
-        Self { platform, isolate: Isolate::new(settings.unwrap()) }
+        let records = Rc::new(RefCell::new(world.records()));
+        let platform = InProcess { records, renders: Rc::default(), nonce: Rc::default() };
+        Self { platform, isolate: Arc::new(Isolate::new(settings.unwrap())) }
     }
 }
 
@@ -56,7 +61,7 @@ impl Host for Native {
     }
 
     fn publish_snapshot(&mut self, signed: Vec<u8>, _good: bool) {
-        self.platform.records.insert(records::SNAPSHOT.into(), signed);
+        self.platform.records.borrow_mut().insert(records::SNAPSHOT.into(), signed);
     }
 
     fn ask(&mut self, ask: &Ask) -> Answer {
@@ -81,7 +86,7 @@ impl Platform for InProcess {
     }
 
     async fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Short> {
-        Ok(self.records.get(key).cloned())
+        Ok(self.records.borrow().get(key).cloned())
     }
 
     async fn recall(&self, key: &RenderKey) -> Option<Bytes> {
@@ -90,6 +95,20 @@ impl Platform for InProcess {
 
     fn keep(&self, key: &RenderKey, stored: Bytes) {
         self.renders.borrow_mut().insert(*key, stored);
+    }
+
+    async fn fetch(&self, _: Request<Bytes>, _: u64) -> Result<Response<Bytes>, String> {
+        Err("nothing is outside this process".into())
+    }
+
+    async fn sleep(&self, _: u64) {}
+
+    fn defer(&self, task: Task) {
+        block_on(task);
+    }
+
+    fn nonce(&self) -> u64 {
+        self.nonce.replace(self.nonce.get() + 1)
     }
 
     fn paint(&self, scene: &Scene, variant: &Variant) -> Result<Vec<u8>, String> {

@@ -1,4 +1,11 @@
 //! The way of a request, top to bottom.
+//!
+//! What it reads on its way is in [`records`](mod@records), what becomes of a render that is too dear for an edge in
+//! [`escalate`], and what is shown until that has come in [`interim`].
+
+mod escalate;
+mod interim;
+mod records;
 
 use alloc::{
     format,
@@ -16,18 +23,17 @@ use crate::{
     fault::{Defect, Fault, Refused, Short},
     gallery,
     gauge::State,
-    isolate::{Held, Isolate},
+    isolate::Isolate,
     key::{Painter, RenderKey},
-    limits,
-    manifest::{File, Manifest},
-    metadata, package,
+    manifest::Manifest,
+    metadata,
     plan::{Plan, plan},
     platform::{Level, Platform, UnixMicros},
-    records, render,
+    render,
     reply::{self, About, Answer, Found, Picture, Pinned},
     route::{Pin, Route, Token},
     seed::Seed,
-    signed::RecordRefused,
+    serve::escalate::Brought,
     snapshot::Snapshot,
     standing::{self, Freshness, Standing},
     style::Style,
@@ -35,7 +41,11 @@ use crate::{
 };
 
 /// Answers a request. Whatever comes in, something well-formed goes out.
-pub async fn serve<P: Platform, B>(isolate: &Isolate, platform: &P, request: &Request<B>) -> Response<Bytes> {
+pub async fn serve<P: Platform, B>(
+    isolate: &Arc<Isolate>,
+    platform: &P,
+    request: &Request<B>,
+) -> Response<Bytes> {
     let started = platform.now();
     let visit = Visit { isolate, platform, started };
     let answer = visit.answer(request).await;
@@ -47,7 +57,7 @@ pub async fn serve<P: Platform, B>(isolate: &Isolate, platform: &P, request: &Re
 
 /// One request on its way.
 struct Visit<'a, P> {
-    isolate: &'a Isolate,
+    isolate: &'a Arc<Isolate>,
     platform: &'a P,
     started: UnixMicros,
 }
@@ -114,8 +124,8 @@ impl<P: Platform> Visit<'_, P> {
             }
         };
         let about = About { slug: token.slug.clone(), token: token.number.to_string(), state: pinned };
-        let (picture, painter, variant) = self.picture(request, known, about, &state, extension, asked)?;
-        if reply::matches_etag(request.headers(), &reply::etag(&picture.key)) {
+        let (picture, variant) = self.picture(request, known, about, &state, extension, asked)?;
+        if reply::matches_etag(request.headers(), &picture.key) {
             return Ok(Answer::Unchanged(picture));
         }
         if let Some((found, body)) = self.look_up(&picture.key, picture.format).await {
@@ -124,15 +134,22 @@ impl<P: Platform> Visit<'_, P> {
         if self.isolate.has_failed(&picture.key) {
             return Err(Defect::Paint("it failed before, and would again".into()).into());
         }
-        let made = match painter {
+        let made = match picture.painter {
             Painter::Cpu => self.paint(known, &state, &variant).await.map(|body| (Found::Painted, body)),
             Painter::Derived => self.derive(known, &state, &variant).await.map(|body| (Found::Derived, body)),
+            Painter::Origin => match self.escalate(known, &state, &variant, &picture).await {
+                Ok(Brought::Picture(body)) => Ok((Found::Origin, body)),
+                Ok(Brought::NotYet(why)) => return self.interim(known, &state, &variant, picture, why).await,
+                Err(fault) => Err(fault),
+            },
         };
         if let Err(Fault::Defect(Defect::Style { .. } | Defect::Paint(_))) = made {
             self.isolate.note_failed(picture.key);
         }
         let (found, body) = made?;
-        self.keep(&picture.key, picture.format, &body);
+        if found != Found::Origin {
+            self.keep(&picture.key, picture.format, &body);
+        }
         Ok(Answer::Picture(picture, found, body))
     }
 
@@ -198,18 +215,21 @@ impl<P: Platform> Visit<'_, P> {
         state: &State,
         extension: Extension,
         asked: &Asked,
-    ) -> Result<(Picture, Painter, Variant), Fault> {
+    ) -> Result<(Picture, Variant), Fault> {
         let accept =
             request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let manifest = &known.style.manifest;
         let variant = Variant::resolve(asked, extension.negotiate(accept), &manifest.canvas.canvas())?;
         let painter = match plan(manifest, &variant) {
             Plan::Make(painter) => painter,
-            Plan::Escalate(reason) => return Err(Short::NoOrigin(reason).into()),
+            Plan::Escalate(reason) if self.isolate.pool.is_empty() => {
+                return Err(Short::NoOrigin(reason).into());
+            }
+            Plan::Escalate(_) => Painter::Origin,
         };
         let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, &variant);
         let negotiated = extension == Extension::Auto;
-        Ok((Picture { about, key, format: variant.format, negotiated }, painter, variant))
+        Ok((Picture { about, key, painter, format: variant.format, negotiated }, variant))
     }
 
     /// The tiers, from the nearest.
@@ -227,10 +247,10 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     async fn collections(&self) -> Result<Answer, Fault> {
-        let slugs = match self.platform.record(records::COLLECTIONS).await? {
+        let slugs = match self.platform.record(crate::records::COLLECTIONS).await? {
             None => Vec::new(),
             Some(bytes) => collection::decode_index(&bytes)
-                .map_err(|why| Defect::Record { key: records::COLLECTIONS.into(), why })?,
+                .map_err(|why| Defect::Record { key: crate::records::COLLECTIONS.into(), why })?,
         };
         let mut listed = Vec::new();
         for slug in slugs {
@@ -311,196 +331,6 @@ impl<P: Platform> Visit<'_, P> {
         Err(first.unwrap_or_else(|| Defect::Host("no style is left".into()).into()))
     }
 
-    async fn collection(&self, slug: &str) -> Result<Arc<Collection>, Fault> {
-        let held = self.isolate.collection(slug);
-        if let Some(held) = &held
-            && self.still_good(Some(held.read_ms))
-        {
-            return Ok(Arc::clone(&held.value));
-        }
-        match (self.read_collection(slug, held.as_ref()).await, held) {
-            // As with snapshots: what cannot be read or does not decode leaves the last good record in force.
-            (Err(fault), Some(held)) if !matches!(fault, Fault::Refused(_)) => {
-                self.complain(
-                    &records::collection(slug),
-                    &format!("collection {slug}: {}; the last good record stays", reason(&fault)),
-                );
-                if matches!(fault, Fault::Defect(_)) {
-                    // What was refused is looked at again after the usual time, like what was believed.
-                    let held = Held { read_ms: self.started.millis(), ..held.clone() };
-                    self.isolate.keep_collection(slug, held);
-                }
-                Ok(held.value)
-            }
-            (Ok(value), _) => {
-                self.isolate.note_good(&records::collection(slug));
-                Ok(value)
-            }
-            (Err(fault), _) => Err(fault),
-        }
-    }
-
-    async fn read_collection(
-        &self,
-        slug: &str,
-        held: Option<&Held<Arc<Collection>>>,
-    ) -> Result<Arc<Collection>, Fault> {
-        let key = records::collection(slug);
-        let bytes =
-            self.platform.record(&key).await?.ok_or_else(|| Refused::UnknownCollection(slug.into()))?;
-        let value = match held {
-            Some(held) if held.bytes == bytes => Arc::clone(&held.value),
-            _ => {
-                let record = Collection::open(&bytes, &self.isolate.settings.publisher_keys)
-                    .map_err(|why| Defect::Record { key: key.clone(), why: why.to_string() })?;
-                let known = held.map(|held| held.value.sequence);
-                match known {
-                    _ if record.slug != slug => {
-                        return Err(Defect::Record { key, why: format!("it is of {}", record.slug) }.into());
-                    }
-                    Some(known) if record.sequence <= known => {
-                        let offered = record.sequence;
-                        let why = RecordRefused::NotNewer { offered, known }.to_string();
-                        return Err(Defect::Record { key, why }.into());
-                    }
-                    _ => Arc::new(record),
-                }
-            }
-        };
-        let read_ms = self.started.millis();
-        self.isolate.keep_collection(slug, Held { read_ms, bytes: bytes.into(), value: Arc::clone(&value) });
-        Ok(value)
-    }
-
-    async fn style(&self, cid: &Cid) -> Result<Arc<Style>, Fault> {
-        if let Some(style) = self.isolate.style(cid) {
-            return Ok(style);
-        }
-        let now_ms = self.started.millis();
-        if self.isolate.is_broken(cid, now_ms) {
-            return Err(Short::Style(cid.to_string()).into());
-        }
-        let loaded = self.load_style(cid).await;
-        match &loaded {
-            Ok(_) => self.isolate.note_good(&records::block(cid)),
-            Err(fault) => {
-                self.isolate.note_broken(*cid, now_ms.saturating_add(limits::BROKEN_STYLE_MS));
-                self.complain(&records::block(cid), &format!("style {cid} not loaded: {}", reason(fault)));
-            }
-        }
-        loaded
-    }
-
-    async fn load_style(&self, cid: &Cid) -> Result<Arc<Style>, Fault> {
-        let defect = |why: String| Defect::Style { style: cid.to_string(), why };
-        let manifest = self.manifest(cid).await?;
-        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        for file in manifest.loaded() {
-            files.push((file.path.clone(), self.file(file).await?));
-        }
-        let contents =
-            |path: &str| files.iter().find(|(name, _)| name == path).map(|(_, bytes)| bytes.clone());
-        let style = Arc::new(Style::load(*cid, manifest, contents).map_err(defect)?);
-        self.isolate.keep_style(&style);
-        Ok(style)
-    }
-
-    /// A picture file of a style.
-    async fn asset(&self, style: &Style, path: &str) -> Result<Bytes, Fault> {
-        let file = style.manifest.file_at(path).ok_or_else(|| Defect::Style {
-            style: style.cid.to_string(),
-            why: format!("{path} is not among its files"),
-        })?;
-        if let Some(held) = self.isolate.asset(&file.blocks) {
-            return Ok(held);
-        }
-        let bytes = Bytes::from(self.file(file).await?);
-        self.isolate.keep_asset(&file.blocks, bytes.clone());
-        Ok(bytes)
-    }
-
-    async fn manifest(&self, cid: &Cid) -> Result<Manifest, Fault> {
-        let defect = |why: String| Defect::Style { style: cid.to_string(), why };
-        Ok(Manifest::decode(&self.block(cid).await?).map_err(defect)?)
-    }
-
-    async fn file(&self, file: &File) -> Result<Vec<u8>, Fault> {
-        let mut bytes = Vec::new();
-        for cid in &file.blocks {
-            bytes.extend_from_slice(&self.block(cid).await?);
-            if bytes.len() as u64 > file.size {
-                break;
-            }
-        }
-        if bytes.len() as u64 != file.size {
-            let why = format!("{} bytes instead of {}", bytes.len(), file.size);
-            return Err(Defect::Record { key: file.path.clone(), why }.into());
-        }
-        Ok(bytes)
-    }
-
-    /// A block of a style, checked against its name.
-    async fn block(&self, cid: &Cid) -> Result<Vec<u8>, Fault> {
-        let key = records::block(cid);
-        let bytes = self.platform.record(&key).await?.ok_or_else(|| Short::Block(cid.to_string()))?;
-        package::verify(cid, &bytes).map_err(|why| Defect::Record { key, why })?;
-        Ok(bytes)
-    }
-
-    /// The snapshot in force, after looking whether there is a newer one. A store that does not answer, or a record
-    /// that is refused, leaves the one before in force.
-    async fn snapshot(&self) -> Option<Arc<Snapshot>> {
-        let held = self.isolate.snapshot();
-        if self.still_good(held.read_ms) {
-            return held.snapshot;
-        }
-        let bytes = match self.platform.record(records::SNAPSHOT).await {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(short) => {
-                self.platform.log(Level::Warn, format_args!("snapshot: {short}"));
-                return held.snapshot;
-            }
-        };
-        let read_ms = self.started.millis();
-        if held.snapshot.is_some() && bytes == held.bytes {
-            self.isolate.keep_snapshot(read_ms, held.bytes, None);
-            return held.snapshot;
-        }
-        let newest = self.open_snapshot(records::SNAPSHOT, &bytes, held.snapshot.as_ref());
-        if newest.is_some() || held.snapshot.is_some() {
-            // What was refused is not remembered: it may have been refused for the moment only (a clock that is behind).
-            let seen = if newest.is_some() { bytes.into() } else { held.bytes };
-            self.isolate.keep_snapshot(read_ms, seen, newest);
-        } else if let Ok(Some(previous)) = self.platform.record(records::PREVIOUS_SNAPSHOT).await {
-            let previous = self.open_snapshot(records::PREVIOUS_SNAPSHOT, &previous, None);
-            self.isolate.keep_snapshot(read_ms, Bytes::new(), previous);
-        }
-        self.isolate.snapshot().snapshot
-    }
-
-    fn open_snapshot(&self, key: &str, bytes: &[u8], known: Option<&Arc<Snapshot>>) -> Option<Arc<Snapshot>> {
-        if bytes.is_empty() {
-            return None;
-        }
-        let opened = Snapshot::open(bytes, &self.isolate.settings.trusted_keys, self.started.millis());
-        let newer = opened.and_then(|snapshot| match known {
-            Some(known) if snapshot.sequence < known.sequence => {
-                Err(RecordRefused::NotNewer { offered: snapshot.sequence, known: known.sequence })
-            }
-            _ => Ok(snapshot),
-        });
-        match newer {
-            Ok(snapshot) => {
-                self.isolate.note_good(key);
-                Some(Arc::new(snapshot))
-            }
-            Err(why) => {
-                self.complain(key, &format!("record {key} refused: {why}"));
-                None
-            }
-        }
-    }
-
     /// Tells the operator what is wrong with something, unless that was the last thing said of it.
     fn complain(&self, about: &str, complaint: &str) {
         if self.isolate.is_news(about, complaint) {
@@ -508,16 +338,11 @@ impl<P: Platform> Visit<'_, P> {
         }
     }
 
-    fn still_good(&self, read_ms: Option<u64>) -> bool {
-        let refresh = self.isolate.settings.refresh_ms;
-        read_ms.is_some_and(|read| refresh > 0 && self.started.millis() < read.saturating_add(refresh))
-    }
-
     fn log_fault<B>(&self, request: &Request<B>, fault: &Fault) {
         let path = request.uri().path();
         match fault {
             Fault::Refused(_) => {}
-            Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_)) => {
+            Fault::Short(Short::Store(_) | Short::Block(_) | Short::Style(_) | Short::Origins(_)) => {
                 self.platform.log(Level::Warn, format_args!("{path}: {}", reason(fault)));
             }
             Fault::Short(Short::NoOrigin(_)) => {
@@ -531,7 +356,9 @@ impl<P: Platform> Visit<'_, P> {
 /// A fault with what only the log reads.
 fn reason(fault: &Fault) -> String {
     match fault {
-        Fault::Short(Short::Store(why) | Short::Block(why) | Short::Style(why)) => format!("{fault}: {why}"),
+        Fault::Short(Short::Store(why) | Short::Block(why) | Short::Style(why) | Short::Origins(why)) => {
+            format!("{fault}: {why}")
+        }
         fault => fault.to_string(),
     }
 }

@@ -1,0 +1,386 @@
+//! The pool of origins: which one a render is sent to, when a second one is asked, and when none is.
+//!
+//! Decisions only, made from what one isolate has seen by itself and from what each answer of an origin says of its
+//! load; nothing is read or written for them (`docs/decisions/013-what-does-an-edge-know-of-the-pool.md`).
+//!
+//! - **Which**: weighted rendezvous hashing (Thaler and Ravishankar, 1998) by render key, so that edges agree on where a
+//!   render lies without talking, and a member that leaves moves only its own share. The own region's members come before
+//!   others. A member is passed over while it holds more than twice its share of this isolate's requests (consistent
+//!   hashing with bounded loads, Mirrokni et al., 2018), or is four times as slow as the fastest (Peak-EWMA, as in
+//!   Finagle).
+//! - **Whether**: a member that fails is out for a while, longer each time, then let in with one request
+//!   ([`health`]).
+//! - **How often**: a retry and a hedge each need a token from a [`Budget`], filled by first attempts. However badly all
+//!   goes, origins see at most 1.2 requests for each render asked for, and a constant.
+
+pub mod budget;
+pub mod health;
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use std::sync::Mutex;
+
+use alloy_primitives::keccak256;
+use http::Uri;
+
+use crate::{
+    isolate::lock,
+    key::RenderKey,
+    limits, order,
+    pool::{
+        budget::Budget,
+        health::{Health, Latencies},
+    },
+};
+
+/// An origin, as an operator names it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Scheme and host, without a path.
+    pub url: String,
+    /// Where it is; empty where nobody says.
+    pub region: String,
+    /// How much it takes beside the others of its region, above 0.
+    pub weight: f64,
+    /// What a render costs there beside the others, above 0. Its share is weight over price.
+    pub price: f64,
+}
+
+impl Member {
+    /// Reads `https://origin.example;region=fra;weight=2;price=0.5`; all but the address may be left out.
+    ///
+    /// # Errors
+    /// A sentence that names the part at fault.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = text.split(';').map(str::trim);
+        let url = parts.next().unwrap_or_default();
+        let uri: Option<Uri> = url.parse().ok();
+        let is_host = |uri: &Uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && matches!((uri.path(), uri.query()), ("" | "/", None))
+                && uri.authority().is_some_and(|host| !host.as_str().contains('@'))
+        };
+        let uri = uri
+            .filter(is_host)
+            .ok_or_else(|| format!("{url:?} is no http or https address with nothing behind the host"))?;
+        let host = uri.authority().map(|host| host.as_str()).unwrap_or_default();
+        let mut member = Self {
+            url: format!("{}://{host}", uri.scheme_str().unwrap_or_default()),
+            region: String::new(),
+            weight: 1.0,
+            price: 1.0,
+        };
+        for part in parts {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let number = || {
+                let number = value.parse::<f64>().ok().filter(|n| (0.001..=1000.0).contains(n));
+                number.ok_or_else(|| format!("{url}: {name}={value:?} is no number from 0.001 to 1000"))
+            };
+            match name {
+                "region" if !value.is_empty() => member.region = value.to_string(),
+                "weight" => member.weight = number()?,
+                "price" => member.price = number()?,
+                _ => return Err(format!("{url}: {part:?} is none of region=, weight=, price=")),
+            }
+        }
+        Ok(member)
+    }
+
+    /// Reads a list of them, separated by commas or white space.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; more than [`limits::ORIGINS`], or one address twice.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let words = text.split([',', ' ', '\n', '\t']).filter(|word| !word.is_empty());
+        let members = words.map(Self::parse).collect::<Result<Vec<_>, _>>()?;
+        if members.len() > limits::ORIGINS {
+            return Err(format!("{} origins, at most {}", members.len(), limits::ORIGINS));
+        }
+        for (at, member) in members.iter().enumerate() {
+            if members[..at].iter().any(|other| other.url == member.url) {
+                return Err(format!("{} is given twice", member.url));
+            }
+        }
+        Ok(members)
+    }
+
+    /// Its place in the order of a key: the lower, the sooner. `-ln(u) / share` of a hash `u`, uniform in (0, 1): the
+    /// least of such numbers is a member's with a probability in proportion to its share.
+    fn rank(&self, key: &RenderKey) -> f64 {
+        let hash = keccak256([key.0.as_slice(), self.url.as_bytes()].concat());
+        let (bits, _) = hash.0.as_chunks::<8>();
+        // 52 bits and a half step: never 0, never 1.
+        let uniform = ((u64::from_be_bytes(bits[0]) >> 12) as f64 + 0.5) / (1u64 << 52) as f64;
+        -libm::log(uniform) / (self.weight / self.price)
+    }
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It brought a picture, or a well-founded refusal. The load that the answer stated, 0 to 100 or
+    /// [`order::DRAINING`].
+    Answered(u8),
+    /// The member is well and has no room.
+    Busy,
+    /// No answer in time, or none that can be believed.
+    Failed,
+    /// Nobody waited any more: it says nothing of the member.
+    Dropped,
+}
+
+/// A request beyond the first for one render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// After a failure.
+    Retry,
+    /// Beside one that takes long.
+    Hedge,
+}
+
+/// The origins of an edge.
+#[derive(Debug)]
+pub struct Pool {
+    members: Vec<Member>,
+    region: String,
+    seen: Mutex<Seen>,
+}
+
+/// What this isolate has seen of the origins.
+#[derive(Debug)]
+struct Seen {
+    health: Vec<Health>,
+    latencies: Latencies,
+    retries: Budget,
+    hedges: Budget,
+}
+
+/// How many times its share a member may hold before it is passed over.
+const OVER_SHARE: f64 = 2.0;
+/// How many times slower than the fastest a member may be before it is passed over.
+const OVER_SLOW: f64 = 4.0;
+/// Below this, nothing is slow, microseconds.
+const QUICK: f64 = 50_000.0;
+
+impl Pool {
+    /// The pool of an edge in this region.
+    #[must_use]
+    pub fn new(members: Vec<Member>, region: &str) -> Self {
+        let seen = Seen {
+            health: members.iter().map(|_| Health::default()).collect(),
+            latencies: Latencies::default(),
+            retries: Budget::default(),
+            hedges: Budget::default(),
+        };
+        Self { members, region: region.to_string(), seen: Mutex::new(seen) }
+    }
+
+    /// Whether there is no origin at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The address of a member that [`Self::choose`] gave.
+    #[must_use]
+    pub fn url(&self, member: usize) -> &str {
+        self.members.get(member).map_or("", |member| &member.url)
+    }
+
+    /// The member to send a render to next, and counts it as sent: [`Self::done`] must follow. `tried` are those that
+    /// were asked for it already. `None` when no other can be asked just now.
+    #[must_use]
+    pub fn choose(&self, key: &RenderKey, now: u64, tried: &[usize]) -> Option<usize> {
+        let mut seen = lock(&self.seen);
+        if tried.is_empty() {
+            seen.retries.earn();
+            seen.hedges.earn();
+        }
+        let open = |at: &usize| !tried.contains(at) && seen.health[*at].admits(now);
+        let own = |at: &usize| self.members[*at].region == self.region;
+        let open: Vec<usize> = (0..self.members.len()).filter(open).collect();
+        let near: Vec<usize> = open.iter().copied().filter(own).collect();
+        let candidates = if near.is_empty() { open } else { near };
+        let chosen = self.among(&candidates, key, now, &seen.health)?;
+        seen.health[chosen].start();
+        Some(chosen)
+    }
+
+    /// The first in the key's order that is not overloaded; where all are, the one with the least to do.
+    fn among(&self, candidates: &[usize], key: &RenderKey, now: u64, health: &[Health]) -> Option<usize> {
+        let share = |at: usize| self.members[at].weight / self.members[at].price;
+        let cost = |at: usize| health[at].cost(now);
+        let shares: f64 = candidates.iter().map(|at| share(*at)).sum();
+        let held: u32 = candidates.iter().map(|at| health[*at].in_flight()).sum();
+        let least = candidates.iter().map(|at| cost(*at)).min_by(f64::total_cmp)?;
+        let fits = |at: usize| {
+            let most = libm::ceil(OVER_SHARE * f64::from(held + 1) * share(at) / shares);
+            f64::from(health[at].in_flight()) < most && cost(at) <= (OVER_SLOW * least).max(QUICK)
+        };
+        let ranked = |at: &usize| (self.members[*at].rank(key), *at);
+        let by_rank = |a: &(f64, usize), b: &(f64, usize)| a.0.total_cmp(&b.0);
+        let fitting = candidates.iter().filter(|at| fits(**at)).map(ranked).min_by(by_rank);
+        let idlest = || candidates.iter().copied().map(|at| (cost(at), at)).min_by(by_rank);
+        fitting.or_else(idlest).map(|(_, at)| at)
+    }
+
+    /// What became of an attempt that took this many microseconds.
+    pub fn done(&self, member: usize, now: u64, took: u64, outcome: Outcome) {
+        let mut seen = lock(&self.seen);
+        if let Outcome::Answered(_) = outcome {
+            seen.latencies.note(took);
+        }
+        if let Some(health) = seen.health.get_mut(member) {
+            health.done(now, took, outcome);
+        }
+    }
+
+    /// After how many microseconds without an answer a second member is worth asking: the 95th percentile of what
+    /// answers took lately.
+    #[must_use]
+    pub fn hedge_after(&self) -> u64 {
+        lock(&self.seen).latencies.p95()
+    }
+
+    /// Takes the token for one more request, if there is one.
+    #[must_use]
+    pub fn may(&self, extra: Extra) -> bool {
+        let mut seen = lock(&self.seen);
+        match extra {
+            Extra::Retry => seen.retries.spend(),
+            Extra::Hedge => seen.hedges.spend(),
+        }
+    }
+}
+
+/// Reads a load as [`order::LOAD`] states it; what is none counts as idle.
+#[must_use]
+pub fn load(text: Option<&str>) -> u8 {
+    text.and_then(|text| text.parse().ok()).filter(|load| *load <= order::DRAINING).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::U256;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn key(n: u64) -> RenderKey {
+        RenderKey(keccak256(U256::from(n).to_be_bytes::<32>()))
+    }
+
+    fn pool(list: &str, region: &str) -> Pool {
+        Pool::new(Member::parse_list(list).unwrap(), region)
+    }
+
+    /// How many of many keys each member gets while nothing is in flight.
+    fn shares(pool: &Pool, keys: u64) -> Vec<usize> {
+        let mut counts = vec![0; pool.members.len()];
+        for n in 0..keys {
+            let at = pool.choose(&key(n), 0, &[]).unwrap();
+            pool.done(at, 0, 1000, Outcome::Answered(0));
+            counts[at] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn members_are_read_with_their_parts() {
+        let one = Member::parse("https://a.example:8443/;region=fra;weight=2;price=0.5").unwrap();
+        let want =
+            Member { url: "https://a.example:8443".into(), region: "fra".into(), weight: 2.0, price: 0.5 };
+        assert_eq!(one, want);
+        for (bad, word) in [
+            ("a.example", "address"),
+            ("ftp://a", "address"),
+            ("https://a/b", "address"),
+            ("https://u@a", "address"),
+            ("https://a;weight=0", "weight"),
+            ("https://a;weight=NaN", "weight"),
+            ("https://a;colour=red", "colour"),
+            ("https://a https://a", "twice"),
+        ] {
+            let why = Member::parse_list(bad).unwrap_err();
+            assert!(why.contains(word), "{bad}: {why}");
+        }
+    }
+
+    #[test]
+    fn keys_are_shared_out_by_weight_over_price() {
+        let counts = shares(&pool("http://a;weight=2 http://b http://c;weight=4;price=4", ""), 4000);
+        assert!((1850..2150).contains(&counts[0]), "{counts:?}");
+        assert!((900..1100).contains(&counts[1]) && (900..1100).contains(&counts[2]), "{counts:?}");
+    }
+
+    #[test]
+    fn a_member_that_leaves_moves_only_its_own_keys() {
+        let (three, two) = (pool("http://a http://b http://c", ""), pool("http://a http://b", ""));
+        for n in 0..500 {
+            let before = three.choose(&key(n), 0, &[]).unwrap();
+            three.done(before, 0, 1000, Outcome::Answered(0));
+            let after = two.choose(&key(n), 0, &[]).unwrap();
+            two.done(after, 0, 1000, Outcome::Answered(0));
+            assert!(before == 2 || before == after);
+        }
+    }
+
+    #[test]
+    fn the_own_region_comes_first_and_others_only_when_it_cannot() {
+        let pool = pool("http://far;region=sfo http://near;region=fra", "fra");
+        assert_eq!(shares(&pool, 50), [0, 50]);
+        assert_eq!(pool.choose(&key(1), 0, &[1]), Some(0));
+        pool.done(0, 0, 1, Outcome::Dropped);
+        for _ in 0..3 {
+            let at = pool.choose(&key(1), 0, &[]).unwrap();
+            pool.done(at, 0, 1, Outcome::Failed);
+        }
+        assert_eq!(pool.choose(&key(1), 1, &[]), Some(0));
+    }
+
+    #[test]
+    fn a_member_over_its_share_is_passed_over() {
+        let pool = pool("http://a http://b http://c", "");
+        let chosen: Vec<usize> = (0..12).map(|_| pool.choose(&key(7), 0, &[]).unwrap()).collect();
+        let held = |at| chosen.iter().filter(|c| **c == at).count();
+        let first = chosen[0];
+        assert_eq!(held(first), 8, "twice its share of twelve: {chosen:?}");
+        let order: Vec<usize> = (0..3).filter(|at| held(*at) > 0).collect();
+        assert_eq!(order.len(), 2, "what is over goes to the next in the key's order: {chosen:?}");
+    }
+
+    #[test]
+    fn a_slow_member_is_passed_over_until_that_is_long_ago() {
+        let pool = pool("http://a http://b", "");
+        let first = pool.choose(&key(1), 0, &[]).unwrap();
+        pool.done(first, 0, 2 * SECOND, Outcome::Answered(0));
+        pool.done(1 - first, 0, SECOND / 100, Outcome::Answered(0));
+        let then = pool.choose(&key(1), 1000, &[]).unwrap();
+        pool.done(then, 1000, 1, Outcome::Dropped);
+        assert_eq!(then, 1 - first);
+        assert_eq!(pool.choose(&key(1), 120 * SECOND, &[]), Some(first));
+    }
+
+    #[test]
+    fn extras_are_bounded_however_many_are_wanted() {
+        let pool = pool("http://a", "");
+        let mut extras = 0;
+        for n in 0..1000 {
+            let at = pool.choose(&key(n), n * 60 * SECOND, &[]).unwrap();
+            pool.done(at, n * 60 * SECOND, 1, Outcome::Busy);
+            extras += usize::from(pool.may(Extra::Retry)) + usize::from(pool.may(Extra::Hedge));
+        }
+        assert!((150..=204).contains(&extras), "{extras}");
+    }
+
+    #[test]
+    fn a_load_that_is_none_is_idle() {
+        assert_eq!(
+            [load(Some("7")), load(Some("101")), load(Some("200")), load(Some("x")), load(None)],
+            [7, 101, 0, 0, 0]
+        );
+    }
+}

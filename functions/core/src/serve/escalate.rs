@@ -1,0 +1,298 @@
+//! A render that is too dear for an edge, on its way to an origin and back.
+//!
+//! The visitor waits for a short patience; the asking goes on after that, and what it brings is kept for whoever comes
+//! next. One request of an isolate asks; others that want the same render look whether it has come, since a future of one
+//! request must not be awaited by another.
+
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
+
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    future::{self, Either, OptionFuture},
+    stream::FuturesUnordered,
+};
+use http::{Method, Request, Response, StatusCode, header};
+
+use super::{Known, Visit, interim};
+use crate::{
+    fault::{Defect, Fault, Short},
+    gauge::State,
+    isolate::Isolate,
+    key::RenderKey,
+    limits,
+    order::{self, Errand, Order, Priority, Render},
+    platform::{Level, Platform},
+    pool::{self, Extra, Outcome},
+    records, render,
+    reply::{Picture, Pinned},
+    variant::Variant,
+};
+
+/// How often a request looks whether another one's render has come, milliseconds.
+const LOOK_MS: u64 = 20;
+/// What of the time that is left an origin may use: the rest is for the way back.
+const HOP: (u64, u64) = (9, 10);
+/// What of the time that is left one attempt may use, so that another one still can.
+const ATTEMPT: (u64, u64) = (1, 2);
+
+/// What came of an escalation within a visitor's patience.
+pub(super) enum Brought {
+    /// The picture.
+    Picture(Bytes),
+    /// Nothing yet, and why.
+    NotYet(String),
+}
+
+impl<P: Platform> Visit<'_, P> {
+    /// Asks the pool for a render, and waits for it as long as a visitor may be made to.
+    ///
+    /// # Errors
+    /// [`Defect::Paint`], when an origin says that it cannot be painted at all.
+    pub(super) async fn escalate(
+        &self,
+        known: &Known,
+        state: &State,
+        variant: &Variant,
+        picture: &Picture,
+    ) -> Result<Brought, Fault> {
+        let (patience, now_ms) = (self.isolate.settings.patience_ms, self.platform.now().millis());
+        if !self.isolate.await_render(&picture.key, now_ms, now_ms + limits::ESCALATION_MS) {
+            return Ok(self.look_for(&picture.key, patience).await);
+        }
+        let is_live = matches!(picture.about.state, Pinned::Live(_));
+        let escalation = Escalation {
+            platform: self.platform.clone(),
+            isolate: Arc::clone(self.isolate),
+            key: picture.key,
+            trail: is_live.then(|| interim::trail(known, variant)),
+            render: Render {
+                style: known.style.cid,
+                seed: known.seed,
+                state: state.clone(),
+                variant: *variant,
+            },
+        };
+        let asking = Box::pin(escalation.bring());
+        let sleep = core::pin::pin!(self.platform.sleep(patience));
+        match future::select(asking, sleep).await {
+            Either::Left((Ok(body), _)) => Ok(Brought::Picture(body)),
+            Either::Left((Err(Fault::Short(Short::Origins(why))), _)) => Ok(Brought::NotYet(why)),
+            Either::Left((Err(fault), _)) => Err(fault),
+            Either::Right(((), asking)) => {
+                self.platform.defer(Box::pin(async { drop(asking.await) }));
+                Ok(Brought::NotYet(format!("not within {patience} ms")))
+            }
+        }
+    }
+
+    /// Waits for what another request of this isolate has asked for.
+    async fn look_for(&self, key: &RenderKey, patience: u64) -> Brought {
+        let until = self.platform.now().millis() + patience;
+        loop {
+            if let Some(body) = self.isolate.render(key) {
+                return Brought::Picture(body);
+            }
+            let now = self.platform.now().millis();
+            if now >= until || !self.isolate.is_awaited(key) {
+                return Brought::NotYet("another request is waiting for it".into());
+            }
+            self.platform.sleep(LOOK_MS.min(until - now)).await;
+        }
+    }
+}
+
+/// One render that origins are asked for. It borrows nothing of the request, which may be over before it is.
+struct Escalation<P> {
+    platform: P,
+    isolate: Arc<Isolate>,
+    render: Render,
+    key: RenderKey,
+    /// Where to note that it was shown, unless it was asked for by name.
+    trail: Option<RenderKey>,
+}
+
+/// Why an attempt brought nothing.
+enum Miss {
+    /// The picture cannot be painted: asking another origin is useless.
+    Unpaintable(String),
+    /// This origin did not bring it.
+    Failed(String),
+}
+
+impl<P: Platform> Escalation<P> {
+    /// Brings the render into the tiers.
+    async fn bring(self) -> Result<Bytes, Fault> {
+        let wait = Wait { isolate: &self.isolate, key: self.key };
+        let body = self.ask().await.inspect_err(|fault| {
+            self.platform.log(Level::Warn, format_args!("render {}: {}", self.key, super::reason(fault)));
+        })?;
+        let format = self.render.variant.format;
+        self.isolate.keep_render(self.key, body.clone());
+        self.platform.keep(&self.key, render::seal(&self.key, format, &body));
+        if let Some(trail) = self.trail
+            && self.isolate.note_shown(trail, self.key)
+        {
+            self.platform.keep(&trail, render::seal(&trail, format, self.key.0.as_slice()));
+        }
+        drop(wait);
+        Ok(body)
+    }
+
+    /// Asks one origin; another one when that fails, or takes long, and the budgets allow it.
+    async fn ask(&self) -> Result<Bytes, Fault> {
+        let pool = &self.isolate.pool;
+        let until = self.platform.now().0 + limits::ESCALATION_MS * 1000;
+        let (mut tried, mut running) = (Vec::new(), FuturesUnordered::new());
+        let mut why = String::from("none can be asked just now");
+        let choose = |tried: &mut Vec<usize>, extra: Option<Extra>| {
+            let now = self.platform.now().0;
+            let member = if now < until { pool.choose(&self.key, now, tried)? } else { return None };
+            if extra.is_some_and(|extra| !pool.may(extra)) {
+                pool.done(member, now, 0, Outcome::Dropped);
+                return None;
+            }
+            tried.push(member);
+            Some(self.attempt(member, until))
+        };
+        running.extend(choose(&mut tried, None));
+        let mut hedge = Some(Box::pin(self.platform.sleep(pool.hedge_after() / 1000)));
+        loop {
+            let hedging: OptionFuture<_> = hedge.as_mut().into();
+            let hedging = core::pin::pin!(async {
+                match hedging.await {
+                    Some(()) => {}
+                    None => future::pending().await,
+                }
+            });
+            match future::select(running.next(), hedging).await {
+                Either::Left((Some(Ok(body)), _)) => return Ok(body),
+                Either::Left((Some(Err(Miss::Unpaintable(why))), _)) => return Err(Defect::Paint(why).into()),
+                Either::Left((Some(Err(Miss::Failed(miss))), _)) => {
+                    why = miss;
+                    running.extend(choose(&mut tried, Some(Extra::Retry)));
+                }
+                Either::Left((None, _)) => return Err(Short::Origins(why).into()),
+                Either::Right(((), _)) => {
+                    hedge = None;
+                    running.extend(choose(&mut tried, Some(Extra::Hedge)));
+                }
+            }
+        }
+    }
+
+    /// One origin, blocks of the style included where it wants them.
+    async fn attempt(&self, member: usize, until: u64) -> Result<Bytes, Miss> {
+        let mut sent = Sent { asking: self, member, since: self.platform.now().0, outcome: Outcome::Dropped };
+        let until = sent.since + part(until.saturating_sub(sent.since), ATTEMPT);
+        let brought = self.rounds(member, until).await;
+        sent.outcome = match &brought {
+            Ok((_, load)) => Outcome::Answered(*load),
+            Err((_, outcome)) => *outcome,
+        };
+        brought.map(|(body, _)| body).map_err(|(miss, _)| miss)
+    }
+
+    async fn rounds(&self, member: usize, until: u64) -> Result<(Bytes, u8), (Miss, Outcome)> {
+        let url = self.isolate.pool.url(member);
+        let failed = |why: String| (Miss::Failed(format!("{url}: {why}")), Outcome::Failed);
+        for _ in 0..limits::BLOCK_ROUNDS {
+            let errand = Errand::Render(self.render.clone(), Priority::Visitor);
+            let answer = self.send(member, errand, Bytes::new(), until).await.map_err(failed)?;
+            let field = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+            let load = pool::load(field(&order::LOAD));
+            match answer.status() {
+                StatusCode::OK if order::is_picture(answer.headers(), answer.body(), &self.key) => {
+                    return Ok((answer.into_body(), load));
+                }
+                StatusCode::OK => {
+                    return Err(failed("the answer is not the picture that was asked for".into()));
+                }
+                StatusCode::PRECONDITION_REQUIRED => {
+                    let blocks =
+                        order::wanted(answer.body()).ok_or_else(|| failed("wants no blocks".into()))?;
+                    for block in blocks {
+                        self.send_block(member, block, until).await.map_err(failed)?;
+                    }
+                }
+                StatusCode::UNPROCESSABLE_ENTITY => {
+                    let why =
+                        String::from_utf8_lossy(answer.body()).chars().take(limits::TEXT_BYTES).collect();
+                    return Err((Miss::Unpaintable(why), Outcome::Answered(load)));
+                }
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                    return Err((Miss::Failed(format!("{url}: no room")), Outcome::Busy));
+                }
+                status => return Err(failed(format!("answers {status}"))),
+            }
+        }
+        Err(failed("wants blocks again and again".into()))
+    }
+
+    async fn send_block(&self, member: usize, cid: cid::Cid, until: u64) -> Result<(), String> {
+        let block = self.platform.record(&records::block(&cid)).await.map_err(|why| format!("{why}"))?;
+        let block = block.ok_or_else(|| format!("block {cid} is wanted, and not here"))?;
+        match self.send(member, Errand::Block(cid), block.into(), until).await?.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(format!("block {cid}: answers {status}")),
+        }
+    }
+
+    async fn send(
+        &self,
+        member: usize,
+        errand: Errand,
+        body: Bytes,
+        until: u64,
+    ) -> Result<Response<Bytes>, String> {
+        let now = self.platform.now();
+        let left = until.saturating_sub(now.0) / 1000;
+        if left == 0 {
+            return Err("no time is left".into());
+        }
+        let url = self.isolate.pool.url(member);
+        let (method, url) = match &errand {
+            Errand::Render(..) => (Method::POST, format!("{url}{}", order::RENDER_PATH)),
+            Errand::Block(cid) => (Method::PUT, format!("{url}{}{cid}", order::BLOCKS_PATH)),
+        };
+        let edge = self.isolate.settings.edge_key.as_ref().ok_or("edge_key is not set")?;
+        let order =
+            Order { errand, deadline_ms: now.millis() + part(left, HOP), nonce: self.platform.nonce() };
+        let request =
+            Request::builder().method(method).uri(url).header(header::AUTHORIZATION, order.seal(edge)?);
+        let request = request.body(body).map_err(|why| format!("{why}"))?;
+        self.platform.fetch(request, left).await
+    }
+}
+
+/// A part of a time, at least 1.
+fn part(time: u64, (numerator, denominator): (u64, u64)) -> u64 {
+    (time * numerator / denominator).max(1)
+}
+
+/// An attempt under way. However it ends, the pool learns of it.
+struct Sent<'a, P: Platform> {
+    asking: &'a Escalation<P>,
+    member: usize,
+    since: u64,
+    outcome: Outcome,
+}
+
+impl<P: Platform> Drop for Sent<'_, P> {
+    fn drop(&mut self) {
+        let now = self.asking.platform.now().0;
+        self.asking.isolate.pool.done(self.member, now, now.saturating_sub(self.since), self.outcome);
+    }
+}
+
+/// The one request of an isolate that asks. However it ends, another one may ask then.
+struct Wait<'a> {
+    isolate: &'a Isolate,
+    key: RenderKey,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.isolate.end_wait(&self.key);
+    }
+}
