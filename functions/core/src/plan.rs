@@ -44,10 +44,24 @@ const MASTER_SHARE: u64 = 4;
 /// How a picture is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// Here, by this painter.
-    Make(Painter),
-    /// By an origin, for this reason.
+    /// Painted here, at its size.
+    Paint,
+    /// Derived here from the master.
+    Derive,
+    /// Painted by an origin, for this reason.
     Escalate(Reason),
+}
+
+impl Plan {
+    /// What makes the picture.
+    #[must_use]
+    pub fn painter(self) -> Painter {
+        match self {
+            Self::Paint => Painter::Cpu,
+            Self::Derive => Painter::Derived,
+            Self::Escalate(_) => Painter::Origin,
+        }
+    }
 }
 
 /// Why a render is not painted at the edge.
@@ -97,11 +111,9 @@ pub fn plan(manifest: &Manifest, variant: &Variant) -> Plan {
     }
     let painted = cost(manifest, variant);
     match by_master(manifest, variant) {
-        Some((derived, cold)) if derived < painted && cold <= limits::EDGE_COST => {
-            Plan::Make(Painter::Derived)
-        }
+        Some((derived, cold)) if derived < painted && cold <= limits::EDGE_COST => Plan::Derive,
         _ if painted > limits::EDGE_COST => Plan::Escalate(Reason::Cost(painted)),
-        _ => Plan::Make(Painter::Cpu),
+        _ => Plan::Paint,
     }
 }
 

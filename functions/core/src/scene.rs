@@ -163,7 +163,7 @@ pub struct Svg {
     pub overdraw: u32,
 }
 
-/// A shader: the strip VM's program, and the WGSL that a GPU runs in its stead.
+/// A shader: the strip VM's program, and where the WGSL lies that a GPU runs in its stead.
 ///
 /// The fragment entry point gives the colour of a pixel as straight RGBA, sRGB-encoded, 0 to 1. What it can read is
 /// fixed (see [`binding`]).
@@ -171,6 +171,8 @@ pub struct Svg {
 pub struct Shader {
     /// The program's bytes, as `iridule-vm` encodes them.
     pub program: Bytes,
+    /// The path of its WGSL in the style's package.
+    pub source: String,
     /// Operations that a pixel may take on average. Running out is an error.
     pub ops: u32,
     /// The uniform block, little-endian, as [`binding`] lays it out; its first [`binding::PLACE_BYTES`] are zeros, which

@@ -242,6 +242,7 @@ impl Token<'_> {
                 let manifest = &self.style.manifest;
                 Content::Shader(Shader {
                     program: self.style.bytes(&spec.program)?,
+                    source: spec.source.clone(),
                     ops: spec.ops,
                     uniforms: shader::uniforms(
                         manifest,

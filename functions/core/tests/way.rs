@@ -6,6 +6,8 @@
 #![cfg(feature = "author")]
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without, it stops at")]
 
+mod probe;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -31,46 +33,10 @@ use iridule_core::{
     scene::{Canvas, Scene},
     serve::serve,
     settings::Settings,
-    snapshot::{self, Snapshot},
+    snapshot::Snapshot,
     variant::Variant,
 };
-
-const STYLE: &str = r##"
-name = "Probe"
-description = "One circle."
-[canvas]
-width = 64
-height = 64
-[trait.size]
-kind = "integer"
-min = 1
-max = 30
-label = "Size"
-[gauge.price]
-feed = "eth-usd"
-label = "ETH/USD"
-linear = { from = 0.0, step = 100.0 }
-bands = [0, 50]
-hysteresis = 0.25
-rest = 3
-[[layer]]
-kind = "svg"
-source = "a.svg"
-elements = 4
-overdraw = 1
-"##;
-
-const SVG: &str =
-    r#"<svg xmlns="http://www.w3.org/2000/svg"><circle r="{{ size }}" cx="{{ price.band }}"/></svg>"#;
-
-const COLLECTION: &str = r#"
-name = "Probe"
-description = "A probe."
-chain_id = 1
-contract = "0x00000000000000000000000000000000000000aa"
-first = 1
-supply = 10
-"#;
+use probe::{COLLECTION, START_MS, STYLE, SVG, public, publisher, relay, style};
 
 #[derive(Clone, Default)]
 struct Sim(Rc<Host>);
@@ -166,18 +132,6 @@ struct Edge {
     collection: Collection,
 }
 
-fn publisher() -> SigningKey {
-    SigningKey::from_bytes(&[3; 32])
-}
-
-/// The probe, with this description, so that another one is another style.
-fn style(description: &str) -> Package {
-    let toml = STYLE.replace("One circle.", description);
-    author::build(&toml, None, &author::ByHand, |_| Ok(SVG.into())).unwrap()
-}
-
-const START_MS: u64 = 1_700_000_000_000;
-
 impl Edge {
     fn new() -> Self {
         let sim = Sim::default();
@@ -187,7 +141,7 @@ impl Edge {
         sim.records
             .borrow_mut()
             .insert(records::COLLECTIONS.into(), encode_index(vec!["probe".into()]).unwrap());
-        let relay = SigningKey::from_bytes(&[1; 32]);
+        let relay = relay();
         let isolate = Self::isolate(&relay, 0);
         let edge = Self { sim, isolate, relay, manifest: package.manifest.clone(), collection };
         edge.put_blocks(&package);
@@ -206,7 +160,6 @@ impl Edge {
     }
 
     fn isolate(relay: &SigningKey, refresh_ms: u64) -> Arc<Isolate> {
-        let public = |key: &SigningKey| alloy_primitives::hex::encode(key.verifying_key().as_bytes());
         let get = |name: &str| match name {
             "trusted_keys" => Some(public(relay)),
             "publisher_keys" => Some(public(&publisher())),
@@ -221,20 +174,7 @@ impl Edge {
     }
 
     fn snapshot(&self, sequence: u64, bands: &[i16]) -> Snapshot {
-        let mut snapshot = Snapshot {
-            version: snapshot::VERSION,
-            chain: 1,
-            sequence,
-            issued: START_MS,
-            expires: START_MS + 60_000,
-            gauges: BTreeMap::new(),
-            published: BTreeMap::new(),
-        };
-        for band in bands {
-            snapshot.gauges.insert(self.manifest.gauges[0].id(), *band);
-            snapshot.note_published(&self.manifest.gauges);
-        }
-        snapshot
+        probe::snapshot(&self.manifest, sequence, bands, START_MS + 60_000)
     }
 
     fn publish(&self, sequence: u64, bands: &[i16]) {

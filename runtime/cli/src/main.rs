@@ -2,6 +2,7 @@
 
 mod feeds;
 mod oracle;
+mod origin;
 mod render;
 mod serve;
 mod shade;
@@ -39,6 +40,10 @@ enum Command {
     Render(render::Args),
     /// Paint one WGSL fragment shader, by the strip VM or on a GPU.
     Shade(shade::Args),
+    /// Render for edges what is too dear for them.
+    ///
+    /// Edges send signed orders and the blocks of styles; shaders run on a GPU where there is one.
+    Origin(origin::Args),
     /// Feed gauges: what a relay does.
     #[command(subcommand)]
     Oracle(oracle::Command),
@@ -51,6 +56,7 @@ fn main() -> anyhow::Result<()> {
         Command::Style(command) => style::run(&command),
         Command::Render(args) => render::run(&args),
         Command::Shade(args) => shade::run(&args),
+        Command::Origin(args) => origin::run(&args),
         Command::Oracle(command) => oracle::run(command),
     }
 }

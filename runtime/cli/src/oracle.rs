@@ -54,6 +54,11 @@ pub fn publisher_file(data: &Path) -> PathBuf {
     data.join("keys/publisher.key")
 }
 
+/// Where the key lies that an edge signs its orders to origins with.
+pub fn edge_file(data: &Path) -> PathBuf {
+    data.join("keys/edge.key")
+}
+
 /// Where the write API's token lies in a data folder.
 pub fn token_file(data: &Path) -> PathBuf {
     data.join("keys/admin.token")

@@ -204,7 +204,7 @@ fn state(manifest: &Manifest, values: &[Setting]) -> anyhow::Result<State> {
 fn variant_in(manifest: &Manifest, width: Option<u32>, format: Format) -> anyhow::Result<Variant> {
     let variant = Variant::resolve(&Asked { width, ..Asked::default() }, format, &manifest.canvas.canvas())?;
     match plan(manifest, &variant) {
-        Plan::Make(_) => Ok(variant),
+        Plan::Paint | Plan::Derive => Ok(variant),
         Plan::Escalate(reason) => bail!("this size is for an origin: {reason}; {}", reason.hint()),
     }
 }

@@ -13,9 +13,10 @@ use std::{
     thread,
 };
 
+use alloy_primitives::hex;
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
-use iridule_core::{collection::Collection, signed::TrustedKeys};
+use iridule_core::{collection::Collection, limits, pool::Member, signed::TrustedKeys};
 use iridule_oracle::statement::{self, Values};
 use iridule_pop::{
     AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls,
@@ -25,7 +26,8 @@ use tokio::{runtime::Builder, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    oracle::{key_file, now_ms, publisher_file, token_file},
+    oracle::{edge_file, key_file, now_ms, publisher_file, token_file},
+    origin::Painting,
     shipped::SHIPPED,
 };
 
@@ -65,6 +67,10 @@ pub struct Args {
     rate: u32,
     #[command(flatten)]
     cache: Caching,
+    #[command(flatten)]
+    pool: Pool,
+    #[command(flatten)]
+    painting: Painting,
     /// Serve no collections: be a cache before this HTTP origin, e.g. `http://127.0.0.1:8000`.
     #[arg(long, value_name = "URL", conflicts_with_all = ["no_cache", "no_demo", "public_url"])]
     proxy: Option<AllowedHost>,
@@ -82,6 +88,24 @@ struct Caching {
     /// Let every request through to the functions.
     #[arg(long)]
     no_cache: bool,
+}
+
+/// Who paints what is too dear for this edge.
+#[derive(clap::Args)]
+struct Pool {
+    /// An origin to send such renders to, e.g. `https://origin.example;region=fra;weight=2;price=1`. May be given several
+    /// times. It must know this edge: `iridule origin --edge`. Without any, this process is its own origin.
+    #[arg(long = "origin", value_name = "URL")]
+    origins: Vec<String>,
+    /// Refuse what is too dear for an edge.
+    #[arg(long, conflicts_with = "origins")]
+    no_origin: bool,
+    /// Where this edge is; origins of the same region are asked first.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    region: String,
+    /// How long a visitor waits for an origin before something else is shown, milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(..=limits::PATIENCE_MS))]
+    patience: u64,
 }
 
 impl Args {
@@ -118,10 +142,15 @@ const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 /// What is logged unless `RUST_LOG` says otherwise: ours, and of the renders cache only what matters.
 const DEFAULT_LOG: &str = "info,foyer=warn,foyer_storage=warn";
 
-/// Runs the subcommand until it is told to stop.
-pub fn run(args: Args) -> anyhow::Result<()> {
+/// Logs to stderr from now on.
+pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Runs the subcommand until it is told to stop.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    log();
     let workers =
         args.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let mut runtime = match (workers, &args.proxy) {
@@ -173,7 +202,27 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         ("trusted_keys".to_owned(), keys::public(&keys.relay)),
         ("publisher_keys".to_owned(), keys::public(&keys.publisher)),
         ("refresh_ms".to_owned(), "0".to_owned()),
+        ("edge_key".to_owned(), hex::encode(keys.edge.to_bytes())),
+        ("region".to_owned(), args.pool.region.clone()),
+        ("patience_ms".to_owned(), args.pool.patience.to_string()),
     ]);
+    let origin = if args.pool.no_origin || !args.pool.origins.is_empty() {
+        None
+    } else {
+        let edges = TrustedKeys::parse(&keys::public(&keys.edge)).map_err(anyhow::Error::msg)?;
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Some(args.painting.start(loopback, &args.data, edges).await?)
+    };
+    // Whatever this edge's region is, its own origin is in it.
+    let region = Some(&args.pool.region).filter(|region| !region.is_empty());
+    let region = region.map_or_else(String::new, |region| format!(";region={region}"));
+    let own = origin.iter().map(|origin| format!("http://{}{region}", origin.address()));
+    let origins = args.pool.origins.iter().cloned().chain(own).collect::<Vec<_>>().join(",");
+    for member in Member::parse_list(&origins).map_err(anyhow::Error::msg)? {
+        let host: AllowedHost = member.url.parse().map_err(anyhow::Error::msg)?;
+        config.allowed_hosts.push(host.inner());
+    }
+    config.variables.insert("origins".to_owned(), origins);
     let pop = Pop::start_with(config, async |records: &Records| {
         if args.no_demo { Ok(()) } else { seed(records, &keys).await.map_err(StartError::Seed) }
     })
@@ -186,6 +235,9 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     stopped().await?;
     tracing::info!("stopping: requests under way are finished first");
     pop.shutdown().await;
+    if let Some(origin) = origin {
+        origin.shutdown().await;
+    }
     Ok(())
 }
 
@@ -195,6 +247,8 @@ struct Keys {
     trusted: TrustedKeys,
     publisher: SigningKey,
     publishers: TrustedKeys,
+    /// Signs orders to origins.
+    edge: SigningKey,
 }
 
 impl Keys {
@@ -202,7 +256,8 @@ impl Keys {
         let (relay, publisher) =
             (keys::load_or_create(&key_file(data))?, keys::load_or_create(&publisher_file(data))?);
         let trusting = |key| TrustedKeys::parse(&keys::public(key)).map_err(anyhow::Error::msg);
-        Ok(Self { trusted: trusting(&relay)?, publishers: trusting(&publisher)?, relay, publisher })
+        let edge = keys::load_or_create(&edge_file(data))?;
+        Ok(Self { trusted: trusting(&relay)?, publishers: trusting(&publisher)?, relay, publisher, edge })
     }
 }
 
@@ -280,7 +335,7 @@ fn admin_token(data: &Path) -> anyhow::Result<String> {
     if !path.exists() {
         let mut secret = [0; 24];
         getrandom::fill(&mut secret).map_err(|e| anyhow::anyhow!("no random bytes: {e}"))?;
-        keys::create_private(&path, &alloy_primitives::hex::encode(secret))
+        keys::create_private(&path, &hex::encode(secret))
             .with_context(|| format!("{}: cannot be made", path.display()))?;
     }
     let token = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use iridule_origin::{Bound, Gpu};
+use iridule_origin::{Bound, Depth, Gpu};
 use iridule_vm::{
     AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size,
     Texels, Texture,
@@ -261,9 +261,9 @@ fn stats(args: &Args, machine: &Machine, operations: u64, seconds: f64) {
 fn paint_gpu(args: &Args, source: &str, entry: &str, resources: &[Bound<'_>]) -> Result<Vec<f32>> {
     ensure!(args.overrides.is_empty(), "--override is for the CPU backend; give the override a default");
     let gpu = Gpu::new()?;
-    let prepared = gpu.prepare(source, entry, resources, args.size)?;
+    let prepared = gpu.prepare(source, entry, resources, args.size, Depth::Floats)?;
     let start = Instant::now();
-    let pixels = prepared.paint()?;
+    let pixels = prepared.paint_floats()?;
     if args.stats {
         eprintln!(
             "time       {:.2} ms with reading back, on {}",

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 resource: owned.resource(),
             })
             .collect();
-        let prepared = gpu.prepare(&source, "main", &bound, SIZE)?;
+        let prepared = gpu.prepare(&source, "main", &bound, SIZE, iridule_origin::Depth::Floats)?;
         let find = |g, b| bound.iter().find(|r| (r.group, r.binding) == (g, b)).map(|r| r.resource);
         let inputs = Inputs::bind(&program, find)?;
         let machines: Vec<Machine> = Level::all()

@@ -1,29 +1,43 @@
-//! One fragment shader over a whole picture, into floats.
+//! One fragment shader over a whole picture, into bytes or floats.
 //!
 //! The shader is given to the device as it is, with a vertex stage of our own that covers the target with one
 //! triangle. Nothing of the strip VM is involved.
 
+use std::sync::{Arc, mpsc};
+
 use iridule_vm::{AddressMode, FilterMode, Resource, Sampler, Size, Texels, Texture};
 use wgpu::util::DeviceExt as _;
+
+use crate::device::{Gpu, GpuError, PATIENCE};
 
 const COVER: &str = "@vertex fn cover(@builtin(vertex_index) i: u32) -> @builtin(position) vec4f {
     return vec4f(f32(i & 1u) * 4.0 - 1.0, f32(i >> 1u) * 4.0 - 1.0, 0.0, 1.0);
 }";
-const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba32Float;
-const PIXEL: u32 = 16;
 
-/// Why there is no picture.
-#[derive(Debug, thiserror::Error)]
-pub enum GpuError {
-    /// No adapter, or none that gives a device.
-    #[error("no graphics device: {0}")]
-    Device(String),
-    /// The shader, the bindings or the size are not what the device accepts.
-    #[error("{0}")]
-    Invalid(String),
-    /// The device was lost or ran out of memory on the way.
-    #[error("the device failed: {0}")]
-    Failed(String),
+/// What the pixels of a picture are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// Four bytes: what the shader gives, limited to 0 to 1 and rounded to the nearest 255th.
+    Bytes,
+    /// Four floats: what the shader gives.
+    Floats,
+}
+
+impl Depth {
+    fn format(self) -> wgpu::TextureFormat {
+        match self {
+            Self::Bytes => wgpu::TextureFormat::Rgba8Unorm,
+            Self::Floats => wgpu::TextureFormat::Rgba32Float,
+        }
+    }
+
+    /// Bytes of a pixel.
+    fn bytes(self) -> u32 {
+        match self {
+            Self::Bytes => 4,
+            Self::Floats => 16,
+        }
+    }
 }
 
 /// A resource and where the shader looks for it.
@@ -37,46 +51,7 @@ pub struct Bound<'a> {
     pub resource: Resource<'a>,
 }
 
-/// A device.
-#[derive(Debug)]
-pub struct Gpu {
-    device: wgpu::Device,
-    queue: wgpu::Queue,
-    name: String,
-}
-
 impl Gpu {
-    /// The first device there is, a software one included.
-    ///
-    /// # Errors
-    /// [`GpuError::Device`] if there is none.
-    pub fn new() -> Result<Self, GpuError> {
-        pollster::block_on(async {
-            let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-            let adapter = instance
-                .request_adapter(&wgpu::RequestAdapterOptions::default())
-                .await
-                .map_err(|error| GpuError::Device(error.to_string()))?;
-            let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::FLOAT32_FILTERABLE;
-            let descriptor = wgpu::DeviceDescriptor {
-                required_features: adapter.features() & wanted,
-                required_limits: adapter.limits(),
-                ..wgpu::DeviceDescriptor::default()
-            };
-            let (device, queue) = adapter
-                .request_device(&descriptor)
-                .await
-                .map_err(|error| GpuError::Device(error.to_string()))?;
-            Ok(Self { device, queue, name: adapter.get_info().name })
-        })
-    }
-
-    /// The adapter's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Paints `entry` of a WGSL file as linear RGBA floats, four a pixel, row by row from the top.
     ///
     /// # Errors
@@ -88,7 +63,7 @@ impl Gpu {
         bound: &[Bound<'_>],
         size: Size,
     ) -> Result<Vec<f32>, GpuError> {
-        self.prepare(source, entry, bound, size)?.paint()
+        self.prepare(source, entry, bound, size, Depth::Floats)?.paint_floats()
     }
 
     /// Everything of [`Self::paint`] that need not be repeated for the same picture.
@@ -101,17 +76,77 @@ impl Gpu {
         entry: &str,
         bound: &[Bound<'_>],
         size: Size,
+        depth: Depth,
     ) -> Result<Prepared<'_>, GpuError> {
         let most = self.device.limits().max_texture_dimension_2d;
         if size.width == 0 || size.height == 0 || size.width > most || size.height > most {
             return Err(GpuError::Invalid(format!("a picture's sides must be 1 to {most} pixels")));
         }
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let groups = self.groups(bound);
-        let layouts: Vec<Option<&wgpu::BindGroupLayout>> =
-            groups.iter().map(|(layout, _)| Some(layout)).collect();
+        let count = bound.iter().map(|b| b.group + 1).max().unwrap_or(0);
+        let groups: Vec<Group> =
+            (0..count).map(|group| self.group(bound.iter().filter(|b| b.group == group))).collect();
+        let pipeline = self.pipeline(source, entry, &groups, depth);
+        let groups =
+            groups.iter().zip(&pipeline.layouts).map(|(group, layout)| group.bind(self, layout)).collect();
+        let texture = self.device.create_texture(&wgpu::TextureDescriptor {
+            label: None,
+            size: wgpu::Extent3d { width: size.width, height: size.height, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: depth.format(),
+            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+            view_formats: &[],
+        });
+        let pitch = (size.width * depth.bytes()).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+        let readback = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: u64::from(pitch) * u64::from(size.height),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let invalid = pollster::block_on(scope.pop()).map(|error| GpuError::Invalid(error.to_string()));
+        let full = pollster::block_on(memory.pop()).map(|error| GpuError::Failed(error.to_string()));
+        if let Some(error) = full.or(invalid) {
+            self.forget(source, entry, depth);
+            return Err(error);
+        }
+        Ok(Prepared { gpu: self, pipeline, groups, texture, readback, pitch, size, depth })
+    }
+
+    /// The pipeline of a shader, made at its first use: compiling one takes longer than painting with it.
+    fn pipeline(&self, source: &str, entry: &str, groups: &[Group], depth: Depth) -> Arc<Pipeline> {
+        let entries = || groups.iter().map(|group| group.layout.clone()).collect::<Vec<_>>();
+        if let Some(known) = self.pipelines().get(&PipelineKey::new(source, entry, depth))
+            && known.entries == entries()
+        {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(self.make_pipeline(source, entry, entries(), depth));
+        self.pipelines().put(PipelineKey::new(source, entry, depth), Arc::clone(&made));
+        made
+    }
+
+    fn forget(&self, source: &str, entry: &str, depth: Depth) {
+        self.pipelines().pop(&PipelineKey::new(source, entry, depth));
+    }
+
+    fn make_pipeline(
+        &self,
+        source: &str,
+        entry: &str,
+        entries: Vec<Vec<wgpu::BindGroupLayoutEntry>>,
+        depth: Depth,
+    ) -> Pipeline {
+        let layout = |entries: &Vec<wgpu::BindGroupLayoutEntry>| {
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries })
+        };
+        let layouts: Vec<wgpu::BindGroupLayout> = entries.iter().map(layout).collect();
+        let all: Vec<Option<&wgpu::BindGroupLayout>> = layouts.iter().map(Some).collect();
         let layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            bind_group_layouts: &layouts,
+            bind_group_layouts: &all,
             ..Default::default()
         });
         let module = |source: &str| {
@@ -119,8 +154,11 @@ impl Gpu {
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
         };
         let (vertex, fragment) = (module(COVER), module(source));
-        let target =
-            wgpu::ColorTargetState { format: FORMAT, blend: None, write_mask: wgpu::ColorWrites::ALL };
+        let target = wgpu::ColorTargetState {
+            format: depth.format(),
+            blend: None,
+            write_mask: wgpu::ColorWrites::ALL,
+        };
         let pipeline = self.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: None,
             layout: Some(&layout),
@@ -142,40 +180,10 @@ impl Gpu {
             multiview_mask: None,
             cache: None,
         });
-        let texture = self.device.create_texture(&wgpu::TextureDescriptor {
-            label: None,
-            size: wgpu::Extent3d { width: size.width, height: size.height, depth_or_array_layers: 1 },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: FORMAT,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
-            view_formats: &[],
-        });
-        let pitch = (size.width * PIXEL).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
-        let readback = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: u64::from(pitch) * u64::from(size.height),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        if let Some(error) = pollster::block_on(scope.pop()) {
-            return Err(GpuError::Invalid(error.to_string()));
-        }
-        let groups = groups.into_iter().map(|(_, group)| group).collect();
-        Ok(Prepared { gpu: self, pipeline, groups, texture, readback, pitch, size })
+        Pipeline { pipeline, layouts, entries }
     }
 
-    /// A bind group for each group up to the last that is used.
-    fn groups(&self, bound: &[Bound<'_>]) -> Vec<(wgpu::BindGroupLayout, wgpu::BindGroup)> {
-        let count = bound.iter().map(|b| b.group + 1).max().unwrap_or(0);
-        (0..count).map(|group| self.group(bound.iter().filter(|b| b.group == group))).collect()
-    }
-
-    fn group<'a>(
-        &self,
-        bound: impl Iterator<Item = &'a Bound<'a>>,
-    ) -> (wgpu::BindGroupLayout, wgpu::BindGroup) {
+    fn group<'a>(&self, bound: impl Iterator<Item = &'a Bound<'a>>) -> Group {
         let mut layout = Vec::new();
         let mut held = Vec::new();
         for b in bound {
@@ -212,16 +220,7 @@ impl Gpu {
             layout.push(wgpu::BindGroupLayoutEntry { binding: b.binding, visibility, ty, count: None });
             held.push((b.binding, resource));
         }
-        let layout = self
-            .device
-            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &layout });
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = held
-            .iter()
-            .map(|(binding, held)| wgpu::BindGroupEntry { binding: *binding, resource: held.resource() })
-            .collect();
-        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
-        let group = self.device.create_bind_group(&descriptor);
-        (layout, group)
+        Group { layout, held }
     }
 
     fn uniform(&self, bytes: &[u8]) -> wgpu::Buffer {
@@ -241,7 +240,7 @@ impl Gpu {
             Texels::Rgba8(data) => (wgpu::TextureFormat::Rgba8Unorm, data),
             Texels::Rgba32F(floats) => {
                 bytes = floats.iter().flat_map(|f| f.to_le_bytes()).collect();
-                (FORMAT, &bytes[..])
+                (wgpu::TextureFormat::Rgba32Float, &bytes[..])
             }
         };
         let descriptor = wgpu::TextureDescriptor {
@@ -279,6 +278,21 @@ impl Gpu {
     }
 }
 
+/// What a shader may read of one group.
+struct Group {
+    layout: Vec<wgpu::BindGroupLayoutEntry>,
+    held: Vec<(u32, Held)>,
+}
+
+impl Group {
+    fn bind(&self, gpu: &Gpu, layout: &wgpu::BindGroupLayout) -> wgpu::BindGroup {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (self.held.iter())
+            .map(|(binding, held)| wgpu::BindGroupEntry { binding: *binding, resource: held.resource() })
+            .collect();
+        gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+    }
+}
+
 /// A device object that a bind group refers to.
 enum Held {
     Buffer(wgpu::Buffer),
@@ -296,47 +310,95 @@ impl Held {
     }
 }
 
+/// What tells a pipeline from others, less the layout of what it reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PipelineKey {
+    source: String,
+    entry: String,
+    depth: Depth,
+}
+
+impl PipelineKey {
+    fn new(source: &str, entry: &str, depth: Depth) -> Self {
+        Self { source: source.into(), entry: entry.into(), depth }
+    }
+}
+
+/// A compiled shader.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pipeline: wgpu::RenderPipeline,
+    layouts: Vec<wgpu::BindGroupLayout>,
+    entries: Vec<Vec<wgpu::BindGroupLayoutEntry>>,
+}
+
 /// A picture ready to be painted, as often as wanted.
 #[derive(Debug)]
 pub struct Prepared<'g> {
     gpu: &'g Gpu,
-    pipeline: wgpu::RenderPipeline,
+    pipeline: Arc<Pipeline>,
     groups: Vec<wgpu::BindGroup>,
     texture: wgpu::Texture,
     readback: wgpu::Buffer,
     /// Bytes from one row to the next in `readback`.
     pitch: u32,
     size: Size,
+    depth: Depth,
 }
 
 impl Prepared<'_> {
     /// Paints, and waits until it is done.
     ///
     /// # Errors
-    /// [`GpuError::Failed`] if the device was lost.
+    /// [`GpuError::Failed`] if the device was lost, or took longer than [`PATIENCE`].
     pub fn run(&self) -> Result<(), GpuError> {
         self.submit(false)
     }
 
-    /// Paints, and brings the pixels back.
+    /// Paints, and brings the pixels back: rows from the top, without padding, little-endian.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn paint(&self) -> Result<Vec<f32>, GpuError> {
+    pub fn paint(&self) -> Result<Vec<u8>, GpuError> {
+        let mut pixels =
+            vec![0; self.size.width as usize * self.size.height as usize * self.depth.bytes() as usize];
+        self.paint_into(&mut pixels)?;
+        Ok(pixels)
+    }
+
+    /// As [`Self::paint`], for a picture of [`Depth::Floats`]: linear RGBA, four a pixel.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn paint_floats(&self) -> Result<Vec<f32>, GpuError> {
+        let bytes = self.paint()?;
+        let (floats, _) = bytes.as_chunks::<4>();
+        Ok(floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+    }
+
+    /// As [`Self::paint`], into a buffer of the right length.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn paint_into(&self, pixels: &mut [u8]) -> Result<(), GpuError> {
         let failed = |error: &dyn std::error::Error| GpuError::Failed(error.to_string());
         self.submit(true)?;
         let slice = self.readback.slice(..);
-        slice.map_async(wgpu::MapMode::Read, |_| {});
-        self.wait()?;
+        let (tell, told) = mpsc::channel();
+        slice.map_async(wgpu::MapMode::Read, move |mapped| {
+            let _ = tell.send(mapped);
+        });
+        self.gpu.device.poll(wgpu::PollType::Poll).map_err(|error| failed(&error))?;
+        // Another thread that waits for its own picture may be the one that learns of this one.
+        told.recv_timeout(PATIENCE).map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         let mapped = slice.get_mapped_range().map_err(|error| failed(&error))?;
-        let row = (self.size.width * PIXEL) as usize;
-        let mut pixels = Vec::with_capacity(self.size.values());
-        for line in mapped.chunks_exact(self.pitch as usize) {
-            pixels.extend(line[..row].chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        let row = self.size.width as usize * self.depth.bytes() as usize;
+        for (line, to) in mapped.chunks_exact(self.pitch as usize).zip(pixels.chunks_exact_mut(row)) {
+            to.copy_from_slice(&line[..row]);
         }
         drop(mapped);
         self.readback.unmap();
-        Ok(pixels)
+        Ok(())
     }
 
     fn submit(&self, read_back: bool) -> Result<(), GpuError> {
@@ -353,7 +415,7 @@ impl Prepared<'_> {
                 color_attachments: &[Some(attachment)],
                 ..Default::default()
             });
-            pass.set_pipeline(&self.pipeline);
+            pass.set_pipeline(&self.pipeline.pipeline);
             for (index, group) in (0..).zip(&self.groups) {
                 pass.set_bind_group(index, group, &[]);
             }
@@ -371,12 +433,8 @@ impl Prepared<'_> {
                 self.texture.size(),
             );
         }
-        self.gpu.queue.submit([encoder.finish()]);
-        self.wait()
-    }
-
-    fn wait(&self) -> Result<(), GpuError> {
-        let wait = wgpu::PollType::Wait { submission_index: None, timeout: None };
+        let submitted = self.gpu.queue.submit([encoder.finish()]);
+        let wait = wgpu::PollType::Wait { submission_index: Some(submitted), timeout: Some(PATIENCE) };
         self.gpu.device.poll(wait).map(|_| ()).map_err(|error| GpuError::Failed(error.to_string()))
     }
 }

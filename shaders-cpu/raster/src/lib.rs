@@ -118,10 +118,22 @@ pub fn paint(scene: &Scene, variant: &Variant) -> Result<Vec<u8>, PaintError> {
 /// # Errors
 /// As [`paint`], less those of encoding.
 pub fn paint_pixels(scene: &Scene, variant: &Variant) -> Result<Pixmap, PaintError> {
+    paint_pixels_with(scene, variant, &shader::StripVm)
+}
+
+/// As [`paint_pixels`], with something else to run the shaders.
+///
+/// # Errors
+/// As [`paint_pixels`], and what `shade` says.
+pub fn paint_pixels_with(
+    scene: &Scene,
+    variant: &Variant,
+    shade: &dyn shader::Shade,
+) -> Result<Pixmap, PaintError> {
     let mut canvas = canvas::Canvas::new(scene, variant)?;
     let mut sheets = compose::Sheets::default();
     for layer in &scene.layers {
-        compose::paint(layer, &mut canvas, &mut sheets)?;
+        compose::paint(layer, &mut canvas, &mut sheets, shade)?;
     }
     Ok(canvas.finish())
 }

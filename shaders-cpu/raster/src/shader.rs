@@ -1,7 +1,8 @@
-//! A shader layer: its program, run by the strip VM over every pixel of the picture.
+//! A shader layer: its program, run by the strip VM over every pixel of the picture, or by a device in its stead.
 //!
 //! What it reads is fixed in [`iridule_core::scene::binding`]. It gives straight sRGB-encoded RGBA, as a fragment shader
 //! does on a GPU; here it is rounded to bytes and then premultiplied, and compositing goes on as for any other layer.
+//! What runs it is a [`Shade`].
 
 use core::fmt;
 
@@ -35,6 +36,8 @@ pub enum Fault {
     Image(usize, image::Fault),
     /// Its pictures have more pixels than one picture may have, all of them together.
     Images,
+    /// The device that should have run it did not.
+    Device(String),
 }
 
 impl fmt::Display for Fault {
@@ -48,12 +51,46 @@ impl fmt::Display for Fault {
             Self::Images => {
                 write!(f, "its images have more than {} pixels together", limits::IMAGE_PIXELS)
             }
+            Self::Device(why) => write!(f, "the device: {why}"),
         }
     }
 }
 
 const fn sampler(mode: AddressMode) -> Resource<'static> {
     Resource::Sampler(Sampler { u: mode, v: mode, filter: FilterMode::Linear })
+}
+
+/// A shader with all that it reads.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// Program, source and images.
+    pub shader: &'a Shader,
+    /// The uniform block, with the place of the picture filled in.
+    pub uniforms: &'a [u8],
+    /// The layer's images.
+    pub images: &'a [Picture],
+    /// What the layers below have painted, premultiplied. `None`: nothing.
+    pub below: Option<&'a Pixmap>,
+}
+
+/// What runs shaders.
+pub trait Shade {
+    /// Runs one over every pixel of a picture, and leaves straight sRGB-encoded RGBA there.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn shade(&self, job: &Job<'_>, picture: &mut Pixmap) -> Result<(), Fault>;
+}
+
+/// The strip VM, within the operations that a layer declares: the same bytes on every host.
+#[derive(Debug, Clone, Copy)]
+pub struct StripVm;
+
+impl Shade for StripVm {
+    fn shade(&self, job: &Job<'_>, picture: &mut Pixmap) -> Result<(), Fault> {
+        let size = Size { width: picture.width(), height: picture.height() };
+        run(job, &mut budget(job.shader, size), picture)
+    }
 }
 
 /// Paints over every pixel of a transparent picture. `place` maps canvas units to pixels. `below` is what the program
@@ -65,11 +102,15 @@ pub fn paint(
     shader: &Shader,
     place: Transform,
     below: Option<&Pixmap>,
+    by: &dyn Shade,
     picture: &mut Pixmap,
 ) -> Result<Region, Fault> {
-    let size = Size { width: picture.width(), height: picture.height() };
-    let mut budget = budget(shader, size);
-    run(shader, place, below, &mut budget, picture)
+    let nothing = Region { left: 0, top: 0, right: 0, bottom: 0 };
+    let Some(uniforms) = uniforms(shader, place, picture) else { return Ok(nothing) };
+    let images = images(&shader.images)?;
+    by.shade(&Job { shader, uniforms: &uniforms, images: &images, below }, picture)?;
+    rows::premultiply(picture.data_mut());
+    Ok(Region::whole(picture))
 }
 
 /// How many operations a pixel takes on average, in a picture of this many pixels across and down, with nothing below.
@@ -82,7 +123,9 @@ pub fn measure(shader: &Shader, place: Transform, width: u32, height: u32) -> Re
     let size = Size { width, height };
     let all = budget(shader, size).left;
     let mut budget = Budget { left: all };
-    run(shader, place, None, &mut budget, &mut picture)?;
+    let Some(uniforms) = uniforms(shader, place, &picture) else { return Ok(0) };
+    let images = images(&shader.images)?;
+    run(&Job { shader, uniforms: &uniforms, images: &images, below: None }, &mut budget, &mut picture)?;
     let one = Budget::per_pixel(size, 1).left.max(limits::SHADER_PIXELS);
     Ok(u32::try_from((all - budget.left).div_ceil(one)).unwrap_or(u32::MAX))
 }
@@ -93,18 +136,10 @@ fn budget(shader: &Shader, size: Size) -> Budget {
     Budget { left: Budget::per_pixel(size, shader.ops).left.max(least) }
 }
 
-fn run(
-    shader: &Shader,
-    place: Transform,
-    below: Option<&Pixmap>,
-    budget: &mut Budget,
-    picture: &mut Pixmap,
-) -> Result<Region, Fault> {
-    let nothing = Region { left: 0, top: 0, right: 0, bottom: 0 };
-    let Some(uniforms) = uniforms(shader, place, picture) else { return Ok(nothing) };
+fn run(job: &Job<'_>, budget: &mut Budget, picture: &mut Pixmap) -> Result<(), Fault> {
+    let Job { shader, uniforms, images, below } = job;
     let program = Program::decode(&shader.program).map_err(Fault::Decode)?;
     let machine = Machine::new(program).map_err(Fault::Verify)?;
-    let images = images(&shader.images)?;
     let size = Size { width: picture.width(), height: picture.height() };
 
     let bound = |wanted: u32| {
@@ -117,7 +152,7 @@ fn run(
     let texture =
         |width, height, bytes| Resource::Texture(Texture { width, height, texels: Texels::Rgba8(bytes) });
     let find = |group: u32, wanted: u32| match (group, wanted) {
-        (0, binding::TOKEN) => Some(Resource::Uniform(&uniforms)),
+        (0, binding::TOKEN) => Some(Resource::Uniform(uniforms)),
         (0, binding::BELOW) => Some(texture(size.width, size.height, below.map_or(&*empty, Pixmap::data))),
         (0, binding::CLAMPED) => Some(sampler(AddressMode::ClampToEdge)),
         (0, binding::REPEATED) => Some(sampler(AddressMode::Repeat)),
@@ -128,9 +163,7 @@ fn run(
         _ => None,
     };
     let inputs = Inputs::bind(machine.program(), find).map_err(Fault::Input)?;
-    machine.paint_rgba8(&inputs, size, budget, picture.data_mut()).map_err(Fault::Run)?;
-    rows::premultiply(picture.data_mut());
-    Ok(Region::whole(picture))
+    machine.paint_rgba8(&inputs, size, budget, picture.data_mut()).map_err(Fault::Run)
 }
 
 /// The uniform block with the place of the picture filled in; nothing for a layer without extent.

@@ -116,7 +116,13 @@ fn pictures_are_measured_before_there_is_room_for_them() {
 
 fn shader(source: &str, images: Vec<Bytes>, ops: u32) -> Shader {
     let compiled = iridule_wgsl::compile(source, &iridule_wgsl::Options::default()).unwrap();
-    Shader { program: compiled.program.encode().into(), ops, uniforms: vec![0; binding::PLACE_BYTES], images }
+    Shader {
+        program: compiled.program.encode().into(),
+        source: String::new(),
+        ops,
+        uniforms: vec![0; binding::PLACE_BYTES],
+        images,
+    }
 }
 
 const ENDLESS: &str = "@fragment fn main(@builtin(position) p: vec4f) -> @location(0) vec4f {

@@ -12,10 +12,10 @@ use super::{Known, Visit};
 use crate::{
     fault::{Defect, Fault, Short},
     gauge::State,
-    key::{Painter, RenderKey},
+    key::RenderKey,
     limits,
     manifest::Manifest,
-    plan::{self, Plan, plan},
+    plan::{self, plan},
     platform::Platform,
     render,
     reply::{Answer, Interim, Picture, Pinned},
@@ -85,10 +85,7 @@ impl<P: Platform> Visit<'_, P> {
             }
         }
         let key = |other: &Variant| {
-            let painter = match plan(&known.style.manifest, other) {
-                Plan::Make(painter) => painter,
-                Plan::Escalate(_) => Painter::Origin,
-            };
+            let painter = plan(&known.style.manifest, other).painter();
             RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, other)
         };
         if let Some(found) = others.iter().find_map(|o| Some((o.format, self.isolate.render(&key(o))?))) {

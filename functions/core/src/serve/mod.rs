@@ -220,13 +220,13 @@ impl<P: Platform> Visit<'_, P> {
             request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let manifest = &known.style.manifest;
         let variant = Variant::resolve(asked, extension.negotiate(accept), &manifest.canvas.canvas())?;
-        let painter = match plan(manifest, &variant) {
-            Plan::Make(painter) => painter,
-            Plan::Escalate(reason) if self.isolate.pool.is_empty() => {
-                return Err(Short::NoOrigin(reason).into());
-            }
-            Plan::Escalate(_) => Painter::Origin,
-        };
+        let plan = plan(manifest, &variant);
+        if let Plan::Escalate(reason) = plan
+            && self.isolate.pool.is_empty()
+        {
+            return Err(Short::NoOrigin(reason).into());
+        }
+        let painter = plan.painter();
         let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, &variant);
         let negotiated = extension == Extension::Auto;
         Ok((Picture { about, key, painter, format: variant.format, negotiated }, variant))

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use iridule_core::{
-    key::Painter,
     limits,
     plan::{Plan, Reason},
 };
@@ -35,8 +34,8 @@ impl fmt::Display for Report {
         writeln!(f, "\nwidth     how            cost")?;
         for (width, plan, cost) in &self.sizes {
             let how = match plan {
-                Plan::Make(Painter::Cpu) => "painted",
-                Plan::Make(Painter::Derived) => "derived",
+                Plan::Paint => "painted",
+                Plan::Derive => "derived",
                 Plan::Escalate(Reason::Cost(_) | Reason::Pixels(_) | Reason::Format(_)) => "by an origin",
             };
             writeln!(f, "{width:>5} px  {how:13}  {}", Share(*cost))?;

@@ -86,6 +86,7 @@ struct Token { row_x: vec4f, row_y: vec4f, picture: vec2f, scale: f32, spare: f3
 fn shader(source: &str) -> Layer {
     let compiled = iridule_wgsl::compile(source, &iridule_wgsl::Options::default()).unwrap();
     let shader = Shader {
+        source: String::new(),
         program: compiled.program.encode().into(),
         ops: 1000,
         uniforms: vec![0; binding::PLACE_BYTES],

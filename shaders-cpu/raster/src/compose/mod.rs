@@ -12,7 +12,13 @@ pub mod rows;
 use iridule_core::scene::{Blend, Channel, Content, Layer, Mask};
 use resvg::tiny_skia::{Pixmap, Transform};
 
-use crate::{PaintError, canvas::Canvas, fill, image, shader, svg, text};
+use crate::{
+    PaintError,
+    canvas::Canvas,
+    fill, image,
+    shader::{self, Shade},
+    svg, text,
+};
 
 /// A rectangle of whole pixels inside a picture: from the first column and row up to, not including, the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +107,12 @@ pub struct Sheets {
 ///
 /// # Errors
 /// [`PaintError`], naming the layer or its mask.
-pub fn paint(layer: &Layer, canvas: &mut Canvas, sheets: &mut Sheets) -> Result<(), PaintError> {
+pub fn paint(
+    layer: &Layer,
+    canvas: &mut Canvas,
+    sheets: &mut Sheets,
+    shade: &dyn Shade,
+) -> Result<(), PaintError> {
     let opacity = share(layer.opacity);
     if opacity == 0 {
         return Ok(());
@@ -109,7 +120,7 @@ pub fn paint(layer: &Layer, canvas: &mut Canvas, sheets: &mut Sheets) -> Result<
     let place = canvas.place(&layer.transform);
     let plain = layer.blend == Blend::Normal && layer.mask.is_none();
     if plain && (opacity == 255 || thins(&layer.content)) && !matches!(layer.content, Content::Shader(_)) {
-        draw(layer, &canvas.size, place, opacity, None, &mut canvas.pixmap)?;
+        draw(layer, &canvas.size, place, opacity, None, shade, &mut canvas.pixmap)?;
         return Ok(());
     }
     let (width, height) = (canvas.pixmap.width(), canvas.pixmap.height());
@@ -122,10 +133,10 @@ pub fn paint(layer: &Layer, canvas: &mut Canvas, sheets: &mut Sheets) -> Result<
     };
     let mut region = Region::whole(&sheet);
     if let Some(mask) = &layer.mask {
-        region = cover(mask, canvas, &mut sheet, &mut sheets.coverage)?;
+        region = cover(mask, canvas, &mut sheet, &mut sheets.coverage, shade)?;
     }
     if !region.is_empty() {
-        let drawn = draw(layer, &canvas.size, place, 255, Some(&canvas.pixmap), &mut sheet)?;
+        let drawn = draw(layer, &canvas.size, place, 255, Some(&canvas.pixmap), shade, &mut sheet)?;
         let region = region.and(&drawn);
         let coverage = layer.mask.as_ref().map(|_| &*sheets.coverage);
         for y in region.top..region.bottom {
@@ -152,6 +163,7 @@ fn cover(
     canvas: &Canvas,
     sheet: &mut Pixmap,
     coverage: &mut Vec<u8>,
+    shade: &dyn Shade,
 ) -> Result<Region, PaintError> {
     let layer = &mask.layer;
     let width = sheet.width();
@@ -161,7 +173,7 @@ fn cover(
     if opacity == 0 {
         return Ok(Region { left: 0, top: 0, right: 0, bottom: 0 });
     }
-    let drawn = draw(layer, &canvas.size, canvas.place(&layer.transform), 255, None, sheet)?;
+    let drawn = draw(layer, &canvas.size, canvas.place(&layer.transform), 255, None, shade, sheet)?;
     for y in drawn.top..drawn.bottom {
         let row = drawn.row(y, width);
         let (pixels, _) = sheet.data()[row.start * 4..row.end * 4].as_chunks::<4>();
@@ -195,6 +207,7 @@ fn draw(
     place: Transform,
     opacity: u8,
     below: Option<&Pixmap>,
+    shade: &dyn Shade,
     picture: &mut Pixmap,
 ) -> Result<Region, PaintError> {
     let name = || layer.name.clone();
@@ -204,7 +217,7 @@ fn draw(
                 .map_err(|fault| PaintError::Svg { layer: name(), fault })?;
             Ok(Region::whole(picture))
         }
-        Content::Shader(content) => shader::paint(content, place, below, picture)
+        Content::Shader(content) => shader::paint(content, place, below, shade, picture)
             .map_err(|fault| PaintError::Shader { layer: name(), fault }),
         Content::Image(content) => image::paint(content, place, opacity, picture)
             .map_err(|fault| PaintError::Image { layer: name(), fault }),

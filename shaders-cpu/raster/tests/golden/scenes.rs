@@ -412,7 +412,10 @@ fn shader(source: &str, images: Vec<Bytes>) -> Layer {
     let mut uniforms = vec![0; binding::PLACE_BYTES];
     uniforms.extend([1.0f32, 0.5, 0.25, 1.0].into_iter().flat_map(f32::to_le_bytes));
     let program = compiled.program.encode().into();
-    Layer::plain("shader", Content::Shader(Shader { program, ops: 400, uniforms, images }))
+    Layer::plain(
+        "shader",
+        Content::Shader(Shader { program, source: String::new(), ops: 400, uniforms, images }),
+    )
 }
 
 /// Does a shader see the premultiplied picture below, pixel for pixel, its own image with straight alpha, and both

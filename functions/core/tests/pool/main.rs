@@ -1,0 +1,325 @@
+//! The pool in a storm: the real `serve` on virtual time, origins that fail in every way, and what must hold all the same.
+//!
+//! `SEEDS=5000 cargo test -p iridule-core --features author --test pool` runs as many worlds; `SEED=n` runs one of them
+//! again, to the same end. A world is a few edges and origins, a minute of faults and epoch changes, and time to recover.
+#![cfg(feature = "author")]
+#![allow(clippy::unwrap_used, missing_docs, reason = "what a test cannot go on without, it stops at")]
+
+mod clock;
+mod edge;
+mod origin;
+#[path = "../probe/mod.rs"]
+mod probe;
+mod random;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use http::Response;
+use iridule_core::{
+    author, collection::encode_index, isolate::Isolate, key::RenderKey, records, settings::Settings,
+    signed::TrustedKeys,
+};
+
+use clock::Clock;
+use edge::{Edge, World};
+use origin::{MOODS, Mood, Origin, picture};
+use probe::{COLLECTION, START_MS, public, publisher, relay, style};
+use random::Random;
+
+const SECOND: u64 = 1_000_000;
+const PATIENCE_MS: u64 = 300;
+/// What a visitor waits for beside an origin: records and stores of half a millisecond each.
+const STORES_US: u64 = 20_000;
+/// How long faults go on, and when all must be well again: the longest ejection and a half-open attempt later.
+const FAULTS: u64 = 60 * SECOND;
+const WELL: u64 = FAULTS + 100 * SECOND;
+const END: u64 = WELL + 20 * SECOND;
+
+fn edge_key() -> SigningKey {
+    SigningKey::from_bytes(&[5; 32])
+}
+
+fn isolate(origins: usize) -> Isolate {
+    let list: Vec<String> = (0..origins).map(|n| format!("http://origin-{n}")).collect();
+    let secret = alloy_primitives::hex::encode(edge_key().to_bytes());
+    let get = |name: &str| match name {
+        "trusted_keys" => Some(public(&relay())),
+        "publisher_keys" => Some(public(&publisher())),
+        "origins" => Some(list.join(",")),
+        "edge_key" => Some(secret.clone()),
+        "patience_ms" => Some(PATIENCE_MS.to_string()),
+        _ => None,
+    };
+    Isolate::new(Settings::parse(get).unwrap())
+}
+
+/// A world with these many origins, and the way to say which band it is now.
+fn world(origins: usize, seed: u64) -> (Rc<World>, impl Fn(&World, &[i16])) {
+    let clock = Clock::starting_at(START_MS);
+    let trusted = TrustedKeys::parse(&public(&edge_key())).unwrap();
+    let package = style("One circle.");
+    let collection = author::collection("probe", COLLECTION, package.cid).unwrap();
+    let mut stored = BTreeMap::from([
+        (records::COLLECTIONS.to_owned(), encode_index(vec!["probe".into()]).unwrap()),
+        (records::collection("probe"), collection.seal(&publisher()).unwrap()),
+    ]);
+    stored.extend(package.blocks.iter().map(|block| (records::block(&block.cid), block.bytes.clone())));
+    let world = World {
+        origins: (0..origins).map(|n| (format!("origin-{n}"), Origin::new(&clock, &trusted))).collect(),
+        clock,
+        records: RefCell::new(stored),
+        random: RefCell::new(Random(seed)),
+        logged: RefCell::default(),
+    };
+    let manifest = package.manifest;
+    let sequence = Cell::new(0);
+    let say = move |world: &World, bands: &[i16]| {
+        sequence.set(sequence.get() + 1);
+        let snapshot = probe::snapshot(&manifest, sequence.get(), bands, u64::MAX >> 1);
+        world.records.borrow_mut().insert(records::SNAPSHOT.into(), snapshot.seal(&relay()).unwrap());
+    };
+    (Rc::new(world), say)
+}
+
+fn header<'a>(response: &'a Response<Bytes>, name: &str) -> &'a str {
+    response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+}
+
+/// What a visitor got.
+struct Visit {
+    edge: usize,
+    at_us: u64,
+    took_us: u64,
+    uri: String,
+    status: u16,
+    etag: String,
+    cache_status: String,
+    body: Bytes,
+}
+
+impl Visit {
+    fn is_interim(&self) -> bool {
+        self.cache_status.contains("interim")
+    }
+}
+
+type Visits = Rc<RefCell<Vec<Visit>>>;
+
+fn send(world: &Rc<World>, edges: &[Edge], edge: usize, at_us: u64, uri: String, visits: &Visits) {
+    let (clock, host, visits) = (world.clock.clone(), edges[edge].clone(), visits.clone());
+    world.clock.spawn(async move {
+        clock.until(at_us).await;
+        let response = host.get(&uri).await;
+        let visit = Visit {
+            edge,
+            at_us,
+            took_us: clock.now_us() - at_us,
+            status: response.status().as_u16(),
+            etag: header(&response, "etag").into(),
+            cache_status: header(&response, "cache-status").into(),
+            body: response.into_body(),
+            uri,
+        };
+        visits.borrow_mut().push(visit);
+    });
+}
+
+/// A minute of faults, then a calm. Gives all visits.
+fn storm(seed: u64) -> (Rc<World>, Vec<Visit>) {
+    let mut random = Random(seed);
+    let origins = 1 + random.below(4) as usize;
+    let (world, say) = world(origins, seed ^ 0xabcd);
+    let edges: Vec<Edge> =
+        (0..1 + random.below(3)).map(|n| Edge::new(&world, isolate(origins), n + 1)).collect();
+    let start = world.clock.now_us();
+    say(&world, &[7]);
+    for name in world.origins.keys() {
+        let mut at = start + random.below(5 * SECOND);
+        while at < start + FAULTS {
+            let mood = MOODS[random.below(MOODS.len() as u64) as usize];
+            let (clock, origin) = (world.clock.clone(), world.origins[name].clone());
+            let restarts = random.below(3);
+            world.clock.spawn(async move {
+                clock.until(at).await;
+                origin.mood.set(mood);
+                match restarts {
+                    0 => origin.restart(),
+                    1 if mood == Mood::Away => origin.forget(),
+                    _ => {}
+                }
+            });
+            at += SECOND + random.below(15 * SECOND);
+        }
+        let (clock, origin) = (world.clock.clone(), world.origins[name].clone());
+        world.clock.spawn(async move {
+            clock.until(start + FAULTS).await;
+            origin.mood.set(Mood::Well);
+        });
+    }
+    let mut bands = vec![7];
+    let say = Rc::new(say);
+    let mut at = start;
+    while at < start + FAULTS {
+        at += SECOND / 2 + random.below(15 * SECOND);
+        bands.push(random.below(12) as i16);
+        let (clock, world, say, bands) = (world.clock.clone(), world.clone(), say.clone(), bands.clone());
+        clock.clone().spawn(async move {
+            clock.until(at).await;
+            say(&world, &bands);
+        });
+    }
+    let visits = Visits::default();
+    let mut at = start;
+    while at < start + END {
+        // Herds now and then, else one by one.
+        let herd = if random.below(30) == 0 { 40 } else { 1 };
+        let token = 1 + random.below(5);
+        let uri = match random.below(8) {
+            0 => format!("/t/probe/{token}.png"),
+            1 => format!("/t/probe/{token}.webp?w=4096"),
+            _ => format!("/t/probe/{token}.avif"),
+        };
+        for _ in 0..herd {
+            let edge = random.below(edges.len() as u64) as usize;
+            send(&world, &edges, edge, at, uri.clone(), &visits);
+        }
+        at += 20_000 + random.below(800_000);
+    }
+    world.clock.run();
+    let visits = visits.take();
+    (world, visits)
+}
+
+fn check(seed: u64) {
+    let (world, visits) = storm(seed);
+    let start = START_MS * 1000;
+    let mut kept: BTreeMap<&str, &Bytes> = BTreeMap::new();
+    // When each edge was first asked for each picture after all was well again.
+    let mut since: BTreeMap<(usize, &str), u64> = BTreeMap::new();
+    for visit in &visits {
+        let told =
+            format!("seed {seed}: {} at {} us: {}", visit.uri, visit.at_us - start, visit.cache_status);
+        assert_eq!(visit.status, 200, "{told}");
+        assert!(!visit.body.is_empty(), "{told}");
+        assert!(visit.took_us <= PATIENCE_MS * 1000 + STORES_US, "{told}: took {} us", visit.took_us);
+        assert_eq!(visit.is_interim(), visit.etag.is_empty(), "{told}");
+        if let Some(key) = visit.etag.strip_prefix("W/\"").and_then(|tag| tag.strip_suffix('"')) {
+            let bytes: [u8; 32] = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, key)
+                .unwrap()
+                .try_into()
+                .unwrap();
+            assert_eq!(visit.body, picture(&RenderKey(bytes.into())), "{told}: another key's picture");
+        }
+        if !visit.etag.is_empty() {
+            let known = kept.entry(&visit.etag).or_insert(&visit.body);
+            assert_eq!(**known, visit.body, "{told}: two pictures under one key");
+        }
+        if visit.at_us > start + WELL {
+            let first = *since.entry((visit.edge, &visit.uri)).or_insert(visit.at_us);
+            assert!(!visit.is_interim() || visit.at_us < first + 5 * SECOND, "{told}: it is still not there");
+        }
+    }
+    let sent: usize = world.origins.values().map(|origin| origin.orders.get()).sum();
+    let escalated = visits.iter().filter(|v| !v.uri.ends_with(".png")).count();
+    let most = escalated * 12 / 10 + 3 * 4 + 1;
+    assert!(sent <= most, "seed {seed}: {sent} orders for {escalated} visits, at most {most}");
+    assert!(world.origins.values().all(|origin| origin.replays.get() == 0), "seed {seed}: an order twice");
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn no_storm_leaves_a_visitor_without_a_picture() {
+    if let Some(seed) = number("SEED") {
+        return check(seed);
+    }
+    (0..number("SEEDS").unwrap_or(150)).for_each(check);
+}
+
+#[test]
+fn the_same_seed_ends_the_same() {
+    let told = |seed| -> Vec<(String, u64, String)> {
+        storm(seed).1.into_iter().map(|v| (v.uri, v.took_us, v.cache_status)).collect()
+    };
+    assert_eq!(told(3), told(3));
+}
+
+/// Many visitors at an epoch change: each render is made once, and nobody waits longer than the patience.
+#[test]
+fn a_herd_at_an_epoch_change_costs_one_render_a_key() {
+    let (world, say) = world(3, 1);
+    say(&world, &[7]);
+    let edges: Vec<Edge> = (0..4).map(|n| Edge::new(&world, isolate(3), n + 1)).collect();
+    let visits = Visits::default();
+    let start = world.clock.now_us();
+    let mut random = Random(9);
+    for _ in 0..10_000 {
+        let (edge, token) = (random.below(4) as usize, 1 + random.below(10));
+        let at = start + random.below(3 * SECOND);
+        send(&world, &edges, edge, at, format!("/t/probe/{token}.avif"), &visits);
+    }
+    world.clock.run();
+    let made: usize = world.origins.values().map(|origin| origin.made.get()).sum();
+    assert!((10..=12).contains(&made), "{made} renders of 10 keys; a hedge may make one twice");
+    let visits = visits.take();
+    assert_eq!(visits.len(), 10_000);
+    assert!(visits.iter().all(|v| v.status == 200 && v.took_us <= PATIENCE_MS * 1000 + STORES_US));
+    let interim = |from, to| {
+        let span = visits.iter().filter(|v| (from..to).contains(&(v.at_us - start)));
+        (span.clone().filter(|v| v.is_interim()).count(), span.count())
+    };
+    assert!(interim(0, SECOND).0 > 0);
+    assert_eq!(interim(2 * SECOND, 3 * SECOND).0, 0, "the interim share falls to zero");
+}
+
+#[test]
+fn what_is_shown_meanwhile_is_the_best_there_is() {
+    let (world, say) = world(1, 1);
+    say(&world, &[7]);
+    let edge = Edge::new(&world, isolate(1), 1);
+    let ask = |uri: &'static str| {
+        let (edge, answer) = (edge.clone(), Rc::new(RefCell::new(None)));
+        let tell = answer.clone();
+        world.clock.spawn(async move { *tell.borrow_mut() = Some(edge.get(uri).await) });
+        world.clock.run();
+        answer.take().unwrap()
+    };
+    let origin = &world.origins["origin-0"];
+    origin.mood.set(Mood::Failing);
+    let preview = ask("/t/probe/1.avif");
+    assert_eq!(header(&preview, "cache-status"), "iridule; fwd=miss; detail=interim-preview");
+    assert_eq!((header(&preview, "content-type"), header(&preview, "etag")), ("image/png", ""));
+    assert_eq!(header(&preview, "cache-control"), "public, max-age=1");
+    ask("/t/probe/1.png");
+    let size = ask("/t/probe/1.avif");
+    assert_eq!(header(&size, "cache-status"), "iridule; fwd=miss; detail=interim-size");
+    origin.mood.set(Mood::Well);
+    world.clock.spawn({
+        let clock = world.clock.clone();
+        async move { clock.sleep(2 * SECOND).await }
+    });
+    world.clock.run();
+    ask("/t/probe/2.avif");
+    let whole = ask("/t/probe/2.avif");
+    assert_eq!(header(&whole, "cache-status"), "iridule; hit; detail=memory");
+    assert!(header(&whole, "etag").starts_with("W/\""));
+    let etag = header(&whole, "etag").to_owned();
+    say(&world, &[7, 8]);
+    origin.mood.set(Mood::Hanging);
+    let state = ask("/t/probe/2.avif");
+    assert_eq!(header(&state, "cache-status"), "iridule; fwd=miss; detail=interim-state");
+    assert_eq!(state.body(), whole.body(), "the last state's picture, without its ETag");
+    assert_eq!(header(&state, "etag"), "");
+    origin.mood.set(Mood::Well);
+    say(&world, &[7, 8, 7]);
+    assert_eq!(header(&ask("/t/probe/2.avif"), "etag"), etag);
+    assert!(world.logged.borrow().iter().any(|line| line.contains("origin-0: answers 500")));
+}

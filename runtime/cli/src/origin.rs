@@ -1,0 +1,106 @@
+//! `iridule origin`: an origin on its own, and what `iridule serve` needs to hold one.
+
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use iridule_core::signed::TrustedKeys;
+use iridule_origin::{Config, Origin, Store};
+
+use crate::{oracle::edge_file, serve::stopped};
+
+/// The arguments of `iridule origin`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where edges are served. Put TLS before it when it is not on the loopback: orders are signed, not secret.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002")]
+    listen: SocketAddr,
+    /// The folder of all state. Made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// The public key of an edge whose orders are taken, 64 hexadecimal digits. May be given several times. Without it, that
+    /// of the key in the data folder, which `iridule serve` makes and uses.
+    #[arg(long = "edge", value_name = "KEY")]
+    edges: Vec<String>,
+    #[command(flatten)]
+    painting: Painting,
+}
+
+/// How an origin paints and keeps, on its own or inside `iridule serve`.
+#[derive(clap::Args, Clone)]
+pub struct Painting {
+    /// Where the origin keeps blocks and renders: s3://bucket/prefix, with the rest in AWS_... variables, or file:///path.
+    /// A folder in the data folder when not given.
+    #[arg(long, value_name = "URL")]
+    origin_store: Option<String>,
+    /// Threads of the origin that paint and encode; one for each core when not given.
+    #[arg(long, value_name = "N")]
+    origin_painters: Option<NonZeroUsize>,
+    /// Renders that wait or run at the origin at once; over it, edges are told to ask elsewhere.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    origin_queue: usize,
+    /// What the origin runs shaders on.
+    #[arg(long, value_enum, default_value_t = Devices::Any)]
+    origin_devices: Devices,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Devices {
+    /// GPUs; without one, a software device; without that, the strip VM.
+    Any,
+    /// GPUs; without one, the strip VM.
+    Gpu,
+    /// The strip VM.
+    None,
+}
+
+impl Painting {
+    /// Starts an origin for these edges.
+    pub async fn start(&self, listen: SocketAddr, data: &Path, edges: TrustedKeys) -> anyhow::Result<Origin> {
+        let store = match &self.origin_store {
+            Some(url) => Store::at(url)?,
+            None => Store::folder(&data.join("origin"))?,
+        };
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let config = Config {
+            listen,
+            store,
+            edges,
+            workers: self.origin_painters.map_or_else(cores, usize::from),
+            queue: self.origin_queue,
+            devices: self.origin_devices != Devices::None,
+            software: self.origin_devices == Devices::Any,
+        };
+        Ok(Origin::start(config).await?)
+    }
+}
+
+/// Runs the subcommand until it is told to stop.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    crate::serve::log();
+    let edges = if args.edges.is_empty() {
+        let key = iridule_publish::keys::load(&edge_file(&args.data))
+            .context("no edge is known: name one with --edge, or let `iridule serve --data` make a key")?;
+        iridule_publish::keys::public(&key)
+    } else {
+        args.edges.join(" ")
+    };
+    let edges = TrustedKeys::parse(&edges).map_err(anyhow::Error::msg)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let origin = args.painting.start(args.listen, &args.data, edges).await?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "iridule origin takes orders on http://{}; Ctrl-C stops", origin.address())?;
+        out.flush()?;
+        drop(out);
+        stopped().await?;
+        tracing::info!("stopping: renders under way are finished first");
+        origin.shutdown().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,246 @@
+//! Painting a scene: as the CPU painter does, with its shaders run by a device.
+//!
+//! Everything that is not a shader is painted by the very code that edges use, so it is the same to the bit. A device
+//! that fails is put aside for a while and opened anew; until then, and for a shader that it does not take, the strip VM
+//! runs in its stead, and the picture says so.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use iridule_core::{
+    limits,
+    scene::{Scene, binding},
+    variant::Variant,
+};
+use iridule_raster::{
+    PaintError, Pixmap,
+    shader::{Fault, Job, Shade, StripVm},
+};
+use iridule_vm::{AddressMode, FilterMode, Resource, Sampler, Size, Texels, Texture};
+
+use crate::{
+    device::{self, Adapter, Gpu, GpuError},
+    fragment::{Bound, Depth},
+};
+
+/// For how long a device that failed is put aside.
+const ASIDE: Duration = Duration::from_secs(30);
+
+/// The WGSL of a style's shaders, by path.
+pub type Sources = HashMap<String, String>;
+
+/// What painted a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PaintedBy {
+    /// The CPU alone: there was no shader in it, or there is no device.
+    Cpu,
+    /// The CPU, and a device its shaders.
+    Gpu,
+    /// The CPU alone, because the device failed for this reason.
+    Fallback(String),
+}
+
+impl PaintedBy {
+    /// As [`iridule_core::order::PAINTED_BY`] says it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Cpu | Self::Fallback(_) => "cpu",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// The devices of this machine.
+#[derive(Debug, Default)]
+pub struct Painter {
+    devices: Vec<Device>,
+    next: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Device {
+    adapter: Adapter,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready(Arc<Gpu>),
+    Aside(Instant),
+}
+
+/// What became of looking for devices: their names, and why others are not used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Devices that passed the probe.
+    pub used: Vec<String>,
+    /// Devices that did not, and why.
+    pub refused: Vec<String>,
+}
+
+impl Painter {
+    /// Opens and probes every device there is. Software ones are used only where there is no other, and not at all when
+    /// not wanted.
+    #[must_use]
+    pub fn open(software: bool) -> (Self, Found) {
+        let mut found = Found::default();
+        let mut devices: Vec<Device> = Vec::new();
+        for adapter in device::adapters() {
+            let hardware = devices.iter().any(|device| !device.adapter.software);
+            if adapter.software && (hardware || !software) {
+                continue;
+            }
+            match open(&adapter) {
+                Ok(gpu) => {
+                    found.used.push(adapter.name.clone());
+                    devices.push(Device { adapter, state: Mutex::new(State::Ready(Arc::new(gpu))) });
+                }
+                Err(why) => found.refused.push(format!("{}: {why}", adapter.name)),
+            }
+        }
+        (Self { devices, next: AtomicUsize::new(0) }, found)
+    }
+
+    /// Without any device: everything is painted on the CPU.
+    #[must_use]
+    pub fn cpu() -> Self {
+        Self::default()
+    }
+
+    /// How many devices there are.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Paints a scene at a variant's size: premultiplied RGBA, 8 bits a channel, sRGB, rows from the top.
+    ///
+    /// # Errors
+    /// [`PaintError`], when the CPU painter cannot paint it either.
+    pub fn paint(
+        &self,
+        scene: &Scene,
+        sources: &Sources,
+        variant: &Variant,
+    ) -> Result<(Pixmap, PaintedBy), PaintError> {
+        let by_cpu = |by| Ok((iridule_raster::paint_pixels_with(scene, variant, &StripVm)?, by));
+        let Some((device, gpu)) = self.device() else { return by_cpu(PaintedBy::Cpu) };
+        let shade = GpuShade { gpu: &gpu, sources, ran: AtomicUsize::new(0) };
+        match iridule_raster::paint_pixels_with(scene, variant, &shade) {
+            Ok(pixmap) if shade.ran.into_inner() > 0 => Ok((pixmap, PaintedBy::Gpu)),
+            Ok(pixmap) => Ok((pixmap, PaintedBy::Cpu)),
+            Err(PaintError::Shader { layer, fault: Fault::Device(why) }) => {
+                if gpu.is_lost() {
+                    device.put_aside(&gpu);
+                }
+                by_cpu(PaintedBy::Fallback(format!("{}: {layer}: {why}", gpu.name())))
+            }
+            Err(why) => Err(why),
+        }
+    }
+
+    /// The next device in turn that works.
+    fn device(&self) -> Option<(&Device, Arc<Gpu>)> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        (0..self.devices.len()).find_map(|step| {
+            let device = &self.devices[(first + step) % self.devices.len()];
+            Some((device, device.gpu()?))
+        })
+    }
+}
+
+fn open(adapter: &Adapter) -> Result<Gpu, GpuError> {
+    let gpu = adapter.open()?;
+    gpu.probe(limits::SIDE)?;
+    Ok(gpu)
+}
+
+impl Device {
+    fn gpu(&self) -> Option<Arc<Gpu>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Ready(gpu) = &*state
+            && !gpu.is_lost()
+        {
+            return Some(gpu.clone());
+        }
+        match &*state {
+            State::Aside(since) if since.elapsed() < ASIDE => None,
+            State::Ready(_) | State::Aside(_) => match open(&self.adapter) {
+                Ok(gpu) => {
+                    let gpu = Arc::new(gpu);
+                    *state = State::Ready(gpu.clone());
+                    Some(gpu)
+                }
+                Err(_) => {
+                    *state = State::Aside(Instant::now());
+                    None
+                }
+            },
+        }
+    }
+
+    fn put_aside(&self, failed: &Arc<Gpu>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*state, State::Ready(gpu) if Arc::ptr_eq(gpu, failed)) {
+            *state = State::Aside(Instant::now());
+        }
+    }
+}
+
+/// Runs shaders on a device.
+struct GpuShade<'a> {
+    gpu: &'a Gpu,
+    sources: &'a Sources,
+    ran: AtomicUsize,
+}
+
+impl Shade for GpuShade<'_> {
+    fn shade(&self, job: &Job<'_>, picture: &mut Pixmap) -> Result<(), Fault> {
+        let path = &job.shader.source;
+        let source =
+            self.sources.get(path).ok_or_else(|| Fault::Device(format!("the source {path} is not here")))?;
+        let size = Size { width: picture.width(), height: picture.height() };
+        // A device has no texture without pixels, and this one is transparent wherever it is looked at.
+        let nothing = [0; 4];
+        let texture = |binding, width, height, bytes| Bound {
+            group: 0,
+            binding,
+            resource: Resource::Texture(Texture { width, height, texels: Texels::Rgba8(bytes) }),
+        };
+        let sampler = |binding, mode| Bound {
+            group: 0,
+            binding,
+            resource: Resource::Sampler(Sampler { u: mode, v: mode, filter: FilterMode::Linear }),
+        };
+        let mut bound = vec![
+            Bound { group: 0, binding: binding::TOKEN, resource: Resource::Uniform(job.uniforms) },
+            match job.below {
+                Some(below) => texture(binding::BELOW, below.width(), below.height(), below.data()),
+                None => texture(binding::BELOW, 1, 1, &nothing),
+            },
+            sampler(binding::CLAMPED, AddressMode::ClampToEdge),
+            sampler(binding::REPEATED, AddressMode::Repeat),
+        ];
+        for (at, image) in (binding::IMAGES..).zip(job.images) {
+            bound.push(texture(at, image.width, image.height, &image.pixels));
+        }
+        let painted = self
+            .gpu
+            .prepare(source, "main", &bound, size, Depth::Bytes)
+            .and_then(|prepared| prepared.paint_into(picture.data_mut()));
+        self.ran.fetch_add(1, Ordering::Relaxed);
+        painted.map_err(|why| {
+            if matches!(why, GpuError::Failed(_)) {
+                self.gpu.give_up();
+            }
+            Fault::Device(why.to_string())
+        })
+    }
+}

@@ -1,0 +1,180 @@
+//! Where an origin keeps what must outlive it: blocks of styles under their CIDs, renders under their keys.
+//!
+//! An object store: a folder, or a bucket of anything that speaks S3. Writes are whole or not at all; whatever does not
+//! read back exactly is not there.
+
+use std::{
+    num::NonZeroUsize,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use cid::Cid;
+use iridule_core::{key::RenderKey, package, render, variant::Format};
+use lru::LruCache;
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path, prefix::PrefixStore,
+};
+use url::Url;
+
+/// Blocks kept in memory, each at most a mebibyte.
+const BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+/// Bytes of finished pictures kept in memory.
+const RENDERS: usize = 64 << 20;
+
+/// Why something could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+#[error("the object store: {0}")]
+pub struct StoreError(String);
+
+impl From<object_store::Error> for StoreError {
+    fn from(why: object_store::Error) -> Self {
+        Self(why.to_string())
+    }
+}
+
+/// Blocks and renders.
+#[derive(Debug)]
+pub struct Store {
+    objects: Box<dyn ObjectStore>,
+    blocks: Mutex<LruCache<Cid, Bytes>>,
+    renders: Mutex<Recent>,
+}
+
+/// The pictures made or read last.
+#[derive(Debug)]
+struct Recent {
+    held: LruCache<RenderKey, Bytes>,
+    bytes: usize,
+}
+
+impl Store {
+    /// A folder, made if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(folder: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(folder).map_err(|why| StoreError(format!("{}: {why}", folder.display())))?;
+        Ok(Self::of(Box::new(LocalFileSystem::new_with_prefix(folder)?)))
+    }
+
+    /// A bucket, `s3://bucket/prefix`, with credentials and the rest from `AWS_…` variables of the environment, by the
+    /// names that Amazon's own tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` …); or a folder, `file:///path`.
+    ///
+    /// # Errors
+    /// A URL or variables that make no sense.
+    pub fn at(url: &str) -> Result<Self, StoreError> {
+        let parsed = Url::parse(url).map_err(|why| StoreError(format!("{url}: {why}")))?;
+        if parsed.scheme() == "file" {
+            let folder = parsed.to_file_path().map_err(|()| StoreError(format!("{url}: not a path")))?;
+            return Self::folder(&folder);
+        }
+        // Refused when another part of the program has chosen one already, which does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars())?;
+        Ok(Self::of(Box::new(PrefixStore::new(objects, prefix))))
+    }
+
+    fn of(objects: Box<dyn ObjectStore>) -> Self {
+        let renders = Mutex::new(Recent { held: LruCache::unbounded(), bytes: 0 });
+        Self { objects, blocks: Mutex::new(LruCache::new(BLOCKS)), renders }
+    }
+
+    /// A block, checked against its name; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+        if let Some(held) = lock(&self.blocks).get(cid) {
+            return Ok(Some(held.clone()));
+        }
+        let Some(bytes) = self.get(&block_path(cid)).await? else { return Ok(None) };
+        if let Err(why) = package::verify(cid, &bytes) {
+            tracing::warn!(%cid, why, "a block in the store is damaged: taken as not there");
+            return Ok(None);
+        }
+        lock(&self.blocks).put(*cid, bytes.clone());
+        Ok(Some(bytes))
+    }
+
+    /// Keeps a block that was checked against its name.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), StoreError> {
+        self.put(&block_path(cid), bytes.clone()).await?;
+        lock(&self.blocks).put(*cid, bytes);
+        Ok(())
+    }
+
+    /// A finished picture, if it is here and whole.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, StoreError> {
+        if let Some(held) = self.recent(key) {
+            return Ok(Some(held));
+        }
+        let stored = self.get(&render_path(key)).await?;
+        let body = stored.and_then(|stored| render::open(key, format, &stored));
+        if let Some(body) = &body {
+            self.hold(key, body.clone());
+        }
+        Ok(body)
+    }
+
+    /// A finished picture, if it is in memory.
+    #[must_use]
+    pub fn recent(&self, key: &RenderKey) -> Option<Bytes> {
+        lock(&self.renders).held.get(key).cloned()
+    }
+
+    /// Keeps a finished picture in memory, from now on.
+    pub fn hold(&self, key: &RenderKey, body: Bytes) {
+        let mut renders = lock(&self.renders);
+        renders.bytes += body.len();
+        if let Some(old) = renders.held.put(*key, body) {
+            renders.bytes -= old.len();
+        }
+        while renders.bytes > RENDERS {
+            let Some((_, oldest)) = renders.held.pop_lru() else { break };
+            renders.bytes -= oldest.len();
+        }
+    }
+
+    /// Keeps a finished picture for good.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn put_render(&self, key: &RenderKey, format: Format, body: &[u8]) -> Result<(), StoreError> {
+        self.put(&render_path(key), render::seal(key, format, body)).await
+    }
+
+    async fn get(&self, path: &path::Path) -> Result<Option<Bytes>, StoreError> {
+        match self.objects.get(path).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(why) => Err(why.into()),
+        }
+    }
+
+    async fn put(&self, path: &path::Path, bytes: Bytes) -> Result<(), StoreError> {
+        self.objects.put(path, PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Folders of a four-thousandth of the whole each, so that none grows too large for a file system.
+fn render_path(key: &RenderKey) -> path::Path {
+    let name = key.token();
+    path::Path::from_iter(["renders", &name[..2], &name])
+}
+
+fn block_path(cid: &Cid) -> path::Path {
+    path::Path::from_iter(["blocks".to_owned(), cid.to_string()])
+}
