@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use iridule_core::limits;
 use worker::{
     AbortSignal, Error, Fetch,
@@ -20,21 +20,23 @@ use worker::{
 /// When the address or the method does not read as one.
 pub(crate) fn inward(request: &web_sys::Request) -> Result<Request<()>, http::Error> {
     let mut inward = Request::builder().method(&*request.method()).uri(request.url()).body(())?;
-    *inward.headers_mut() = fields(&request.headers());
+    let lines = request.headers().entries().into_iter().flatten().filter_map(|entry| {
+        let pair: Array = entry.unchecked_into();
+        Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+    });
+    *inward.headers_mut() = fields(lines);
     Ok(inward)
 }
 
-fn fields(headers: &web_sys::Headers) -> HeaderMap {
+fn fields(lines: impl Iterator<Item = (String, String)>) -> HeaderMap {
+    // What no header can carry was never sent as one.
+    let read = |(name, value): (String, String)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    };
     let mut fields = HeaderMap::new();
-    for entry in headers.entries().into_iter().flatten() {
-        let pair: Array = entry.unchecked_into();
-        let (Some(name), Some(value)) = (pair.get(0).as_string(), pair.get(1).as_string()) else { continue };
-        // What no header can carry was never sent as one.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
-        {
-            fields.append(name, value);
-        }
+    for (name, value) in lines.filter_map(read) {
+        fields.append(name, value);
     }
     fields
 }
@@ -70,11 +72,10 @@ pub(crate) async fn ask(request: Request<Bytes>, signal: &AbortSignal) -> Result
             return Err(Error::RustError("the answer is too long".into()));
         }
     }
-    let answer: web_sys::Response = answer.into();
     let mut inward = Response::new(whole.freeze());
-    let status = http::StatusCode::from_u16(answer.status());
+    let status = StatusCode::from_u16(answer.status_code());
     *inward.status_mut() = status.map_err(|why| Error::RustError(why.to_string()))?;
-    *inward.headers_mut() = fields(&answer.headers());
+    *inward.headers_mut() = fields(answer.headers().entries());
     Ok(inward)
 }
 

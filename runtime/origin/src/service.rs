@@ -292,10 +292,14 @@ async fn series(State(shared): State<Arc<Shared>>) -> Response {
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 
-async fn take_order(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let mut answer = match shared.believe(&headers) {
+async fn take_order(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let mut answer = match shared.believe(&head.headers) {
         Err(refusal) => refusal.into_response(),
         Ok(Order { errand: Errand::Render(render, priority), deadline_ms, .. }) => {
+            // There is nothing in it, but some clients send its end late, and one whose body is not taken up loses the
+            // connection, and the answer with it.
+            let _ = to_bytes(body, 64).await;
             shared.answer(render, priority, deadline_ms).await
         }
         Ok(Order { errand: Errand::Block(_), .. }) => {

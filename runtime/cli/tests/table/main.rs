@@ -1,10 +1,12 @@
 //! What every host must do alike. One table of requests, run through each: same status, same bytes, same headers; and
-//! the release of a style, by the command that people release with (`live.rs`).
+//! the release of a style, by the command that people release with (`live.rs`), and what an origin paints for an edge
+//! (`escalation.rs`).
 //!
 //! `table.toml` says what is asked and `expected.txt` what is answered; `hosts/` holds one way to put the questions per
 //! host. A host that is not to be had is skipped by name, unless `IRIDULE_REQUIRE` names it (`pop,worker`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot go on without, it stops at")]
 
+mod escalation;
 mod expected;
 mod hosts;
 mod live;

@@ -29,6 +29,8 @@ pub struct World {
     pub collections: Vec<(Collection, Package)>,
     relay: SigningKey,
     publisher: SigningKey,
+    /// Where the origin is that edges send to, if there is one.
+    pub origin: Option<String>,
     last: Option<Snapshot>,
     first: Option<Snapshot>,
 }
@@ -47,6 +49,7 @@ impl World {
             collections: collections.collect(),
             relay: SigningKey::from_bytes(&[7; 32]),
             publisher: SigningKey::from_bytes(&[9; 32]),
+            origin: None,
             last: None,
             first: None,
         }
@@ -77,6 +80,15 @@ impl World {
     }
 
     /// The relay's public key, as `trusted_keys` takes it.
+    /// The key that edges sign orders with.
+    pub fn edge_secret(&self) -> String {
+        alloy_primitives::hex::encode([11; 32])
+    }
+
+    pub fn edge_public(&self) -> String {
+        keys::public(&SigningKey::from_bytes(&[11; 32]))
+    }
+
     pub fn trusted_keys(&self) -> String {
         keys::public(&self.relay)
     }

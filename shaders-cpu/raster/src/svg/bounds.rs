@@ -20,10 +20,14 @@ const OVERDRAW: f64 = 16.0;
 /// How often each pixel may be touched by layers (groups with opacity, blending, clips, masks or filters; patterns), for
 /// each time that the layer declares.
 const LAYER_OVERDRAW: f64 = 8.0;
-/// Most bytes that nested layers may hold at one time beside the picture.
+/// Most bytes that nested layers may hold at one time beside a picture that an edge paints; beside larger ones, which only
+/// origins paint, as much more as they have more pixels.
 const LAYER_BYTES: f64 = (64 << 20) as f64;
-/// Most crossings of outlines with pixel rows, over all shapes.
+/// Most crossings of outlines with pixel rows, over all shapes, of a picture that an edge paints; of larger ones, as much
+/// more as their sides are longer.
 const EDGE_ROWS: f64 = 50e6;
+/// The pixels of the largest picture that an edge paints.
+const EDGE_PIXELS: f64 = iridule_core::limits::EDGE_PIXELS as f64;
 /// Most segments in the outlines of one shape, dashes and strokes included: a scan line sorts them.
 const SEGMENTS: f64 = 60_000.0;
 /// Most primitives in one filter.
@@ -41,6 +45,8 @@ struct Budget {
     rows: f64,
     /// Nodes to visit.
     nodes: u32,
+    /// Bytes that nested layers may hold at one time.
+    held: f64,
 }
 
 /// The picture, as the walk needs it.
@@ -57,13 +63,15 @@ struct Frame {
 /// A [`Fault`] that names the element, where it has an id.
 pub fn check(tree: &Tree, transform: Transform, width: u32, height: u32, overdraw: u32) -> Result<(), Fault> {
     let pixels = f64::from(width) * f64::from(height);
+    let larger = (pixels / EDGE_PIXELS).max(1.0);
     // Small pictures get the allowance of a 256 px one: their cost is small whatever they hold.
     let pixels = pixels.max(65_536.0);
     let mut budget = Budget {
         painted: pixels * OVERDRAW * f64::from(overdraw),
         layered: pixels * LAYER_OVERDRAW * f64::from(overdraw),
-        rows: EDGE_ROWS,
+        rows: EDGE_ROWS * larger.sqrt(),
         nodes: 200_000,
+        held: LAYER_BYTES * larger,
     };
     #[expect(clippy::cast_precision_loss, reason = "sides are at most 4096")]
     let frame = Frame { width: width as f32, height: height as f32 };
@@ -114,8 +122,11 @@ impl Budget {
                 check_filter(filter)?;
             }
             held += area * bytes;
-            if held > LAYER_BYTES {
-                return Err(fault(id, "layers hold more than 64 MiB at one time"));
+            if held > self.held {
+                return Err(fault(
+                    id,
+                    "layers hold more bytes at one time than are allowed: 64 MiB at the edge",
+                ));
             }
             spend(&mut self.layered, area * passes, id, LAYERS)?;
         }

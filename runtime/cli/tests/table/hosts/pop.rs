@@ -33,9 +33,15 @@ impl Pop {
         fs::create_dir(data.path().join("keys")).unwrap();
         fs::write(data.path().join("keys/relay.key"), world.relay_secret()).unwrap();
         fs::write(data.path().join("keys/publisher.key"), world.publisher_secret()).unwrap();
+        fs::write(data.path().join("keys/edge.key"), world.edge_secret()).unwrap();
+        let pool = match &world.origin {
+            Some(origin) => vec!["--origin", origin],
+            None => vec!["--no-origin"],
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_iridule"))
             // What the functions answer, every time.
             .args(["serve", "--no-demo", "--no-cache", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(pool)
             .args(["--public-url", PUBLIC_URL, "--data"])
             .arg(data.path())
             .stdout(Stdio::piped())

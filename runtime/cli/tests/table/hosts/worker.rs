@@ -55,6 +55,8 @@ impl Worker {
             .args(["--var", &format!("trusted_keys:{}", world.trusted_keys())])
             .args(["--var", &format!("publisher_keys:{}", world.publisher_keys())])
             .args(["--var", "refresh_ms:0"])
+            .args(["--var", &format!("edge_key:{}", world.edge_secret())])
+            .args(["--var", &format!("origins:{}", world.origin.as_deref().unwrap_or_default())])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0)
@@ -113,6 +115,9 @@ impl Host for Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.state.path().join("dev.log")).unwrap_or_default());
+        }
         // The whole group: wrangler starts workerd, and a workerd without its parent would stay.
         let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.dev.id())]).status();
         let _ = self.dev.wait();

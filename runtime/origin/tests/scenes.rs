@@ -1,0 +1,69 @@
+//! Whole scenes of the shipped styles, painted by the CPU painter and with their shaders on a device: how far apart.
+//!
+//! All that is no shader is the same to the bit. For what is, the tolerance is stated here; `cargo xtask bench painters`
+//! shows where the differences lie.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may show its figures and stop")]
+
+use std::{collections::HashMap, fs, path::Path};
+
+use alloy_primitives::U256;
+use iridule_core::{
+    manifest::ContentSpec,
+    variant::{Asked, Format, Variant},
+};
+use iridule_origin::painter::{PaintedBy, Painter, Sources};
+use iridule_studio::{Built, Folder};
+
+/// The share of pixels in which a byte may differ by more than 2: edges of what is sharp, where one device steps earlier.
+const SHARE: f64 = 0.001;
+
+fn sources(built: &Built) -> Sources {
+    let mut sources = HashMap::new();
+    let manifest = &built.package.manifest;
+    for layer in manifest.layers.iter().chain(manifest.masks.iter().map(|mask| &mask.layer)) {
+        let ContentSpec::Shader(shader) = &layer.content else { continue };
+        let file = manifest.file_at(&shader.source).unwrap();
+        let blocks =
+            file.blocks.iter().map(|cid| built.package.blocks.iter().find(|b| b.cid == *cid).unwrap());
+        let text: Vec<u8> = blocks.flat_map(|block| block.bytes.clone()).collect();
+        sources.insert(shader.source.clone(), String::from_utf8(text).unwrap());
+    }
+    sources
+}
+
+#[test]
+fn a_device_paints_every_shipped_style_as_the_cpu_does() {
+    let (painter, found) = Painter::open(true);
+    if painter.devices() == 0 {
+        eprintln!("skipped: no device passes the probe: {found:?}");
+        return;
+    }
+    let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
+    for entry in fs::read_dir(styles).unwrap() {
+        let built = Folder::open(&entry.unwrap().path()).unwrap().build().unwrap();
+        let (style, sources) = (built.style().unwrap(), sources(&built));
+        let canvas = style.manifest.canvas.canvas();
+        let asked = Asked { width: Some(320), ..Asked::default() };
+        let variant = Variant::resolve(&asked, Format::Png, &canvas).unwrap();
+        for token in [1u64, 2, 3] {
+            let seed = built.collection.seed(U256::from(token)).unwrap();
+            let scene = built.scene(&style, &seed, &style.manifest.rest()).unwrap();
+            let (theirs, by) = painter.paint(&scene, &sources, &variant).unwrap();
+            let ours = iridule_raster::paint_pixels(&scene, &variant).unwrap();
+            let name = format!("{} {token}", style.manifest.name);
+            assert!(!matches!(by, PaintedBy::Fallback(_)), "{name}: {by:?}");
+            assert_eq!(by == PaintedBy::Gpu, !sources.is_empty(), "{name}");
+            let differences = || ours.data().iter().zip(theirs.data()).map(|(a, b)| a.abs_diff(*b));
+            let worst = differences().max().unwrap();
+            let (pixels, _) = ours.data().as_chunks::<4>();
+            let (others, _) = theirs.data().as_chunks::<4>();
+            let apart = |(a, b): &(&[u8; 4], &[u8; 4])| a.iter().zip(*b).any(|(a, b)| a.abs_diff(*b) > 2);
+            let share = pixels.iter().zip(others).filter(apart).count() as f64 / pixels.len() as f64;
+            println!("{name}: worst {worst}, {:.3} % of pixels by more than 2", share * 100.0);
+            if sources.is_empty() {
+                assert_eq!(worst, 0, "{name}: nothing in it is a device's");
+            }
+            assert!(share <= SHARE, "{name}: worst {worst}, share {share}");
+        }
+    }
+}

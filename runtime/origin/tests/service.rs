@@ -1,0 +1,261 @@
+//! The service as edges and strangers meet it: over HTTP, with real styles, painted by whatever device is there.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what a test cannot go on without, it stops at")]
+
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{U256, hex};
+use cid::Cid;
+use ed25519_dalek::SigningKey;
+use iridule_core::{
+    limits,
+    order::{self, Errand, Order, Priority, Render},
+    package::{Block, RAW},
+    signed::TrustedKeys,
+    variant::{Asked, Format, Variant},
+};
+use iridule_origin::{Config, Origin, Store};
+use iridule_studio::{Built, Folder};
+use reqwest::{Client, Response, StatusCode};
+use tempfile::TempDir;
+
+static NONCE: AtomicU64 = AtomicU64::new(0);
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis().try_into().unwrap()
+}
+
+fn edge() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+fn style(slug: &str) -> Built {
+    let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
+    Folder::open(&styles.join(slug)).unwrap().build().unwrap()
+}
+
+/// An origin and a client of it.
+struct Met {
+    origin: Option<Origin>,
+    base: String,
+    client: Client,
+    data: TempDir,
+}
+
+impl Met {
+    async fn start() -> Self {
+        Self::start_in(TempDir::new().unwrap(), 64).await
+    }
+
+    async fn start_in(data: TempDir, queue: usize) -> Self {
+        let edges = TrustedKeys::parse(&hex::encode(edge().verifying_key().as_bytes())).unwrap();
+        let config = Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            store: Store::folder(data.path()).unwrap(),
+            edges,
+            workers: 2,
+            queue,
+            devices: true,
+            software: true,
+        };
+        let origin = Origin::start(config).await.unwrap();
+        let base = format!("http://{}", origin.address());
+        Self { origin: Some(origin), base, client: Client::new(), data }
+    }
+
+    fn order(errand: Errand, within_ms: u64) -> String {
+        let nonce = NONCE.fetch_add(1, Ordering::Relaxed);
+        Order { errand, deadline_ms: now_ms() + within_ms, nonce }.seal(&edge()).unwrap()
+    }
+
+    async fn render(&self, order: String) -> Response {
+        let request = self.client.post(format!("{}{}", self.base, order::RENDER_PATH));
+        request.header("authorization", order).send().await.unwrap()
+    }
+
+    async fn ask(&self, render: &Render) -> Response {
+        self.render(Self::order(Errand::Render(render.clone(), Priority::Visitor), 30_000)).await
+    }
+
+    async fn put(&self, cid: &Cid, bytes: Vec<u8>) -> StatusCode {
+        let request = self.client.put(format!("{}{}{cid}", self.base, order::BLOCKS_PATH));
+        let request = request.header("authorization", Self::order(Errand::Block(*cid), 5_000)).body(bytes);
+        request.send().await.unwrap().status()
+    }
+
+    /// Asks, with the blocks that are wanted, as an edge does.
+    async fn picture(&self, built: &Built, render: &Render) -> Response {
+        for _ in 0..limits::BLOCK_ROUNDS {
+            let answer = self.ask(render).await;
+            if answer.status() != StatusCode::PRECONDITION_REQUIRED {
+                return answer;
+            }
+            for cid in order::wanted(&answer.bytes().await.unwrap()).unwrap() {
+                let block = built.package.blocks.iter().find(|block| block.cid == cid).unwrap();
+                assert_eq!(self.put(&cid, block.bytes.clone()).await, StatusCode::CREATED);
+            }
+        }
+        panic!("it wants blocks again and again");
+    }
+
+    async fn metric(&self, name: &str) -> f64 {
+        let text =
+            self.client.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
+        line.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+}
+
+fn render(built: &Built, token: u64, width: u32, format: Format) -> Render {
+    let canvas = built.package.manifest.canvas.canvas();
+    let variant =
+        Variant::resolve(&Asked { width: Some(width), ..Asked::default() }, format, &canvas).unwrap();
+    Render {
+        style: built.package.cid,
+        seed: built.collection.seed(U256::from(token)).unwrap(),
+        state: built.package.manifest.rest(),
+        variant,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_comes_with_its_key_and_digest_in_every_format() {
+    let met = Met::start().await;
+    let built = style("cppn");
+    for (format, at, magic) in [
+        (Format::Png, 0, &b"\x89PNG"[..]),
+        (Format::WebP, 8, b"WEBP"),
+        (Format::Jpeg, 0, b"\xff\xd8\xff"),
+        (Format::Avif, 4, b"ftypavif"),
+    ] {
+        let wanted = render(&built, 1, 128, format);
+        let answer = met.picture(&built, &wanted).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{format:?}");
+        let headers = answer.headers().clone();
+        let body = answer.bytes().await.unwrap();
+        assert!(order::is_picture(&headers, &body, &wanted.key().unwrap()), "{format:?}: {headers:?}");
+        assert!(body[at..].starts_with(magic), "{format:?}");
+        assert_eq!(headers[http::header::CONTENT_TYPE], format.media_type());
+        let by = &headers[order::PAINTED_BY];
+        assert!(by == "gpu" || by == "cpu", "{by:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_replays_and_forgeries_are_refused_and_cost_nothing() {
+    let met = Met::start().await;
+    let built = style("orbits");
+    let wanted = render(&built, 1, 64, Format::Png);
+    let errand = Errand::Render(wanted.clone(), Priority::Visitor);
+    let stranger = Order { errand: errand.clone(), deadline_ms: now_ms() + 5_000, nonce: 1 };
+    let stranger = stranger.seal(&SigningKey::from_bytes(&[2; 32])).unwrap();
+    for order in [stranger, "Iridule AAAA".into(), "Bearer x".into(), Met::order(errand.clone(), 0)] {
+        assert_eq!(met.render(order).await.status(), StatusCode::UNAUTHORIZED);
+    }
+    assert!(met.picture(&built, &wanted).await.status().is_success());
+    let once = Met::order(errand, 5_000);
+    assert_eq!(met.render(once.clone()).await.status(), StatusCode::OK);
+    assert_eq!(met.render(once).await.status(), StatusCode::UNAUTHORIZED, "an order holds once");
+    let refused = met.metric("iridule_origin_refused_total").await;
+    let made = met.metric("iridule_origin_renders_total").await;
+    assert!((refused - 5.0).abs() < 0.5 && (made - 1.0).abs() < 0.5, "{refused} {made}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_is_taken_under_its_own_name_only() {
+    let met = Met::start().await;
+    let (one, other) = (Block::new(RAW, vec![1; 9]).unwrap(), Block::new(RAW, vec![2; 9]).unwrap());
+    assert_eq!(met.put(&one.cid, other.bytes.clone()).await, StatusCode::UNPROCESSABLE_ENTITY);
+    let too_large = vec![0; limits::BLOCK_BYTES + 1];
+    assert_eq!(met.put(&one.cid, too_large).await, StatusCode::PAYLOAD_TOO_LARGE);
+    let elsewhere = met.client.put(format!("{}{}{}", met.base, order::BLOCKS_PATH, other.cid));
+    let elsewhere = elsewhere.header("authorization", Met::order(Errand::Block(one.cid), 5_000));
+    assert_eq!(elsewhere.body(one.bytes.clone()).send().await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(met.put(&one.cid, one.bytes).await, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_painted_says_why() {
+    let met = Met::start().await;
+    let built = style("orbits");
+    let mut wanted = render(&built, 1, 64, Format::Png);
+    wanted.state.0.push(1);
+    let answer = met.picture(&built, &wanted).await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().await.unwrap().contains("gauges"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_many_ask_a_render_is_made_once_and_outlives_the_origin() {
+    let mut met = Met::start().await;
+    let built = style("cppn");
+    let other = render(&built, 1, 64, Format::Png);
+    assert!(met.picture(&built, &other).await.status().is_success(), "the blocks are there now");
+    let before = met.metric("iridule_origin_renders_total").await;
+    let wanted = render(&built, 2, 1024, Format::Png);
+    let bodies = futures(&met, &wanted, 40).await;
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
+    let made = met.metric("iridule_origin_renders_total").await - before;
+    assert!((made - 1.0).abs() < 0.5, "{made} renders");
+
+    met.origin.take().unwrap().shutdown().await;
+    let again = Met::start_in(met.data, 64).await;
+    let answer = again.ask(&wanted).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.bytes().await.unwrap(), bodies[0]);
+    assert!(again.metric("iridule_origin_stored_total").await > 0.5);
+}
+
+async fn futures(met: &Met, wanted: &Render, count: usize) -> Vec<bytes::Bytes> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let errand = Errand::Render(wanted.clone(), Priority::Visitor);
+        let request = met.client.post(format!("{}{}", met.base, order::RENDER_PATH));
+        let request = request.header("authorization", Met::order(errand, 30_000));
+        tasks.spawn(async move {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            answer.bytes().await.unwrap()
+        });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_room_or_time_an_edge_is_told_at_once() {
+    let met = Met::start_in(TempDir::new().unwrap(), 2).await;
+    let built = style("cppn");
+    assert!(met.picture(&built, &render(&built, 1, 64, Format::Png)).await.status().is_success());
+    let late = Errand::Render(render(&built, 1, 4096, Format::Png), Priority::Visitor);
+    assert_eq!(met.render(Met::order(late, 100)).await.status(), StatusCode::GATEWAY_TIMEOUT);
+    let mut tasks = tokio::task::JoinSet::new();
+    for token in 2..10 {
+        let errand = Errand::Render(render(&built, token, 2048, Format::Png), Priority::Visitor);
+        let request = met.client.post(format!("{}{}", met.base, order::RENDER_PATH));
+        let request = request.header("authorization", Met::order(errand, 20_000));
+        tasks.spawn(async move { request.send().await.unwrap().status() });
+    }
+    let answers = tasks.join_all().await;
+    assert!(answers.contains(&StatusCode::SERVICE_UNAVAILABLE), "{answers:?}");
+    assert!(answers.contains(&StatusCode::OK), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_leaves_after_what_is_under_way() {
+    let mut met = Met::start().await;
+    let built = style("cppn");
+    assert!(met.picture(&built, &render(&built, 1, 64, Format::Png)).await.status().is_success());
+    let ready = |base: &str| met.client.get(format!("{base}/readyz")).send();
+    assert_eq!(ready(&met.base).await.unwrap().status(), StatusCode::OK);
+    let errand = Errand::Render(render(&built, 2, 2048, Format::Png), Priority::Visitor);
+    let request = met.client.post(format!("{}{}", met.base, order::RENDER_PATH));
+    let request = request.header("authorization", Met::order(errand, 20_000));
+    let under_way = tokio::spawn(async move { request.send().await.unwrap().status() });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    met.origin.take().unwrap().shutdown().await;
+    assert_eq!(under_way.await.unwrap(), StatusCode::OK);
+    assert!(ready(&met.base).await.is_err(), "nobody listens any more");
+}
