@@ -7,6 +7,7 @@
 mod conformance;
 mod eviction;
 mod hits;
+mod painters;
 mod rounds;
 mod shipped;
 mod styles;
@@ -39,6 +40,12 @@ enum Bench {
         #[arg(long)]
         plot: Option<PathBuf>,
     },
+    /// The CPU painter beside an origin's, for each shipped style: how long, and how far apart.
+    Painters {
+        /// Where to write pictures: the CPU's, the device's, and 32 times their difference, side by side.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// A cached picture, against nginx serving the file.
     Hits {
         /// The `iridule` to measure.
@@ -68,6 +75,7 @@ fn main() -> anyhow::Result<()> {
     match bench {
         Bench::Styles => styles::run(rounds),
         Bench::Eviction { trace, plot } => eviction::run(&trace, plot.as_deref()),
+        Bench::Painters { out } => painters::run(rounds, out.as_deref()),
         Bench::Hits { binary } => hits::run(&binary, rounds),
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
         Bench::Variants { peers } => variants::run(&peers, rounds),

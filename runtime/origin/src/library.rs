@@ -11,7 +11,7 @@ use cid::Cid;
 use iridule_core::{
     fault::Defect,
     limits,
-    manifest::{ContentSpec, File, Manifest},
+    manifest::{File, Manifest},
     order::Render,
     scene::Scene,
     style::Style,
@@ -98,15 +98,7 @@ impl Library {
         }
         let block = self.store.block(cid).await?.ok_or_else(|| NoScene::Missing(vec![*cid]))?;
         let manifest = Manifest::decode(&block).map_err(NoScene::Unpaintable)?;
-        let layers = manifest.layers.iter().chain(manifest.masks.iter().map(|mask| &mask.layer));
-        let sources: Vec<&str> = layers
-            .filter_map(|layer| match &layer.content {
-                ContentSpec::Shader(shader) => Some(&*shader.source),
-                ContentSpec::Svg(_) | ContentSpec::Image(_) | ContentSpec::Fill(_) | ContentSpec::Text(_) => {
-                    None
-                }
-            })
-            .collect();
+        let sources: Vec<&str> = manifest.shaders().map(|shader| &*shader.source).collect();
         let size: u64 = sources.iter().filter_map(|path| manifest.file_at(path)).map(|file| file.size).sum();
         if size > limits::LOADED_BYTES {
             return Err(NoScene::Unpaintable(format!(

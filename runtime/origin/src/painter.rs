@@ -22,7 +22,7 @@ use iridule_raster::{
     PaintError, Pixmap,
     shader::{Fault, Job, Shade, StripVm},
 };
-use iridule_vm::{AddressMode, FilterMode, Resource, Sampler, Size, Texels, Texture};
+use iridule_vm::{AddressMode, FilterMode, Program, Resource, Sampler, Size, Texels, Texture};
 
 use crate::{
     device::{self, Adapter, Gpu, GpuError},
@@ -207,8 +207,11 @@ impl Shade for GpuShade<'_> {
         let source =
             self.sources.get(path).ok_or_else(|| Fault::Device(format!("the source {path} is not here")))?;
         let size = Size { width: picture.width(), height: picture.height() };
-        // A device has no texture without pixels, and this one is transparent wherever it is looked at.
+        // A device has no texture without pixels, and this one is transparent wherever it is looked at. It also stands for
+        // what the program does not look at: carrying a picture to the device takes longer than painting one there.
         let nothing = [0; 4];
+        let program = Program::decode(&job.shader.program).map_err(Fault::Decode)?;
+        let looks_below = program.bindings.iter().any(|bound| bound.binding == binding::BELOW);
         let texture = |binding, width, height, bytes| Bound {
             group: 0,
             binding,
@@ -221,7 +224,7 @@ impl Shade for GpuShade<'_> {
         };
         let mut bound = vec![
             Bound { group: 0, binding: binding::TOKEN, resource: Resource::Uniform(job.uniforms) },
-            match job.below {
+            match job.below.filter(|_| looks_below) {
                 Some(below) => texture(binding::BELOW, below.width(), below.height(), below.data()),
                 None => texture(binding::BELOW, 1, 1, &nothing),
             },

@@ -4,13 +4,10 @@
 //! shows where the differences lie.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may show its figures and stop")]
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use alloy_primitives::U256;
-use iridule_core::{
-    manifest::ContentSpec,
-    variant::{Asked, Format, Variant},
-};
+use iridule_core::variant::{Asked, Format, Variant};
 use iridule_origin::painter::{PaintedBy, Painter, Sources};
 use iridule_studio::{Built, Folder};
 
@@ -18,17 +15,9 @@ use iridule_studio::{Built, Folder};
 const SHARE: f64 = 0.001;
 
 fn sources(built: &Built) -> Sources {
-    let mut sources = HashMap::new();
-    let manifest = &built.package.manifest;
-    for layer in manifest.layers.iter().chain(manifest.masks.iter().map(|mask| &mask.layer)) {
-        let ContentSpec::Shader(shader) = &layer.content else { continue };
-        let file = manifest.file_at(&shader.source).unwrap();
-        let blocks =
-            file.blocks.iter().map(|cid| built.package.blocks.iter().find(|b| b.cid == *cid).unwrap());
-        let text: Vec<u8> = blocks.flat_map(|block| block.bytes.clone()).collect();
-        sources.insert(shader.source.clone(), String::from_utf8(text).unwrap());
-    }
-    sources
+    let text = |path: &str| String::from_utf8(built.file(path).unwrap()).unwrap();
+    let shaders = built.package.manifest.shaders();
+    shaders.map(|shader| (shader.source.clone(), text(&shader.source))).collect()
 }
 
 #[test]

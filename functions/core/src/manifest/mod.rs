@@ -174,6 +174,15 @@ impl Manifest {
         self.files.iter().filter(move |file| layers().any(|layer| layer.loaded() == Some(&file.path)))
     }
 
+    /// The shaders of all layers and masks.
+    pub fn shaders(&self) -> impl Iterator<Item = &ShaderSpec> {
+        let layers = self.layers.iter().chain(self.masks.iter().map(|mask| &mask.layer));
+        layers.filter_map(|layer| match &layer.content {
+            ContentSpec::Shader(shader) => Some(shader),
+            ContentSpec::Svg(_) | ContentSpec::Image(_) | ContentSpec::Fill(_) | ContentSpec::Text(_) => None,
+        })
+    }
+
     /// The paths of all files that layers and masks name.
     fn used(&self) -> Result<Vec<String>, String> {
         let mut used = Vec::new();
