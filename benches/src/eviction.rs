@@ -1,6 +1,6 @@
 //! What a full cache drops: eviction policies on a trace of real requests.
 //!
-//! The trace is a file of item numbers, big-endian `u32`, in the order of the requests. Each item stands for a token of
+//! Each item of the trace stands for a token of
 //! one of the shipped styles: its picture has that style's bytes, and painting it costs that style's time, both measured
 //! before. The policies are those of foyer, which the cache is built on, and one that knows the costs.
 #![expect(
@@ -15,17 +15,16 @@ use std::{
     fmt::Write as _,
     fs,
     path::Path,
-    process::Command,
     time::Instant,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use foyer::{
     Cache, CacheBuilder, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig,
 };
 use iridule_core::variant::{Asked, Format, Variant};
 
-use crate::shipped;
+use crate::{shipped, trace};
 
 /// Room for this share of all bytes that are ever asked for.
 const SHARES: [f64; 6] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
@@ -100,7 +99,7 @@ struct Saved {
 
 /// Prints the table, and draws it.
 pub fn run(trace: &Path, plot: Option<&Path>) -> anyhow::Result<()> {
-    let requests = read(trace)?;
+    let requests = trace::read(trace)?;
     let pictures = pictures()?;
     // A style for each item, by a multiplicative hash, so that neighbours in the numbering are none in style.
     let of = |item: u32| pictures[item.wrapping_mul(2_654_435_761) as usize % pictures.len()];
@@ -141,19 +140,6 @@ pub fn run(trace: &Path, plot: Option<&Path>) -> anyhow::Result<()> {
         println!("\ndrawn into {}", plot.display());
     }
     Ok(())
-}
-
-fn read(trace: &Path) -> anyhow::Result<Vec<u32>> {
-    let bytes = if trace.extension().is_some_and(|extension| extension == "xz") {
-        let unpacked = Command::new("xz").args(["-dc"]).arg(trace).output().context("running xz")?;
-        ensure!(unpacked.status.success(), "{}: xz cannot unpack it", trace.display());
-        unpacked.stdout
-    } else {
-        fs::read(trace).with_context(|| trace.display().to_string())?
-    };
-    let (numbers, rest) = bytes.as_chunks::<4>();
-    ensure!(rest.is_empty() && !numbers.is_empty(), "{}: no list of 32-bit numbers", trace.display());
-    Ok(numbers.iter().map(|number| u32::from_be_bytes(*number)).collect())
 }
 
 /// Some pictures of each shipped style, painted once for their bytes and once more for the time.

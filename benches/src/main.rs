@@ -8,9 +8,11 @@ mod conformance;
 mod eviction;
 mod hits;
 mod painters;
+mod renders;
 mod rounds;
 mod shipped;
 mod styles;
+mod trace;
 mod variants;
 
 use std::path::PathBuf;
@@ -46,6 +48,18 @@ enum Bench {
         #[arg(long)]
         out: Option<PathBuf>,
     },
+    /// Renders per request on a trace of requests and a price history: by request, by age, by epoch counter, by our key.
+    Renders {
+        /// The trace: item numbers, big-endian 32-bit, in order; `.xz` is unpacked.
+        #[arg(long)]
+        trace: PathBuf,
+        /// The price: CSV with a header and the columns round, answer (8 decimals), seconds since 1970.
+        #[arg(long)]
+        prices: PathBuf,
+        /// Where to draw it, as SVG.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
     /// A cached picture, against nginx serving the file.
     Hits {
         /// The `iridule` to measure.
@@ -76,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Styles => styles::run(rounds),
         Bench::Eviction { trace, plot } => eviction::run(&trace, plot.as_deref()),
         Bench::Painters { out } => painters::run(rounds, out.as_deref()),
+        Bench::Renders { trace, prices, plot } => renders::run(&trace, &prices, plot.as_deref()),
         Bench::Hits { binary } => hits::run(&binary, rounds),
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
         Bench::Variants { peers } => variants::run(&peers, rounds),
