@@ -8,6 +8,7 @@ mod conformance;
 mod eviction;
 mod hits;
 mod painters;
+mod pool;
 mod renders;
 mod rounds;
 mod shipped;
@@ -60,6 +61,15 @@ enum Bench {
         #[arg(long)]
         plot: Option<PathBuf>,
     },
+    /// A PoP and three origins: one killed and one made slow under load; ten thousand visitors at an epoch change.
+    Pool {
+        /// The `iridule` to measure.
+        #[arg(long)]
+        binary: PathBuf,
+        /// Where to draw the outage, as SVG.
+        #[arg(long)]
+        plot: Option<PathBuf>,
+    },
     /// A cached picture, against nginx serving the file.
     Hits {
         /// The `iridule` to measure.
@@ -91,6 +101,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Eviction { trace, plot } => eviction::run(&trace, plot.as_deref()),
         Bench::Painters { out } => painters::run(rounds, out.as_deref()),
         Bench::Renders { trace, prices, plot } => renders::run(&trace, &prices, plot.as_deref()),
+        Bench::Pool { binary, plot } => pool::run(&binary, plot.as_deref()),
         Bench::Hits { binary } => hits::run(&binary, rounds),
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
         Bench::Variants { peers } => variants::run(&peers, rounds),

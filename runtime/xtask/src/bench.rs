@@ -10,7 +10,7 @@ const PEERS: &str = "benches/peers";
 /// Benches that need the pinned programs.
 const WITH_PEERS: [&str; 2] = ["variants", "conformance"];
 /// Benches of the binary.
-const OF_THE_BINARY: [&str; 2] = ["conformance", "hits"];
+const OF_THE_BINARY: [&str; 3] = ["conformance", "hits", "pool"];
 
 /// Runs a bench.
 ///

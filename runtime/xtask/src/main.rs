@@ -31,7 +31,7 @@ enum Step {
     },
     /// Measures; installs what that needs.
     Bench {
-        /// What to measure: `styles`, `variants`, `painters`, `renders`, `eviction`, `hits` or `conformance`; `--help` after it says more.
+        /// What to measure: `styles`, `variants`, `painters`, `renders`, `pool`, `eviction`, `hits` or `conformance`; `--help` after it says more.
         #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
         what: Vec<String>,
     },

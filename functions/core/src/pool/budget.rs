@@ -1,4 +1,6 @@
 //! A budget for what goes beyond the necessary: a bucket of tokens that first attempts fill, a tenth of one each.
+//!
+//! It starts empty. Isolates are many and live short: what each of them were given at first would be the rule.
 
 /// What a token is worth in drops.
 const TOKEN: u32 = 1000;
@@ -7,15 +9,9 @@ const DROP: u32 = 100;
 /// Most drops that are saved up: bursts are as long as this.
 const MOST: u32 = 10 * TOKEN;
 
-/// A bucket of tokens. It starts with two, so that the first failures of a new isolate are not a visitor's.
-#[derive(Debug, Clone)]
+/// A bucket of tokens.
+#[derive(Debug, Clone, Default)]
 pub struct Budget(u32);
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self(2 * TOKEN)
-    }
-}
 
 impl Budget {
     /// A first attempt was made.

@@ -32,8 +32,8 @@ pub struct Health {
     /// Until when nothing is sent to it.
     out_until: u64,
     /// Peak-EWMA of its latency, microseconds, and when it was that.
-    latency: f64,
-    latency_at: u64,
+    peak: f64,
+    peak_at: u64,
 }
 
 impl Health {
@@ -48,12 +48,6 @@ impl Health {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
-    }
-
-    /// How long one more request would take, reckoned by its latency and what it has to do.
-    #[must_use]
-    pub fn cost(&self, now: u64) -> f64 {
-        self.latency_at(now) * f64::from(self.in_flight + 1)
     }
 
     /// A request is sent.
@@ -90,17 +84,18 @@ impl Health {
 
     /// Peaks count at once and in full; what is lower takes over as they grow old.
     fn note_latency(&mut self, now: u64, took: f64) {
-        let known = self.latency_at(now);
-        let age = now.saturating_sub(self.latency_at) as f64;
+        let known = self.latency(now);
+        let age = now.saturating_sub(self.peak_at) as f64;
         let kept = libm::exp(-age / DECAY);
-        self.latency = if took > known { took } else { known * kept + took * (1.0 - kept) };
-        self.latency_at = now;
+        self.peak = if took > known { took } else { known * kept + took * (1.0 - kept) };
+        self.peak_at = now;
     }
 
-    /// What was seen fades, so that a member that was slow once is tried again.
-    fn latency_at(&self, now: u64) -> f64 {
-        let age = now.saturating_sub(self.latency_at) as f64;
-        self.latency * libm::exp(-age / DECAY)
+    /// Peak-EWMA of its latency, microseconds. What was seen fades, so that a member that was slow once is tried again.
+    #[must_use]
+    pub fn latency(&self, now: u64) -> f64 {
+        let age = now.saturating_sub(self.peak_at) as f64;
+        self.peak * libm::exp(-age / DECAY)
     }
 }
 
@@ -197,10 +192,10 @@ mod tests {
             let mut now = 0;
             for (pause, took) in steps {
                 now += pause;
-                let (before, took_f) = (health.latency_at(now), took as f64);
+                let (before, took_f) = (health.latency(now), took as f64);
                 health.start();
                 health.done(now, took, Outcome::Answered(0));
-                let after = health.latency_at(now);
+                let after = health.latency(now);
                 prop_assert!(after >= took_f && (after == took_f || after <= before), "{before} {took} {after}");
                 prop_assert_eq!(health.in_flight, 0);
             }

@@ -148,8 +148,6 @@ fn preview_size(manifest: &Manifest, variant: &Variant) -> Option<Variant> {
     let within = |most: u64| {
         move |size: &Variant| size.pixels() <= variant.pixels() && plan::cost(manifest, size) <= most
     };
-    sizes.clone().find(within(limits::PREVIEW_COST)).or_else(|| {
-        let smallest = sizes.last()?;
-        within(limits::EDGE_COST)(&smallest).then_some(smallest)
-    })
+    let smallest = || sizes.clone().next_back().filter(within(limits::EDGE_COST));
+    sizes.clone().find(within(limits::PREVIEW_COST)).or_else(smallest)
 }

@@ -1,6 +1,6 @@
 //! The pool in a storm: the real `serve` on virtual time, origins that fail in every way, and what must hold all the same.
 //!
-//! `SEEDS=5000 cargo test -p iridule-core --features author --test pool` runs as many worlds; `SEED=n` runs one of them
+//! `SEEDS=5000 cargo test --release -p iridule-core --features author --test pool` runs as many worlds; `SEED=n` runs one of them
 //! again, to the same end. A world is a few edges and origins, a minute of faults and epoch changes, and time to recover.
 #![cfg(feature = "author")]
 #![allow(clippy::unwrap_used, missing_docs, reason = "what a test cannot go on without, it stops at")]
@@ -227,7 +227,7 @@ fn check(seed: u64) {
     }
     let sent: usize = world.origins.values().map(|origin| origin.orders.get()).sum();
     let escalated = visits.iter().filter(|v| !v.uri.ends_with(".png")).count();
-    let most = escalated * 12 / 10 + 3 * 4 + 1;
+    let most = escalated * 12 / 10;
     assert!(sent <= most, "seed {seed}: {sent} orders for {escalated} visits, at most {most}");
     assert!(world.origins.values().all(|origin| origin.replays.get() == 0), "seed {seed}: an order twice");
 }
@@ -241,7 +241,7 @@ fn no_storm_leaves_a_visitor_without_a_picture() {
     if let Some(seed) = number("SEED") {
         return check(seed);
     }
-    (0..number("SEEDS").unwrap_or(150)).for_each(check);
+    (0..number("SEEDS").unwrap_or(40)).for_each(check);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_herd_at_an_epoch_change_costs_one_render_a_key() {
     }
     world.clock.run();
     let made: usize = world.origins.values().map(|origin| origin.made.get()).sum();
-    assert!((10..=12).contains(&made), "{made} renders of 10 keys; a hedge may make one twice");
+    assert!((10..=11).contains(&made), "{made} renders of 10 keys; a hedge may make one twice");
     let visits = visits.take();
     assert_eq!(visits.len(), 10_000);
     assert!(visits.iter().all(|v| v.status == 200 && v.took_us <= PATIENCE_MS * 1000 + STORES_US));
