@@ -44,7 +44,10 @@ pub fn run(rounds: u32, out: Option<&Path>) -> anyhow::Result<()> {
                 run()?;
                 Ok(started.elapsed())
             };
-            let by_cpu = || Ok(drop(paint_pixels(scene, &variant)?));
+            let by_cpu = || {
+                paint_pixels(scene, &variant)?;
+                Ok(())
+            };
             let by_device = || {
                 let (_, by) = painter.paint(scene, &sources, &variant)?;
                 anyhow::ensure!(!matches!(by, PaintedBy::Fallback(_)), "{slug}: {by:?}");

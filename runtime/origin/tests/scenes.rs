@@ -29,7 +29,7 @@ fn a_device_paints_every_shipped_style_as_the_cpu_does() {
     }
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
     for entry in fs::read_dir(styles).unwrap() {
-        let built = Folder::open(&entry.unwrap().path()).unwrap().build().unwrap();
+        let built = Folder::open(entry.unwrap().path()).unwrap().build().unwrap();
         let (style, sources) = (built.style().unwrap(), sources(&built));
         let canvas = style.manifest.canvas.canvas();
         let asked = Asked { width: Some(320), ..Asked::default() };

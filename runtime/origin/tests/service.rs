@@ -34,7 +34,7 @@ fn edge() -> SigningKey {
 
 fn style(slug: &str) -> Built {
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
-    Folder::open(&styles.join(slug)).unwrap().build().unwrap()
+    Folder::open(styles.join(slug)).unwrap().build().unwrap()
 }
 
 /// An origin and a client of it.

@@ -1,6 +1,7 @@
 //! A budget for what goes beyond the necessary: a bucket of tokens that first attempts fill, a tenth of one each.
 //!
-//! It starts empty. Isolates are many and live short: what each of them were given at first would be the rule.
+//! Isolates are many and live short: what each of them is given at first is soon the rule. So a budget starts empty, or with
+//! a single token.
 
 /// What a token is worth in drops.
 const TOKEN: u32 = 1000;
@@ -14,6 +15,12 @@ const MOST: u32 = 10 * TOKEN;
 pub struct Budget(u32);
 
 impl Budget {
+    /// A bucket with one token in it.
+    #[must_use]
+    pub fn one() -> Self {
+        Self(TOKEN)
+    }
+
     /// A first attempt was made.
     pub fn earn(&mut self) {
         self.0 = (self.0 + DROP).min(MOST);

@@ -15,4 +15,9 @@ impl Random {
     pub fn below(&mut self, most: u64) -> u64 {
         self.next() % most
     }
+
+    /// A place in a list of so many.
+    pub fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count as u64)).unwrap()
+    }
 }
