@@ -36,7 +36,7 @@ pub struct Isolate {
     snapshot: Mutex<HeldSnapshot>,
     /// Renders that a request of this isolate has asked an origin for and not got yet.
     awaited: Mutex<LruCache<RenderKey, u64>>,
-    /// Which render was shown last, by [`crate::interim::trail`].
+    /// Which render was shown last, by the trail of `serve/interim.rs`.
     shown: Mutex<LruCache<RenderKey, RenderKey>>,
 }
 

@@ -1,7 +1,7 @@
 //! The way of a request, top to bottom.
 //!
-//! What it reads on its way is in [`records`](mod@records), what becomes of a render that is too dear for an edge in
-//! [`escalate`], and what is shown until that has come in [`interim`].
+//! What it reads on its way is in `records.rs`, what becomes of a render that is too dear for an edge in `escalate.rs`, and
+//! what is shown until that has come in `interim.rs`.
 
 mod escalate;
 mod interim;
