@@ -44,12 +44,15 @@ impl Body {
         Self(Kind::Whole(bytes))
     }
 
-    /// What comes as it comes.
+    /// What comes as it comes; nothing, where it is known that nothing will.
     pub fn stream<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
         Self(Kind::Stream(body.map_err(|why| BodyError::Source(why.into())).boxed_unsync()))
     }
 

@@ -264,15 +264,10 @@ impl Cache {
             other => other,
         };
         let purged = self.purges.purge(what, soft);
-        // What is under way was asked for before, and is not for who comes now.
+        // What is under way was asked for before, and is not for who comes now. All of it: which tags it will bear is not
+        // known before it comes.
         self.flights.forget(|_| true);
         purged
-    }
-
-    /// Bytes of responses in memory.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        self.store.memory()
     }
 
     /// Brings everything to the disk.

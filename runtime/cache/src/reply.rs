@@ -96,7 +96,8 @@ pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Moment, how: How)
         }
         Cut::Unsatisfiable => {
             conditional::strip_for_304(&mut fields);
-            put_range(&mut fields, &format!("bytes */{}", response.body.len()));
+            let total = response.part.map_or(response.body.len() as u64, |part| part.total);
+            put_range(&mut fields, &format!("bytes */{total}"));
             (StatusCode::RANGE_NOT_SATISFIABLE, bytes::Bytes::new())
         }
         Cut::Whole | Cut::NotHeld => (response.status, response.body.clone()),

@@ -123,11 +123,6 @@ impl Store {
         }
     }
 
-    /// Bytes held in memory.
-    pub(crate) fn memory(&self) -> usize {
-        self.cache.memory().usage()
-    }
-
     /// Waits until everything written is on the disk.
     pub(crate) async fn close(&self) {
         if let Err(why) = self.cache.close().await {

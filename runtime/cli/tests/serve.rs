@@ -129,6 +129,44 @@ fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
 }
 
 #[test]
+fn an_operator_purges_by_tag_by_url_and_everything() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    let token = fs::read_to_string(data.path().join("keys/admin.token")).unwrap();
+    let url = format!("{}/t/orbits/1.png?w=64", serve.here);
+    runtime().block_on(async {
+        let purge = async |token: &str, body: String| {
+            let request = Client::new().post(format!("{}/v1/purge", serve.admin)).bearer_auth(token);
+            request.body(body).send().await.unwrap().status().as_u16()
+        };
+        let cached = async || picture(&url).await.1.contains("iridule-pop;hit;");
+        for good in [
+            r#"{"tag": "orbits"}"#.to_owned(),
+            r#"{"tag": "orbits/1"}"#.to_owned(),
+            format!(r#"{{"url": "{url}"}}"#),
+            r#"{"everything": true}"#.to_owned(),
+        ] {
+            picture(&url).await;
+            assert!(cached().await, "before {good}");
+            assert_eq!(purge(token.trim(), good.clone()).await, 200, "{good}");
+            assert!(!cached().await, "after {good}");
+        }
+        assert!(cached().await);
+        for (bad, status) in [
+            (r#"{"tag": "skyline"}"#, 200),
+            (r#"{"tag": "orbits", "everything": true}"#, 400),
+            ("{}", 400),
+            (r#"{"url": "orbits"}"#, 400),
+            ("orbits", 400),
+        ] {
+            assert_eq!(purge(token.trim(), bad.into()).await, status, "{bad}");
+        }
+        assert_eq!(purge("another token", r#"{"everything": true}"#.into()).await, 401);
+        assert!(cached().await, "none of these names it");
+    });
+}
+
+#[test]
 fn a_push_that_makes_no_sense_says_what_would() {
     let data = TempDir::new().unwrap();
     let serve = Serve::start(data.path());

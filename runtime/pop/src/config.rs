@@ -72,7 +72,8 @@ impl CacheLimits {
 }
 
 impl Config {
-    /// A configuration with every default: loopback ports 3000 and 3001, no variables, nowhere to call, nobody trusted, a cache in memory.
+    /// A configuration with every default: loopback ports 3000 and 3001, no variables, nowhere to call, nobody trusted, a
+    /// cache in memory.
     pub fn new(component: impl Into<Cow<'static, [u8]>>, data: impl Into<PathBuf>) -> Self {
         let data = data.into();
         Self {

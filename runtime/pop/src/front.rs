@@ -49,10 +49,7 @@ impl<O: Origin> Front<O> {
     async fn ask(&self, request: Request<Incoming>, may_ask: bool) -> Response<Body> {
         let start = Instant::now();
         let _held = Held::new(&self.metrics.in_flight);
-        let request = request.map(|body| match http_body::Body::is_end_stream(&body) {
-            true => Body::empty(),
-            false => Body::stream(body),
-        });
+        let request = request.map(Body::stream);
         let answer = match &self.cache {
             _ if !may_ask => Err(Problem::TooOften),
             Some(cache) => cache.answer(&self.origin, request).await.map_err(Problem::from),

@@ -64,24 +64,24 @@ pub(crate) struct Metrics {
 pub(crate) struct CacheMetrics([Counter; 6]);
 
 impl CacheMetrics {
-    const OUTCOMES: [(Outcome, &str); 6] = [
-        (Outcome::Hit, "hit"),
-        (Outcome::Stale, "stale"),
-        (Outcome::Confirmed, "confirmed"),
-        (Outcome::Miss, "miss"),
-        (Outcome::Collapsed, "collapsed"),
-        (Outcome::Passed, "passed"),
-    ];
+    const OUTCOMES: [&str; 6] = ["hit", "stale", "confirmed", "miss", "collapsed", "passed"];
 
     fn new(registry: &mut Registry) -> Self {
         let family = Family::<OutcomeLabel, Counter>::default();
         registry.register("cache", "Answers, by how the cache came by them", family.clone());
-        Self(Self::OUTCOMES.map(|(_, outcome)| family.get_or_create(&OutcomeLabel { outcome }).clone()))
+        Self(Self::OUTCOMES.map(|outcome| family.get_or_create(&OutcomeLabel { outcome }).clone()))
     }
 
     pub(crate) fn of(&self, outcome: Outcome) -> &Counter {
-        let place = Self::OUTCOMES.iter().position(|(listed, _)| *listed == outcome);
-        &self.0[place.unwrap_or(0)]
+        let [hit, stale, confirmed, miss, collapsed, passed] = &self.0;
+        match outcome {
+            Outcome::Hit => hit,
+            Outcome::Stale => stale,
+            Outcome::Confirmed => confirmed,
+            Outcome::Miss => miss,
+            Outcome::Collapsed => collapsed,
+            Outcome::Passed => passed,
+        }
     }
 }
 

@@ -120,9 +120,6 @@ impl Origin for Upstream {
             tracing::warn!(%why, "the origin did not answer");
             Unanswered::Unreachable
         })?;
-        Ok(answer.map(|body| match http_body::Body::is_end_stream(&body) {
-            true => Body::empty(),
-            false => Body::stream(body),
-        }))
+        Ok(answer.map(Body::stream))
     }
 }
