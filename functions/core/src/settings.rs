@@ -12,7 +12,8 @@ use http::Uri;
 
 use crate::{limits, pool::Member, signed::TrustedKeys};
 
-/// The settings there are. `wrangler.toml` and `spin.toml` list exactly these.
+/// The settings there are. `spin.toml` lists exactly these, `wrangler.toml` those that are no secret: a Worker's secret must
+/// not be a variable too.
 pub const NAMES: [&str; 8] = [
     "public_url",
     "trusted_keys",
@@ -23,6 +24,9 @@ pub const NAMES: [&str; 8] = [
     "region",
     "patience_ms",
 ];
+
+/// Those of them that are secret.
+pub const SECRETS: [&str; 1] = ["edge_key"];
 
 /// How long a visitor waits for an origin when nobody says, milliseconds.
 const PATIENCE_MS: u64 = 300;

@@ -95,7 +95,7 @@ struct Caching {
 struct Pool {
     /// An origin to send such renders to, e.g. `https://origin.example;region=fra;weight=2;price=1`. May be given several
     /// times. It must know this edge: `iridule origin --edge`. Without any, this process is its own origin.
-    #[arg(long = "origin", value_name = "URL")]
+    #[arg(long = "origin", value_name = "URL", conflicts_with = "proxy")]
     origins: Vec<String>,
     /// Refuse what is too dear for an edge.
     #[arg(long, conflicts_with = "origins")]

@@ -179,16 +179,20 @@ fn every_host_has_the_same_settings_and_routes() {
     let (spin, wrangler) = (read("spin.toml"), read("wrangler.toml"));
     let keys = |table: &toml::Value| table.as_table().unwrap().keys().cloned().collect::<BTreeSet<_>>();
     let source = fs::read_to_string(root().join("functions/core/src/settings.rs")).unwrap();
-    let names = source.split_once("pub const NAMES").unwrap().1.split_once(';').unwrap().1;
-    let names = names.split_once("= [").unwrap().1.split_once(']').unwrap().0;
-    let core: BTreeSet<String> = names.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let listed = |name: &str| -> BTreeSet<String> {
+        let names = source.split_once(&format!("pub const {name}")).unwrap().1.split_once(';').unwrap().1;
+        let names = names.split_once("= [").unwrap().1.split_once(']').unwrap().0;
+        names.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let (core, secrets) = (listed("NAMES"), listed("SECRETS"));
     assert_eq!(keys(&spin["variables"]), core, "spin.toml [variables]");
     assert_eq!(
         keys(&spin["component"]["iridule"]["variables"]),
         core,
         "spin.toml [component.iridule.variables]"
     );
-    assert_eq!(keys(&wrangler["vars"]), core, "wrangler.toml [vars]");
+    assert!(secrets.is_subset(&core));
+    assert_eq!(keys(&wrangler["vars"]), &core - &secrets, "wrangler.toml [vars]");
     assert_eq!(spin["trigger"]["http"][0]["route"].as_str(), Some("/..."), "every path goes to core");
     assert!(
         !wrangler.contains_key("assets") && !wrangler.contains_key("site"),
