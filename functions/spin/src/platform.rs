@@ -1,4 +1,5 @@
-//! Core's [`Platform`] on Spin: the two key-value stores, the clock, the painter and stderr.
+//! Core's [`Platform`] on Spin: the two key-value stores, the way to origins, the clock, the painter and
+//! stderr.
 //!
 //! How a reply leaves is `reply.rs`; the instance's memory and settings are in `lib.rs`.
 

@@ -1,5 +1,5 @@
-//! Core's [`Platform`] on Workers: a KV namespace for records, the Cache API for renders, the clock, the painter and
-//! the console.
+//! Core's [`Platform`] on Workers: a KV namespace for records, the Cache API for renders, `fetch` for origins, the
+//! clock, the painter and the console.
 //!
 //! How requests and replies cross is `exchange.rs`; the isolate's memory and settings are in `lib.rs`.
 
