@@ -33,6 +33,8 @@ const STANDS: Duration = Duration::from_millis(250);
 const VISITORS: u32 = 10_000;
 const SECONDS: u32 = 10;
 const TOKENS: u32 = 50;
+/// How long visitors stay away after an epoch change, where that is asked.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// A program that is killed with the bench.
 struct Running(Child);
@@ -62,11 +64,14 @@ struct Machines {
 }
 
 impl Machines {
-    fn start(binary: &Path) -> anyhow::Result<Self> {
+    fn start(binary: &Path, ahead: bool) -> anyhow::Result<Self> {
         let home = TempDir::new()?;
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", &format!("127.0.0.1:{EDGE}")]);
         command.args(["--admin", &format!("127.0.0.1:{ADMIN}"), "--data"]).arg(home.path());
+        if !ahead {
+            command.arg("--no-ahead");
+        }
         for port in ORIGINS {
             command.args(["--origin", &format!("http://127.0.0.1:{port}")]);
         }
@@ -190,7 +195,7 @@ const HEAD: &str =
 /// Prints the tables, and draws the outage.
 pub fn run(binary: &Path, plot: Option<&Path>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let mut machines = Machines::start(binary)?;
+    let mut machines = Machines::start(binary, false)?;
     println!(
         "{RATE} requests a second for AVIF pictures of 96 px, which no edge makes; every other one is new.\n"
     );
@@ -206,15 +211,22 @@ pub fn run(binary: &Path, plot: Option<&Path>) -> anyhow::Result<()> {
         fs::write(plot, draw(&answers)).with_context(|| plot.display().to_string())?;
         println!("\ndrawn into {}", plot.display());
     }
-    println!("\n{VISITORS} visitors of {TOKENS} tokens within {SECONDS} s of an epoch change.\n");
-    let (answers, renders) = storm(&runtime, &machines)?;
-    println!("| second {HEAD}");
-    for second in 0..u64::from(SECONDS) {
-        let within = |answer: &&Answer| answer.due.as_secs() == second;
-        row(&format!("{}", second + 1), &answers.iter().filter(within).collect::<Vec<_>>());
+    drop(machines);
+    for (ahead, pause) in [(false, Duration::ZERO), (false, PAUSE), (true, PAUSE)] {
+        let how = if ahead { "made ahead" } else { "nothing made ahead" };
+        println!(
+            "\n{VISITORS} visitors of {TOKENS} tokens within {SECONDS} s, from {} s after an epoch change; {how}.\n",
+            pause.as_secs()
+        );
+        let (answers, renders) = storm(&runtime, &Machines::start(binary, ahead)?, pause)?;
+        println!("| second {HEAD}");
+        for second in 0..u64::from(SECONDS) {
+            let within = |answer: &&Answer| answer.due.as_secs() == second;
+            row(&format!("{}", second + 1), &answers.iter().filter(within).collect::<Vec<_>>());
+        }
+        row("all", &answers.iter().collect::<Vec<_>>());
+        println!("\n{renders} renders of {TOKENS} keys");
     }
-    row("all", &answers.iter().collect::<Vec<_>>());
-    println!("\n{renders} renders of {TOKENS} keys");
     Ok(())
 }
 
@@ -243,7 +255,11 @@ fn outage(runtime: &tokio::runtime::Runtime, machines: &mut Machines) -> anyhow:
     runtime.block_on(loading)?
 }
 
-fn storm(runtime: &tokio::runtime::Runtime, machines: &Machines) -> anyhow::Result<(Vec<Answer>, u64)> {
+fn storm(
+    runtime: &tokio::runtime::Runtime,
+    machines: &Machines,
+    pause: Duration,
+) -> anyhow::Result<(Vec<Answer>, u64)> {
     let path = |token: u32| format!("/t/orbits/{token}.avif?w=128");
     // Everyone has looked at them before, in the state before.
     for _ in 0..2 {
@@ -252,6 +268,7 @@ fn storm(runtime: &tokio::runtime::Runtime, machines: &Machines) -> anyhow::Resu
     }
     let before = runtime.block_on(renders())?;
     machines.push("eth-usd=3900")?;
+    std::thread::sleep(pause);
     let mut state = 1u32;
     let due = (0..VISITORS).map(|number| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

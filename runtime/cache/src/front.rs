@@ -256,7 +256,7 @@ impl Cache {
                 let none =
                     || std::io::Error::new(std::io::ErrorKind::InvalidInput, "a URL is http://host/path");
                 let uri: Uri = url.parse().map_err(|_| none())?;
-                if uri.authority().is_none() {
+                if uri.scheme().is_none() || uri.authority().is_none() {
                     return Err(none());
                 }
                 Purge::Url(self.keying.of(&Request::get(uri).body(()).map_err(|_| none())?))

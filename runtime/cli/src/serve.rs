@@ -100,6 +100,9 @@ struct Pool {
     /// Refuse what is too dear for an edge.
     #[arg(long, conflicts_with = "origins")]
     no_origin: bool,
+    /// Make nothing ahead: leave the pictures of origins to the first visitor after an epoch change.
+    #[arg(long)]
+    no_ahead: bool,
     /// Where this edge is; origins of the same region are asked first.
     #[arg(long, value_name = "NAME", default_value = "")]
     region: String,
@@ -194,6 +197,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     config.tls = args.tls();
     config.limits = args.limits();
     config.cache = (!args.cache.no_cache).then(|| args.cache.limits(&args.data));
+    config.ahead = !args.pool.no_ahead;
     config.trusted = keys.trusted.clone();
     config.publishers = keys.publishers.clone();
     config.admin_token = Some(admin_token(&args.data)?);

@@ -129,6 +129,42 @@ fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
 }
 
 #[test]
+fn what_visitors_look_at_is_made_ahead_of_them_when_the_epoch_changes() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    let url = format!("{}/t/orbits/1.avif?w=64", serve.here);
+    runtime().block_on(async {
+        let settled = async || {
+            for _ in 0..100 {
+                let answer = Client::new().get(&url).send().await.unwrap();
+                let (etag, status) = (header(&answer, "etag"), header(&answer, "cache-status"));
+                if !status.contains("interim") {
+                    return (etag, status);
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            panic!("the picture does not come");
+        };
+        let (before, _) = settled().await;
+        assert!(before.starts_with("W/"), "an origin's: {before}");
+        assert!(serve.push(data.path(), "eth-usd=3900").status.success());
+        let made = async || {
+            let text = Client::new().get(format!("{}/metrics", serve.admin)).send().await.unwrap();
+            let text = text.text().await.unwrap();
+            let line = text.lines().find(|line| line.starts_with("iridule_pop_ahead_total")).unwrap();
+            line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+        };
+        while made().await == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let (after, status) = settled().await;
+        assert_ne!(before, after);
+        assert!(status.contains("iridule; hit; detail="), "the first visitor finds it: {status}");
+    });
+}
+
+#[test]
 fn an_operator_purges_by_tag_by_url_and_everything() {
     let data = TempDir::new().unwrap();
     let serve = Serve::start(data.path());

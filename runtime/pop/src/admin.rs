@@ -35,6 +35,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
+    ahead::Ahead,
     error::{Refused, StoreError},
     metrics::{self, Metrics},
     problem::problem,
@@ -56,6 +57,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     /// What becomes untrue is purged here.
     pub(crate) cache: Option<Arc<Cache>>,
+    /// Is told when an epoch changes.
+    pub(crate) ahead: Option<Arc<Ahead>>,
 }
 
 /// What an operator wants purged.
@@ -139,6 +142,9 @@ impl Admin {
                 let accepted = self.records.put_snapshot(bytes.clone(), &self.trusted, now_ms).await;
                 if matches!(accepted, Ok(Accepted::Written)) {
                     self.untrue().snapshot(before.as_deref(), &bytes, now_ms);
+                    if let Some(ahead) = &self.ahead {
+                        ahead.begin();
+                    }
                 }
                 taken(accepted)
             }

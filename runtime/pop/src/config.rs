@@ -41,6 +41,8 @@ pub struct Config {
     pub publishers: TrustedKeys,
     /// The bearer token of the write API; `None` closes the API, leaving health and metrics.
     pub admin_token: Option<String>,
+    /// Whether pictures of origins are made ahead when an epoch changes, those that visitors look at most.
+    pub ahead: bool,
     /// The cache before the functions. `None`: every request reaches them.
     pub cache: Option<CacheLimits>,
     /// Bounds on what one host takes on.
@@ -77,6 +79,7 @@ impl Config {
     pub fn new(component: impl Into<Cow<'static, [u8]>>, data: impl Into<PathBuf>) -> Self {
         let data = data.into();
         Self {
+            ahead: true,
             cache: Some(CacheLimits::new(data.join("cache"))),
             component: component.into(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 3000)),

@@ -3,11 +3,12 @@
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use iridule_cache::{Body, Cache, Origin, Outcome, Watch};
 
 use crate::{
+    ahead::{Ahead, Looked, SEC_PURPOSE},
     metrics::{Held, Metrics},
     problem::Problem,
     server::Terms,
@@ -21,26 +22,48 @@ pub(crate) struct Front<O> {
     origin: Arc<O>,
     metrics: Arc<Metrics>,
     visitors: Arc<Visitors>,
+    /// What is looked at is counted here.
+    ahead: Option<Arc<Ahead>>,
 }
 
 impl<O: Origin> Front<O> {
     pub(crate) fn new(cache: Option<Arc<Cache>>, origin: Arc<O>, terms: &Terms) -> Self {
-        Self { cache, origin, metrics: terms.metrics.clone(), visitors: terms.visitors.clone() }
+        let (metrics, visitors) = (terms.metrics.clone(), terms.visitors.clone());
+        Self { cache, origin, metrics, visitors, ahead: None }
+    }
+
+    /// A front that counts what is looked at.
+    pub(crate) fn counting(self, ahead: Option<Arc<Ahead>>) -> Self {
+        Self { ahead, ..self }
     }
 
     /// Answers a request, in any case.
     pub(crate) async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: IpAddr,
     ) -> Result<Response<Body>, Infallible> {
         let may_ask = self.visitors.may_ask(peer);
         let at_hand = || self.cache.as_ref().filter(|_| may_ask)?.at_hand(&request);
-        let answer = match at_hand() {
-            Some(answer) => answer,
+        let counts = |uri: &Uri, answer: &Response<Body>| self.ahead.is_some() && Ahead::counts(uri, answer);
+        let (answer, looked) = match at_hand() {
+            Some(answer) => {
+                let looked = counts(request.uri(), &answer).then(|| Looked::at(&request)).flatten();
+                (answer, looked)
+            }
             // Boxed, so that a hit need not move the whole machinery of a miss in and out of its connection.
-            None => Box::pin(self.ask(request, may_ask)).await,
+            None => {
+                // A browser's prefetch is a visitor's here: others may come to wait for the same answer.
+                request.headers_mut().remove(SEC_PURPOSE);
+                let looked = Looked::at(&request);
+                let answer = Box::pin(self.ask(request, may_ask)).await;
+                let looked = looked.filter(|looked| counts(looked.uri(), &answer));
+                (answer, looked)
+            }
         };
+        if let (Some(ahead), Some(looked)) = (&self.ahead, looked) {
+            ahead.saw(looked);
+        }
         self.metrics.reply(answer.status());
         Ok(answer)
     }

@@ -8,6 +8,7 @@
 
 mod address;
 mod admin;
+mod ahead;
 mod code;
 mod config;
 mod engine;

@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     /// Requests turned away with 503.
     pub(crate) turned_away: Counter,
+    /// Pictures asked for ahead of visitors.
+    pub(crate) ahead: Counter,
     /// Event streams open.
     pub(crate) streams: Gauge,
     /// Connections open.
@@ -135,6 +137,7 @@ impl Metrics {
             latency,
             in_flight: Gauge::default(),
             turned_away: Counter::default(),
+            ahead: Counter::default(),
             streams: Gauge::default(),
             connections: Gauge::default(),
             instances: Gauge::default(),
@@ -160,6 +163,7 @@ impl Metrics {
         }
         for (name, help, counter) in [
             ("turned_away", "Requests turned away with 503", &metrics.turned_away),
+            ("ahead", "Pictures asked for ahead of visitors", &metrics.ahead),
             ("instantiated", "Guest instances made", &metrics.instantiated),
             ("traps", "Guest instances that died of a trap", &metrics.traps),
             ("expired", "Guest instances that ran past a limit of time", &metrics.expired),

@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     admin::Admin,
+    ahead::Ahead,
     code::CodeCache,
     config::Config,
     engine::{self, Ticker},
@@ -114,7 +115,11 @@ impl Pop {
             Some(cache) => Some(cache.open(KEYING, metrics.clone()).await?),
             None => None,
         };
-        let front = Arc::new(Front::new(cache.clone(), gate, &terms));
+        let ahead = config.ahead.then(|| Arc::new(Ahead::new(metrics.clone())));
+        if let Some(ahead) = &ahead {
+            terms.tasks.spawn(ahead.clone().run(gate.clone(), leaving));
+        }
+        let front = Arc::new(Front::new(cache.clone(), gate, &terms).counting(ahead.clone()));
         let admin = Arc::new(Admin {
             records: stores.records.clone(),
             trusted: config.trusted,
@@ -122,6 +127,7 @@ impl Pop {
             token: config.admin_token,
             metrics,
             cache: cache.clone(),
+            ahead,
         });
         terms
             .tasks

@@ -55,8 +55,13 @@ impl<P: Platform> Visit<'_, P> {
         state: &State,
         variant: &Variant,
         picture: &Picture,
+        priority: Priority,
     ) -> Result<Brought, Fault> {
-        let (patience, now_ms) = (self.isolate.settings.patience_ms, self.platform.now().millis());
+        let now_ms = self.platform.now().millis();
+        let patience = match priority {
+            Priority::Visitor => self.isolate.settings.patience_ms,
+            Priority::Ahead => limits::PATIENCE_MS,
+        };
         if !self.isolate.await_render(&picture.key, now_ms, now_ms + limits::ESCALATION_MS) {
             return Ok(self.look_for(&picture.key, patience).await);
         }
@@ -66,6 +71,7 @@ impl<P: Platform> Visit<'_, P> {
             isolate: Arc::clone(self.isolate),
             key: picture.key,
             trail: is_live.then(|| interim::trail(known, variant)),
+            priority,
             render: Render {
                 style: known.style.cid,
                 seed: known.seed,
@@ -107,6 +113,7 @@ struct Escalation<P> {
     platform: P,
     isolate: Arc<Isolate>,
     render: Render,
+    priority: Priority,
     key: RenderKey,
     /// Where to note that it was shown, unless it was asked for by name.
     trail: Option<RenderKey>,
@@ -197,7 +204,7 @@ impl<P: Platform> Escalation<P> {
         let url = self.isolate.pool.url(member);
         let failed = |why: String| (Miss::Failed(format!("{url}: {why}")), Outcome::Failed);
         for _ in 0..limits::BLOCK_ROUNDS {
-            let errand = Errand::Render(self.render.clone(), Priority::Visitor);
+            let errand = Errand::Render(self.render.clone(), self.priority);
             let answer = self.send(member, errand, Bytes::new(), until).await.map_err(failed)?;
             let field = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
             let load = pool::load(field(&order::LOAD));

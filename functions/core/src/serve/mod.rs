@@ -27,6 +27,7 @@ use crate::{
     key::{Painter, RenderKey},
     manifest::Manifest,
     metadata,
+    order::Priority,
     plan::{Plan, plan},
     platform::{Level, Platform, UnixMicros},
     render,
@@ -137,7 +138,7 @@ impl<P: Platform> Visit<'_, P> {
         let made = match picture.painter {
             Painter::Cpu => self.paint(known, &state, &variant).await.map(|body| (Found::Painted, body)),
             Painter::Derived => self.derive(known, &state, &variant).await.map(|body| (Found::Derived, body)),
-            Painter::Origin => match self.escalate(known, &state, &variant, &picture).await {
+            Painter::Origin => match self.escalate(known, &state, &variant, &picture, waits(request)).await {
                 Ok(Brought::Picture(body)) => Ok((Found::Origin, body)),
                 Ok(Brought::NotYet(why)) => return self.interim(known, &state, &variant, picture, why).await,
                 Err(fault) => Err(fault),
@@ -350,6 +351,14 @@ impl<P: Platform> Visit<'_, P> {
             }
             Fault::Defect(defect) => self.platform.log(Level::Error, format_args!("{path}: {defect}")),
         }
+    }
+}
+
+/// Who waits for the answer: a visitor, or nobody yet, where it is a prefetch (the `Sec-Purpose` of the Fetch standard).
+fn waits<B>(request: &Request<B>) -> Priority {
+    match request.headers().get("sec-purpose") {
+        Some(purpose) if purpose.as_bytes().starts_with(b"prefetch") => Priority::Ahead,
+        _ => Priority::Visitor,
     }
 }
 

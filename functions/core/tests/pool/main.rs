@@ -280,6 +280,21 @@ fn a_herd_at_an_epoch_change_costs_one_render_a_key() {
     assert_eq!(interim(2 * SECOND, 3 * SECOND).0, 0, "the interim share falls to zero");
 }
 
+/// A prefetch is nobody's yet: it waits for the picture, and is ordered with less priority.
+#[test]
+fn a_prefetch_waits_for_the_picture() {
+    let (world, say) = world(1, 1);
+    say(&world, &[7]);
+    let edge = Edge::new(&world, isolate(1), 1);
+    let answer = Rc::new(RefCell::new(None));
+    let (tell, asker) = (answer.clone(), edge.clone());
+    world.clock.spawn(async move { *tell.borrow_mut() = Some(asker.get_ahead("/t/probe/1.avif").await) });
+    world.clock.run();
+    let answer = answer.take().unwrap();
+    assert_eq!(header(&answer, "cache-status"), "iridule; fwd=miss; stored; detail=origin");
+    assert_eq!(world.origins["origin-0"].ahead.get(), 1);
+}
+
 #[test]
 fn what_is_shown_meanwhile_is_the_best_there_is() {
     let (world, say) = world(1, 1);

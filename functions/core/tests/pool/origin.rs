@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use iridule_core::{
     key::RenderKey,
-    order::{self, Errand, Order},
+    order::{self, Errand, Order, Priority},
     package,
     signed::TrustedKeys,
 };
@@ -53,6 +53,8 @@ pub struct Origin {
     /// Orders for renders that were taken up, after the style's blocks were there.
     pub orders: Cell<usize>,
     pub replays: Cell<usize>,
+    /// Orders for what nobody waits for.
+    pub ahead: Cell<usize>,
 }
 
 /// The picture of a key, the same wherever it is made.
@@ -73,6 +75,7 @@ impl Origin {
             made: Cell::new(0),
             orders: Cell::new(0),
             replays: Cell::new(0),
+            ahead: Cell::new(0),
         })
     }
 
@@ -118,7 +121,8 @@ impl Origin {
                 *answer.body_mut() = order::want(&[render.style]).unwrap().into();
                 Ok(answer)
             }
-            Errand::Render(render, _) => {
+            Errand::Render(render, priority) => {
+                self.ahead.set(self.ahead.get() + usize::from(priority == Priority::Ahead));
                 let key = render.key().unwrap();
                 self.orders.set(self.orders.get() + 1);
                 self.render(&key, (30_000 + random.below(900_000)) * times).await;
