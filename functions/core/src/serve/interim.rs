@@ -61,19 +61,20 @@ impl<P: Platform> Visit<'_, P> {
         }
     }
 
-    /// The same state at the canvas's own size, or at the nearest steps of the ladder: the larger ones first.
+    /// The same state at the canvas's own size, or at a step of the ladder: the larger ones first.
     async fn other_size(&self, known: &Known, state: &State, variant: &Variant) -> Option<(Format, Bytes)> {
         let canvas = known.style.manifest.canvas.canvas();
         let resolve = |asked: &Asked, format| Variant::resolve(asked, format, &canvas).ok();
         let at = |side: u16, format| {
-            let both = Asked {
+            let height = u32::from(side) * u32::from(variant.height) / u32::from(variant.width).max(1);
+            let asked = Asked {
                 width: Some(side.into()),
-                height: (u32::from(side) * u32::from(variant.height)).checked_div(variant.width.into()),
+                height: Some(height.clamp(1, limits::SIDE)),
                 fit: Some(variant.fit),
                 quality: (variant.quality > 0).then_some(variant.quality),
                 dpr: None,
             };
-            resolve(&Asked { height: both.height.map(|h| h.clamp(1, limits::SIDE)), ..both }, format)
+            resolve(&asked, format)
         };
         let formats = [variant.format, Format::Png];
         let sizes = LADDER.iter().rev().flat_map(|side| formats.map(|format| at(*side, format)));
@@ -84,9 +85,10 @@ impl<P: Platform> Visit<'_, P> {
                 others.push(other);
             }
         }
+        let epoch = state.epoch();
         let key = |other: &Variant| {
             let painter = plan(&known.style.manifest, other).painter();
-            RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, other)
+            RenderKey::of(&known.style.digest, &known.seed, &epoch, painter, other)
         };
         if let Some(found) = others.iter().find_map(|o| Some((o.format, self.isolate.render(&key(o))?))) {
             return Some(found);
@@ -125,7 +127,7 @@ impl<P: Platform> Visit<'_, P> {
         let Some(small) = preview_size(&known.style.manifest, variant) else { return Ok(None) };
         let small = self.paint(known, state, &small).await?;
         let canvas = known.style.manifest.canvas.canvas();
-        let mut shown = Variant { format: variant.format, ..*variant };
+        let mut shown = *variant;
         if shown.format == Format::Avif {
             (shown.format, shown.quality) = (Format::Png, 0);
         }

@@ -31,7 +31,7 @@ pub struct World {
     /// By host.
     pub origins: BTreeMap<String, Rc<Origin>>,
     pub random: RefCell<Random>,
-    /// Renders that were asked of origins, less those that blocks were wanted for first.
+    /// What an operator would have been told.
     pub logged: RefCell<Vec<String>>,
 }
 
