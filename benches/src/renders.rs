@@ -96,7 +96,7 @@ fn read_rounds(prices: &Path) -> anyhow::Result<Vec<(u64, f64)>> {
 /// When the band changed, and to which.
 fn bands(rounds: &[(u64, f64)], hysteresis: f64) -> Vec<(u64, Band)> {
     let scale = Scale::Log { from: 1000.0, step: 0.01 };
-    let quantiser = Quantiser { scale, low: -400, high: 400, hysteresis };
+    let quantiser = Quantiser { scale, low: -400, high: 400, hysteresis, dwell: 0 };
     let mut changes: Vec<(u64, Band)> = Vec::new();
     for (seconds, price) in rounds {
         let before = changes.last().map(|change| change.1);

@@ -29,6 +29,9 @@ pub struct Gauge {
     pub quantiser: Quantiser,
     /// The band shown until a relay has published one.
     pub rest: Band,
+    /// What collectors read for each band, from the lowest up; empty when they read the values it stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 impl Gauge {
@@ -56,6 +59,13 @@ impl Gauge {
         if !self.quantiser.range().contains(&self.rest) {
             return Err(alloc::format!("its rest band {} is outside its bands", self.rest));
         }
+        let (names, bands) = (self.names.len(), self.quantiser.range().len());
+        if names > 0 && names != bands {
+            return Err(alloc::format!("it names {names} bands and has {bands}"));
+        }
+        if names > limits::EDGES || self.names.iter().any(|name| name.len() > limits::NAME_BYTES) {
+            return Err("the name of a band is too long, or there are too many".into());
+        }
         Ok(())
     }
 }
@@ -79,6 +89,15 @@ pub struct Quantiser {
     pub high: Band,
     /// How far past its band's edge a value must go to leave it, as a share of that band's width; 0 to 1.
     pub hysteresis: f64,
+    /// For how long a band is kept once it is entered, whatever the values do, seconds.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub dwell: u32,
+}
+
+/// Whether there is no dwell: it is then left out, so that gauges have the identity they had before there was one.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_none(dwell: &u32) -> bool {
+    *dwell == 0
 }
 
 /// Where the edges between bands lie.
@@ -198,9 +217,16 @@ impl Quantiser {
         band
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Checks the edges, the range and the shares.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong.
+    pub fn check(&self) -> Result<(), String> {
         if self.low > self.high {
             return Err("its lowest band is above its highest".into());
+        }
+        if self.dwell > limits::DWELL_SECONDS {
+            return Err(alloc::format!("a band is kept for at most {} seconds", limits::DWELL_SECONDS));
         }
         if !(0.0..=1.0).contains(&self.hysteresis) {
             return Err("hysteresis is a share of a band's width, 0 to 1".into());
@@ -305,13 +331,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn log(step: f64, hysteresis: f64) -> Quantiser {
-        Quantiser { scale: Scale::Log { from: 1000.0, step }, low: -200, high: 400, hysteresis }
+        Quantiser { scale: Scale::Log { from: 1000.0, step }, low: -200, high: 400, hysteresis, dwell: 0 }
     }
 
     #[test]
     fn a_value_just_past_the_edge_stays_by_hysteresis() {
-        let gauge =
-            Quantiser { scale: Scale::Linear { from: 0.0, step: 10.0 }, low: 0, high: 9, hysteresis: 0.25 };
+        let gauge = Quantiser {
+            scale: Scale::Linear { from: 0.0, step: 10.0 },
+            low: 0,
+            high: 9,
+            hysteresis: 0.25,
+            dwell: 0,
+        };
         assert_eq!(gauge.step(19.0, None), Some(1));
         assert_eq!(gauge.step(21.0, Some(1)), Some(1));
         assert_eq!(gauge.step(22.5, Some(1)), Some(2));
@@ -324,8 +355,13 @@ mod tests {
 
     #[test]
     fn edges_number_the_bands_from_zero() {
-        let gauge =
-            Quantiser { scale: Scale::Edges(alloc::vec![0.0, 10.0, 30.0]), low: 0, high: 3, hysteresis: 0.5 };
+        let gauge = Quantiser {
+            scale: Scale::Edges(alloc::vec![0.0, 10.0, 30.0]),
+            low: 0,
+            high: 3,
+            hysteresis: 0.5,
+            dwell: 0,
+        };
         let plain = |v| gauge.step(v, None).unwrap();
         assert_eq!((plain(-1.0), plain(0.0), plain(9.9), plain(10.0), plain(30.0)), (0, 1, 1, 2, 3));
         assert_eq!(gauge.step(-4.0, Some(1)), Some(1));

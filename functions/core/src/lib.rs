@@ -17,10 +17,12 @@
 
 extern crate alloc;
 
+pub mod address;
 #[cfg(feature = "author")]
 pub mod author;
 pub mod collection;
 pub mod colour;
+pub mod dial;
 pub mod expression;
 pub mod fault;
 pub mod gallery;

@@ -30,6 +30,8 @@ pub const OVERRIDES: usize = 256;
 pub const GAUGES: usize = 16;
 /// Most edges of one quantiser.
 pub const EDGES: usize = 4096;
+/// Longest time for which a quantiser keeps a band whatever the values do, seconds: 30 days.
+pub const DWELL_SECONDS: u32 = 30 * 86_400;
 /// Most layers of one style.
 pub const LAYERS: usize = 32;
 /// Most files of one style package.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     collection::Collection,
     fault::Defect,
-    gauge::{Band, Gauge, Quantiser, State},
+    gauge::{Band, Gauge, State},
     manifest::Manifest,
     route::STYLE,
     seed::Seed,
@@ -77,7 +77,7 @@ pub fn token(
     let gauges = style.manifest.gauges.iter().zip(&state.0).map(|(gauge, band)| Attribute {
         display_type: None,
         trait_type: &gauge.label,
-        value: Value::Text(band_text(&gauge.quantiser, *band)),
+        value: Value::Text(band_text(gauge, *band)),
     });
     let document = Metadata {
         name: format!("{} #{number}", collection.name),
@@ -93,8 +93,13 @@ pub fn token(
     to_json(&document, style)
 }
 
-/// A band as collectors read it: the values it stands for.
-fn band_text(quantiser: &Quantiser, band: Band) -> String {
+/// A band as collectors read it: its name, or the values it stands for.
+fn band_text(gauge: &Gauge, band: Band) -> String {
+    let quantiser = &gauge.quantiser;
+    let place = usize::try_from(i32::from(band) - i32::from(quantiser.low));
+    if let Some(name) = place.ok().and_then(|place| gauge.names.get(place)) {
+        return name.clone();
+    }
     let (low, high) = quantiser.edges(band);
     match (band == quantiser.low || low.is_infinite(), band == quantiser.high || high.is_infinite()) {
         (true, true) => "any".into(),

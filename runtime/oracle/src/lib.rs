@@ -1,7 +1,31 @@
-//! The oracle relay: turns feed values into bands and publishes signed snapshots.
+//! The oracle relay: from chains and feeds to bands, and to signed snapshots at the edges.
 //!
-//! - [`statement`]: what the next snapshot says, given the one before and new values. Pure.
-//! - [`push`]: a statement made, signed and published to a PoP, once: a development relay in one call.
+//! ```text
+//! source     chainlink.rs (rpc.rs, quorum.rs), json.rs, table.rs: rounds, each once and in order
+//!  → book    where all gauges stand, as a fold over rounds. Pure
+//!  → ledger  what happened and what followed, in one file that survives a crash
+//!  → sink    signed snapshots to PoPs, Workers KV, Redis, folders; states to webhooks
+//! ```
+//!
+//! [`relay`] is that way as code; [`replay`] goes it once more and compares. [`push`] is a development relay in one call,
+//! on [`statement`] alone.
 
+pub mod book;
+pub mod chainlink;
+pub mod config;
+mod http;
+mod json;
+pub mod ledger;
+mod metrics;
 pub mod push;
+pub mod quorum;
+pub mod relay;
+pub mod replay;
+pub mod round;
+mod rpc;
+mod service;
+mod sink;
+pub mod source;
 pub mod statement;
+pub mod status;
+pub mod table;

@@ -79,8 +79,10 @@ mod tests {
                 low: -40,
                 high: 120,
                 hysteresis: 0.25,
+                dwell: 0,
             },
             rest: 0,
+            names: vec![],
         }
     }
 

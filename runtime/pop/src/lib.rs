@@ -6,7 +6,6 @@
 //! publishers and monitors. This is the only crate that names wasmtime, and it knows nothing of pictures: what a
 //! request means is the component's to say.
 
-mod address;
 mod admin;
 mod ahead;
 mod code;

@@ -24,7 +24,9 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::{address::is_inner, metrics::Metrics};
+use iridule_core::address::is_inner;
+
+use crate::metrics::Metrics;
 
 /// How long a connection may take to be made, name and all.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -1,12 +1,12 @@
 //! A place where records are published, by its address.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
-use iridule_core::{package::Block, records};
+use iridule_core::{gauge::Gauge, package::Block, records, signed::TrustedKeys};
 
 use crate::{
     pop::Pop,
-    shelf::{Kv, Redis, Shelf},
+    shelf::{Folder, Kv, Redis, Shelf},
 };
 
 /// A place where records are published.
@@ -65,6 +65,8 @@ pub enum Address {
     Wrangler(String),
     /// `redis://HOST:PORT/DB`.
     Redis(String),
+    /// `file:FOLDER`: a file for each record.
+    Folder(PathBuf),
 }
 
 impl FromStr for Address {
@@ -76,6 +78,7 @@ impl FromStr for Address {
             Some(("http" | "https", _)) => Ok(Self::Pop(text.trim_end_matches('/').into())),
             Some(("redis", _)) => Ok(Self::Redis(text.into())),
             Some(("wrangler", host)) if !host.is_empty() => Ok(Self::Wrangler(host.into())),
+            Some(("file", folder)) if !folder.is_empty() => Ok(Self::Folder(folder.into())),
             Some(("kv", ids)) => match ids.split_once('/') {
                 Some((account, namespace)) if id(account) && id(namespace) => {
                     Ok(Self::Kv { account: account.into(), namespace: namespace.into() })
@@ -83,7 +86,7 @@ impl FromStr for Address {
                 _ => Err("write kv:ACCOUNT/NAMESPACE, with the ids of both".into()),
             },
             _ => Err("a place is http://HOST:PORT (a PoP's write API), kv:ACCOUNT/NAMESPACE, \
-                      wrangler:HOST:PORT or redis://HOST:PORT/DB"
+                      wrangler:HOST:PORT, redis://HOST:PORT/DB or file:FOLDER"
                 .into()),
         }
     }
@@ -95,6 +98,7 @@ impl fmt::Display for Address {
             Self::Pop(url) | Self::Redis(url) => f.write_str(url),
             Self::Kv { account, namespace } => write!(f, "kv:{account}/{namespace}"),
             Self::Wrangler(host) => write!(f, "wrangler:{host}"),
+            Self::Folder(folder) => write!(f, "file:{}", folder.display()),
         }
     }
 }
@@ -112,6 +116,7 @@ impl Place {
             }
             Address::Wrangler(host) => Self::Shelf(Shelf::Kv(Kv::of_wrangler(host).await?)),
             Address::Redis(url) => Self::Shelf(Shelf::Redis(Redis::open(url).await?)),
+            Address::Folder(folder) => Self::Shelf(Shelf::Folder(Folder::open(folder)?)),
         })
     }
 
@@ -123,6 +128,47 @@ impl Place {
         match self {
             Self::Pop(pop) => Ok(pop.collections().await?.into_iter().map(|(slug, _)| slug).collect()),
             Self::Shelf(shelf) => shelf.slugs().await,
+        }
+    }
+
+    /// The collections there, each with the gauges of its style in manifest order. Records of strangers are left out,
+    /// as edges leave them; a PoP knows by itself whom it believes.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn panels(&self, publishers: &TrustedKeys) -> Result<Vec<(String, Vec<Gauge>)>, PlaceError> {
+        match self {
+            Self::Pop(pop) => pop.collections().await,
+            Self::Shelf(shelf) => shelf.panels(publishers).await,
+        }
+    }
+
+    /// The signed snapshot in force there, if any.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn snapshot(&self) -> Result<Option<Vec<u8>>, PlaceError> {
+        match self {
+            Self::Pop(pop) => pop.snapshot().await,
+            Self::Shelf(shelf) => shelf.get(records::SNAPSHOT).await,
+        }
+    }
+
+    /// Publishes a signed snapshot. A PoP refuses one that is not newer than its own; a shelf takes anything, so it is
+    /// the caller's to look first. What was there becomes the one before.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_snapshot(&self, signed: &[u8]) -> Result<(), PlaceError> {
+        match self {
+            Self::Pop(pop) => pop.put_snapshot(signed.to_vec()).await,
+            Self::Shelf(shelf) => {
+                if let Some(current) = shelf.get(records::SNAPSHOT).await?.filter(|current| current != signed)
+                {
+                    shelf.put(records::PREVIOUS_SNAPSHOT, &current).await?;
+                }
+                shelf.put(records::SNAPSHOT, signed).await
+            }
         }
     }
 
@@ -174,6 +220,7 @@ mod tests {
             ("http://127.0.0.1:3001/", Address::Pop("http://127.0.0.1:3001".into())),
             ("kv:0a1b/0a1b", Address::Kv { account: account(), namespace: account() }),
             ("wrangler:127.0.0.1:8787", Address::Wrangler("127.0.0.1:8787".into())),
+            ("file:records/here", Address::Folder("records/here".into())),
             ("redis://127.0.0.1:6379/2", Address::Redis("redis://127.0.0.1:6379/2".into())),
         ] {
             assert_eq!(text.parse(), Ok(address));

@@ -32,6 +32,8 @@ pub struct ListedGauge {
     feed: String,
     quantiser: iridule_core::gauge::Quantiser,
     rest: iridule_core::gauge::Band,
+    #[serde(default)]
+    names: Vec<String>,
 }
 
 impl Pop {
@@ -71,8 +73,8 @@ impl Pop {
         let malformed = |why: String| PlaceError::Malformed { at: format!("{}{PATH}", self.base), why };
         let listed: Vec<Listed> = serde_json::from_slice(&body).map_err(|e| malformed(e.to_string()))?;
         let known = |gauge: ListedGauge| {
-            let ListedGauge { id, name, label, feed, quantiser, rest } = gauge;
-            let gauge = Gauge { name, label, feed, quantiser, rest };
+            let ListedGauge { id, name, label, feed, quantiser, rest, names } = gauge;
+            let gauge = Gauge { name, label, feed, quantiser, rest, names };
             gauge.check().map_err(&malformed)?;
             if gauge.id() == id {
                 Ok(gauge)

@@ -129,7 +129,11 @@ struct GaugeToml {
     #[serde(default)]
     hysteresis: f64,
     #[serde(default)]
+    dwell: u32,
+    #[serde(default)]
     rest: Band,
+    #[serde(default)]
+    names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -389,13 +393,14 @@ fn make_gauge(name: String, toml: GaugeToml) -> Result<Gauge, String> {
         }
         _ => return Err("give one of linear, log and edges".into()),
     };
-    let quantiser = Quantiser { scale, low, high, hysteresis: toml.hysteresis };
+    let quantiser = Quantiser { scale, low, high, hysteresis: toml.hysteresis, dwell: toml.dwell };
     Ok(Gauge {
         label: toml.label.unwrap_or_else(|| name.clone()),
         name,
         feed: toml.feed,
         quantiser,
         rest: toml.rest,
+        names: toml.names,
     })
 }
 

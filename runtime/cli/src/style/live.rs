@@ -217,7 +217,7 @@ impl Target {
         let variable = match self.to {
             Address::Pop(_) => "IRIDULE_TOKEN",
             Address::Kv { .. } => "CLOUDFLARE_API_TOKEN",
-            Address::Wrangler(_) | Address::Redis(_) => return Ok(String::new()),
+            Address::Wrangler(_) | Address::Redis(_) | Address::Folder(_) => return Ok(String::new()),
         };
         match env::var(variable) {
             Ok(token) => Ok(token),

@@ -1,11 +1,18 @@
-//! A key-value store that edges read records from: Workers KV, or the Redis of a Spin application.
+//! A key-value store that edges read records from: Workers KV, the Redis of a Spin application, or a folder.
 
+mod folder;
 mod kv;
 mod redis;
 
-use iridule_core::{collection, records};
+use iridule_core::{
+    collection::{self, Collection},
+    gauge::Gauge,
+    manifest::Manifest,
+    package, records,
+    signed::TrustedKeys,
+};
 
-pub use self::{kv::Kv, redis::Redis};
+pub use self::{folder::Folder, kv::Kv, redis::Redis};
 use crate::PlaceError;
 
 /// A key-value store that edges read.
@@ -15,6 +22,8 @@ pub enum Shelf {
     Kv(Kv),
     /// The Redis of a Spin application, which keeps a record under its own key.
     Redis(Redis),
+    /// A folder, to look at or to carry elsewhere.
+    Folder(Folder),
 }
 
 impl Shelf {
@@ -26,6 +35,7 @@ impl Shelf {
         match self {
             Self::Kv(kv) => kv.get(key).await,
             Self::Redis(redis) => redis.get(key).await,
+            Self::Folder(folder) => folder.get(key),
         }
     }
 
@@ -37,6 +47,7 @@ impl Shelf {
         match self {
             Self::Kv(kv) => kv.put(key, value).await,
             Self::Redis(redis) => redis.put(key, value).await,
+            Self::Folder(folder) => folder.put(key, value),
         }
     }
 
@@ -46,6 +57,24 @@ impl Shelf {
             return Ok(false);
         }
         self.put(key, value).await.map(|()| true)
+    }
+
+    /// The collections of publishers who are believed, each with its style's gauges.
+    pub(crate) async fn panels(
+        &self,
+        publishers: &TrustedKeys,
+    ) -> Result<Vec<(String, Vec<Gauge>)>, PlaceError> {
+        let mut panels = Vec::new();
+        for slug in self.slugs().await? {
+            let record = self.get(&records::collection(&slug)).await?.unwrap_or_default();
+            let Ok(collection) = Collection::open(&record, publishers) else { continue };
+            let key = records::block(&collection.style);
+            let block = self.get(&key).await?.unwrap_or_default();
+            let malformed = |why| PlaceError::Malformed { at: key.clone(), why };
+            package::verify(&collection.style, &block).map_err(malformed)?;
+            panels.push((slug, Manifest::decode(&block).map_err(malformed)?.gauges));
+        }
+        Ok(panels)
     }
 
     /// The slugs that are listed.

@@ -1,11 +1,12 @@
 //! Which IP addresses are inner ones: on this machine, on its network, or in a range that no public server has.
 //!
-//! Used by `outbound.rs` on resolved addresses.
+//! Used on resolved addresses, before anything is sent there: by the PoP for its guests, by the relay for its sources.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether a guest must not reach this address unless the operator named it.
-pub(crate) fn is_inner(address: IpAddr) -> bool {
+/// Whether nothing that comes from outside may lead to this address, unless the operator named it.
+#[must_use]
+pub fn is_inner(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_inner_v4(v4),
         IpAddr::V6(v6) => is_inner_v6(v6),

@@ -1,0 +1,183 @@
+//! The ledger: everything that happened, in order, in one file that survives a crash.
+//!
+//! Entries are only ever added, a step's all together or not at all. One process at a time has the file open: of two
+//! relays on one ledger the one that has it leads, and the other waits until the file is free, which the system sees to
+//! even when the leader is killed. What waits then continues where the ledger ends, so that no sequence goes back.
+
+use std::{fs, path::Path, sync::Arc};
+
+use iridule_core::gauge::Band;
+use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use serde::{Deserialize, Serialize};
+
+use crate::book::{Event, Moved};
+
+/// DAG-CBOR of [`Entry`], by its place.
+const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
+/// The newest signed snapshot, under its sequence; one row.
+const SEALED: TableDefinition<u64, &[u8]> = TableDefinition::new("sealed");
+
+/// The file's name in its folder.
+const FILE: &str = "ledger.redb";
+
+/// What the ledger holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Entry {
+    /// Something happened.
+    Event(Event),
+    /// What followed from the events since the last of these: a gauge moved.
+    Moved(Moved),
+    /// A snapshot was signed that says so.
+    Sealed(Sealed),
+}
+
+/// What a snapshot said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// Its sequence.
+    pub sequence: u64,
+    /// When it was made, Unix milliseconds.
+    pub issued: u64,
+    /// The key that signed it, by id.
+    pub key: String,
+    /// Every gauge's band.
+    pub gauges: std::collections::BTreeMap<String, Band>,
+}
+
+/// Why the ledger does not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another process has it open.
+    #[error("the ledger in {0} is open elsewhere: a relay runs on it")]
+    InUse(String),
+    /// There is none.
+    #[error("there is no ledger in {0}; `iridule oracle run` makes one")]
+    Missing(String),
+    /// It cannot be read or written.
+    #[error("the ledger: {0}")]
+    Broken(String),
+}
+
+/// The ledger. Clones are the same.
+#[derive(Clone)]
+pub struct Ledger {
+    db: Arc<Database>,
+}
+
+impl Ledger {
+    /// Opens the ledger in a folder; both are made when they are not there.
+    ///
+    /// # Errors
+    /// [`LedgerError::InUse`], [`LedgerError::Broken`].
+    pub fn open(folder: &Path) -> Result<Self, LedgerError> {
+        fs::create_dir_all(folder).map_err(broken)?;
+        let opened = Database::builder().set_cache_size(16 << 20).create(folder.join(FILE));
+        let db = match opened {
+            Ok(db) => db,
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(LedgerError::InUse(folder.display().to_string()));
+            }
+            Err(why) => return Err(broken(why)),
+        };
+        let write = db.begin_write().map_err(broken)?;
+        write.open_table(ENTRIES).map_err(broken)?;
+        write.open_table(SEALED).map_err(broken)?;
+        write.commit().map_err(broken)?;
+        Ok(Self { db: Arc::new(db) })
+    }
+
+    /// Opens the ledger in a folder if there is one.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn existing(folder: &Path) -> Result<Self, LedgerError> {
+        if !folder.join(FILE).is_file() {
+            return Err(LedgerError::Missing(folder.display().to_string()));
+        }
+        Self::open(folder)
+    }
+
+    /// Adds entries, and the newest signed snapshot with its sequence if they made one. When this returns, they are on
+    /// the disk; before, none of them is.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub fn append(&self, entries: &[Entry], sealed: Option<(u64, &[u8])>) -> Result<(), LedgerError> {
+        let write = self.db.begin_write().map_err(broken)?;
+        {
+            let mut table = write.open_table(ENTRIES).map_err(broken)?;
+            let last = table.last().map_err(broken)?.map(|(place, _)| place.value());
+            for (place, entry) in (last.map_or(0, |last| last + 1)..).zip(entries) {
+                let bytes = serde_ipld_dagcbor::to_vec(entry).map_err(broken)?;
+                table.insert(place, &*bytes).map_err(broken)?;
+            }
+            if let Some((sequence, bytes)) = sealed {
+                let mut table = write.open_table(SEALED).map_err(broken)?;
+                table.retain(|_, _| false).map_err(broken)?;
+                table.insert(sequence, bytes).map_err(broken)?;
+            }
+        }
+        write.commit().map_err(broken)
+    }
+
+    /// The newest signed snapshot and its sequence.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub fn sealed(&self) -> Result<Option<(u64, Vec<u8>)>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(SEALED).map_err(broken)?;
+        let last = table.last().map_err(broken)?;
+        Ok(last.map(|(sequence, bytes)| (sequence.value(), bytes.value().to_vec())))
+    }
+
+    /// The entries from a place on, at most so many, each with its place.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub fn entries(&self, from: u64, most: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(ENTRIES).map_err(broken)?;
+        let range = table.range(from..).map_err(broken)?;
+        range
+            .take(most)
+            .map(|row| {
+                let (place, bytes) = row.map_err(broken)?;
+                let entry = serde_ipld_dagcbor::from_slice(bytes.value()).map_err(|why| {
+                    LedgerError::Broken(format!("entry {} does not decode: {why}", place.value()))
+                })?;
+                Ok((place.value(), entry))
+            })
+            .collect()
+    }
+}
+
+fn broken(why: impl std::fmt::Display) -> LedgerError {
+    LedgerError::Broken(why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_added_is_there_in_order_and_one_has_it_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(Ledger::existing(folder.path()), Err(LedgerError::Missing(_))));
+        let ledger = Ledger::open(folder.path()).unwrap();
+        assert!(matches!(Ledger::open(folder.path()), Err(LedgerError::InUse(_))));
+        let entries: Vec<Entry> =
+            (0..10).map(|until| Entry::Event(Event::Passed { feed: "f".into(), until })).collect();
+        ledger.append(&entries[..4], Some((1, b"one"))).unwrap();
+        ledger.append(&entries[4..], Some((2, b"two"))).unwrap();
+        drop(ledger);
+        let ledger = Ledger::existing(folder.path()).unwrap();
+        assert_eq!(ledger.sealed().unwrap(), Some((2, b"two".to_vec())));
+        let all = ledger.entries(0, 100).unwrap();
+        assert_eq!(all, (0..).zip(entries).collect::<Vec<_>>());
+        assert_eq!(ledger.entries(8, 100).unwrap().len(), 2);
+        assert_eq!(ledger.entries(0, 3).unwrap().len(), 3);
+    }
+}

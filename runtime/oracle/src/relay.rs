@@ -1,0 +1,544 @@
+//! The relay: looks at its sources, keeps the ledger, signs snapshots, tells its sinks.
+//!
+//! One step is: look at every source → what is new, in the order in which it happened → the book → the ledger, in one
+//! write that also holds the signed snapshot when there is one → the sinks. Nothing is published that is not in the
+//! ledger, so a relay that is killed anywhere continues as if it had only been slow.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use iridule_core::{
+    signed::{TrustedKeys, key_id},
+    snapshot::{self, Snapshot},
+};
+use iridule_publish::{Address, Place};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    book::{Book, Event, Moved, Panel},
+    config::{Config, Freshness},
+    ledger::{Entry, Ledger, LedgerError, Sealed},
+    replay, service,
+    sink::{Common, Shown, Signed, Sink, Target},
+    source::{Look, News},
+    status::{FeedStatus, PanelStatus, Role, SinkStatus, Staleness, Status},
+};
+
+/// How often a relay that waits looks whether the ledger is free.
+const STANDBY: Duration = Duration::from_millis(250);
+/// How often the places are asked which collections they have.
+const PANELS: Duration = Duration::from_secs(10);
+/// How long sinks are given to take the last snapshot when the relay leaves.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// Why a relay ends, or does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The address is taken, or none.
+    #[error("{address}: {source}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The ledger cannot be read or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The ledger does not add up.
+    #[error("the ledger does not add up: {0}")]
+    Inconsistent(String),
+    /// A snapshot cannot be signed.
+    #[error("a snapshot cannot be signed: {0}")]
+    Unsealable(String),
+}
+
+/// A relay that runs.
+pub struct Relay {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), RelayError>>,
+}
+
+impl Relay {
+    /// Starts a relay: its service at once, the rest as soon as it has the ledger to itself.
+    ///
+    /// # Errors
+    /// [`RelayError::Listen`].
+    pub async fn start(config: Config) -> Result<Self, RelayError> {
+        let listen = |source| RelayError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(service::Shared::new(config.metrics.clone()));
+        let serving = tokio::spawn(service::serve(listener, shared.clone(), stopped.clone()));
+        let task = tokio::spawn(async move {
+            let result = lead(config, &shared, stopped).await;
+            serving.abort();
+            result
+        });
+        Ok(Self { address, stop, task })
+    }
+
+    /// Where its service listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the relay ends by itself, which it does only for an error.
+    ///
+    /// # Errors
+    /// [`RelayError`].
+    pub async fn ended(&mut self) -> Result<(), RelayError> {
+        (&mut self.task).await.unwrap_or_else(|why| Err(RelayError::Inconsistent(why.to_string())))
+    }
+
+    /// Leaves in order: the step under way is finished, and sinks are given a moment to take the last snapshot.
+    ///
+    /// # Errors
+    /// [`RelayError`].
+    pub async fn shutdown(mut self) -> Result<(), RelayError> {
+        // A relay that has ended already has nobody who listens.
+        let _ = self.stop.send(true);
+        self.ended().await
+    }
+}
+
+/// Waits for the ledger, then leads until told to stop.
+async fn lead(
+    config: Config,
+    shared: &service::Shared,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), RelayError> {
+    let mut said = false;
+    let ledger = loop {
+        match Ledger::open(&config.ledger) {
+            Ok(ledger) => break ledger,
+            Err(LedgerError::InUse(_)) => {
+                if !std::mem::replace(&mut said, true) {
+                    tracing::info!("another relay leads on this ledger; waiting to take over");
+                }
+            }
+            Err(why) => return Err(why.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(STANDBY) => {}
+            _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+        }
+    };
+    let mut leader = Leader::new(config, ledger.clone())?;
+    shared.leads(ledger);
+    loop {
+        let more = leader.step().await?;
+        shared.status(leader.status());
+        if *stopped.borrow() {
+            break;
+        }
+        if !more {
+            tokio::select! {
+                () = tokio::time::sleep(leader.interval) => {}
+                _ = stopped.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+    leader.leave().await;
+    Ok(())
+}
+
+/// What is known of a feed besides its rounds.
+#[derive(Default)]
+struct Reading {
+    /// The source's time at the last look, Unix seconds.
+    time: Option<u64>,
+    /// Why the last look gave nothing.
+    why: Option<String>,
+}
+
+struct Leader {
+    config: Config,
+    interval: Duration,
+    ledger: Ledger,
+    book: Book,
+    /// The newest snapshot.
+    last: Option<Snapshot>,
+    /// No sequence up to here is given again.
+    sequence: u64,
+    readings: BTreeMap<String, Reading>,
+    panels: watch::Receiver<Option<Vec<Panel>>>,
+    newest: watch::Sender<Option<Arc<Signed>>>,
+    ahead: mpsc::Receiver<u64>,
+    sinks: Vec<Sink>,
+    watcher: JoinHandle<()>,
+}
+
+impl Leader {
+    fn new(config: Config, ledger: Ledger) -> Result<Self, RelayError> {
+        let replayed = replay::of_ledger(&ledger).map_err(|why| RelayError::Inconsistent(why.to_string()))?;
+        let sealed = ledger.sealed()?;
+        let trusted = config.known_keys.clone();
+        let last = sealed.as_ref().and_then(|(_, bytes)| Snapshot::open(bytes, &trusted, u64::MAX).ok());
+        let sequence = sealed.as_ref().map_or(0, |(sequence, _)| *sequence);
+        config.metrics.leads.set(1);
+        config.metrics.sequence.set(i64::try_from(sequence).unwrap_or(i64::MAX));
+        tracing::info!(
+            rounds = replayed.book.rounds(),
+            sequence,
+            key = key_id(&config.key.verifying_key()),
+            "leading"
+        );
+        let (newest, receiver) = watch::channel(None);
+        let (ahead_sender, ahead) = mpsc::channel(16);
+        let common = Common {
+            newest: receiver,
+            ahead: ahead_sender,
+            key: config.key.clone(),
+            known_keys: trusted.clone(),
+            metrics: config.metrics.clone(),
+        };
+        let sinks = config.targets.iter().map(|target| Sink::start(target.clone(), common.clone())).collect();
+        let places = config.targets.iter().filter_map(|target| match target {
+            Target::Place { address, token } => Some((address.clone(), token.clone())),
+            Target::Webhook { .. } => None,
+        });
+        let known: Vec<Panel> = replayed.book.panels().map(|(panel, _)| panel.clone()).collect();
+        let (panels_sender, panels) = watch::channel(None);
+        let watcher =
+            tokio::spawn(watch_panels(places.collect(), config.publishers.clone(), known, panels_sender));
+        let leader = Self {
+            interval: config.interval,
+            config,
+            ledger,
+            book: replayed.book,
+            last,
+            sequence,
+            readings: BTreeMap::new(),
+            panels,
+            newest,
+            ahead,
+            sinks,
+            watcher,
+        };
+        // What was signed before the relay ended may not have reached everybody.
+        if let Some((sequence, bytes)) = sealed {
+            leader.publish(sequence, bytes);
+        }
+        Ok(leader)
+    }
+
+    /// One step. Gives whether there is more to read at once.
+    async fn step(&mut self) -> Result<bool, RelayError> {
+        let mut entries = Vec::new();
+        let panels = self.panels.borrow_and_update().clone();
+        if let Some(panels) = panels
+            && !self.book.panels().map(|(panel, _)| panel).eq(&panels)
+        {
+            tracing::info!(collections = panels.len(), "watching what the places have now");
+            self.take(Event::Panels(panels), &mut entries);
+        }
+        let book = &self.book;
+        let looks: Vec<Look> =
+            futures_util::future::join_all(self.config.sources.iter_mut().map(|source| source.look(book)))
+                .await;
+        let mut more = false;
+        let mut rounds = BTreeMap::new();
+        let mut passed = Vec::new();
+        for look in looks {
+            for (feed, news) in look.feeds {
+                let reading = self.readings.entry(feed.clone()).or_default();
+                reading.time = look.time.or(reading.time);
+                match news {
+                    Ok(news) => {
+                        reading.why = None;
+                        more |= news.more;
+                        self.config.metrics.passed_over.inc_by(news.passed_over as u64);
+                        // Only when all rounds are known is it certain what a dwell let go of.
+                        passed.extend(look.time.filter(|_| !news.more).map(|until| (feed.clone(), until)));
+                        rounds.insert(feed, news);
+                    }
+                    Err(why) => {
+                        self.config.metrics.unread(&feed).inc();
+                        if reading.why.as_ref() != Some(&why) {
+                            tracing::warn!(feed, why, "not read");
+                        }
+                        reading.why = Some(why);
+                    }
+                }
+            }
+        }
+        for event in in_order(rounds) {
+            self.take(event, &mut entries);
+        }
+        for (feed, until) in passed {
+            if self.book.is_due(&feed, until) {
+                self.take(Event::Passed { feed, until }, &mut entries);
+            }
+        }
+        self.note_ages();
+        self.commit(entries)?;
+        Ok(more)
+    }
+
+    /// Takes an event into the book and notes it with what it moved.
+    fn take(&mut self, event: Event, entries: &mut Vec<Entry>) {
+        let metrics = &self.config.metrics;
+        match self.book.take(&event) {
+            Ok(moved) => {
+                match &event {
+                    Event::Round { .. } => drop(metrics.rounds.inc()),
+                    Event::Retract { feed, to } => {
+                        metrics.reorganisations.inc();
+                        let to = to.map(|to| to.to_string());
+                        tracing::warn!(
+                            feed,
+                            to,
+                            "the chain was reorganised: rounds after this one are taken back"
+                        );
+                    }
+                    Event::Panels(_) | Event::Passed { .. } => {}
+                }
+                metrics.moves.inc_by(moved.len() as u64);
+                for Moved { gauge, from, to, .. } in &moved {
+                    tracing::info!(gauge, from, to, "a gauge moved");
+                }
+                entries.push(Entry::Event(event));
+                entries.extend(moved.into_iter().map(Entry::Moved));
+            }
+            Err(why) => {
+                tracing::error!(%why, "not taken in");
+                if let Event::Round { feed, .. } | Event::Retract { feed, .. } = event {
+                    self.readings.entry(feed).or_default().why = Some(why.to_string());
+                }
+            }
+        }
+    }
+
+    /// Signs a snapshot where one is due, and writes everything down.
+    fn commit(&mut self, mut entries: Vec<Entry>) -> Result<(), RelayError> {
+        while let Ok(there) = self.ahead.try_recv() {
+            if there >= self.sequence {
+                tracing::warn!(there, "a sink has a higher sequence: going on above it");
+                self.sequence = there;
+                self.last = None;
+            }
+        }
+        let now = now_ms();
+        let bands = self.book.bands();
+        let due = self.last.as_ref().is_none_or(|last| {
+            let half = u64::try_from(self.config.lifetime.as_millis() / 2).unwrap_or(u64::MAX);
+            last.gauges != bands
+                || last.published != *self.book.published()
+                || last.issued.saturating_add(half) <= now
+        });
+        let mut signed = None;
+        if due && !bands.is_empty() {
+            let sequence = self.sequence + 1;
+            let lifetime = u64::try_from(self.config.lifetime.as_millis()).unwrap_or(u64::MAX);
+            let snapshot = Snapshot {
+                version: snapshot::VERSION,
+                chain: self.config.chain,
+                sequence,
+                issued: now,
+                expires: now.saturating_add(lifetime),
+                gauges: bands.clone(),
+                published: self.book.published().clone(),
+            };
+            let bytes = snapshot.seal(&self.config.key).map_err(RelayError::Unsealable)?;
+            let key = key_id(&self.config.key.verifying_key());
+            entries.push(Entry::Sealed(Sealed { sequence, issued: now, key, gauges: bands }));
+            self.sequence = sequence;
+            self.last = Some(snapshot);
+            signed = Some((sequence, bytes));
+        }
+        if !entries.is_empty() {
+            let sealed = signed.as_ref().map(|(sequence, bytes)| (*sequence, &**bytes));
+            self.ledger.append(&entries, sealed)?;
+        }
+        if let Some((sequence, bytes)) = signed {
+            self.config.metrics.sequence.set(i64::try_from(sequence).unwrap_or(i64::MAX));
+            self.publish(sequence, bytes);
+        }
+        Ok(())
+    }
+
+    fn publish(&self, sequence: u64, bytes: Vec<u8>) {
+        let shown = |(panel, state): (&Panel, Option<iridule_core::gauge::State>)| {
+            let state = state?;
+            let epoch = state.epoch().0.to_string();
+            Some(Shown { collection: panel.slug.clone(), state: state.token(), epoch })
+        };
+        let states = self.book.panels().filter_map(shown).collect();
+        self.newest.send_replace(Some(Arc::new(Signed { sequence, bytes, states, at: Instant::now() })));
+    }
+
+    fn note_ages(&self) {
+        for (feed, reading) in &self.readings {
+            if let (Some(time), Some(round)) = (reading.time, self.book.newest(feed)) {
+                let age = time.saturating_sub(round.updated);
+                self.config.metrics.age(feed).set(i64::try_from(age).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    fn staleness(&self, feed: &str, reading: Option<&Reading>) -> Staleness {
+        let Some(round) = self.book.newest(feed) else { return Staleness::Unknown };
+        let usual = Freshness::default();
+        let freshness = self.config.freshness.get(feed).unwrap_or(&usual);
+        let age = reading.and_then(|reading| reading.time).map(|time| time.saturating_sub(round.updated));
+        if let (Some(age), Some(heartbeat)) = (age, freshness.heartbeat)
+            && age > heartbeat
+        {
+            return Staleness::Heartbeat;
+        }
+        if let Some((other, most)) = &freshness.reference
+            && let Some(other) = self.book.newest(other)
+            && ((round.value() - other.value()) / other.value()).abs() > *most
+        {
+            return Staleness::Deviation;
+        }
+        Staleness::Fresh
+    }
+
+    fn status(&self) -> Status {
+        let sourced: BTreeSet<String> =
+            self.config.sources.iter().flat_map(|source| source.feeds()).collect();
+        let mut names: BTreeSet<&str> = self.book.feeds().into_iter().collect();
+        names.extend(sourced.iter().map(String::as_str));
+        let feed = |name: &str| {
+            let reading = self.readings.get(name);
+            let round = self.book.newest(name);
+            let why = reading.and_then(|reading| reading.why.clone());
+            FeedStatus {
+                feed: name.to_owned(),
+                value: round.map(crate::round::Round::value),
+                round: round.map(|round| round.id.to_string()),
+                updated: round.map(|round| round.updated),
+                age: reading
+                    .and_then(|reading| reading.time)
+                    .and_then(|time| Some(time.saturating_sub(round?.updated))),
+                staleness: self.staleness(name, reading),
+                why: if sourced.contains(name) {
+                    why
+                } else {
+                    Some("no source is configured for it".to_owned())
+                },
+            }
+        };
+        Status {
+            role: Role::Leads,
+            sequence: self.sequence,
+            issued: self.last.as_ref().map(|last| last.issued),
+            expires: self.last.as_ref().map(|last| last.expires),
+            key: key_id(&self.config.key.verifying_key()),
+            feeds: names.into_iter().map(feed).collect(),
+            collections: (self.book.panels())
+                .map(|(panel, state)| PanelStatus {
+                    slug: panel.slug.clone(),
+                    state: state.as_ref().map(iridule_core::gauge::State::token),
+                    bands: state.map(|state| state.0).unwrap_or_default(),
+                })
+                .collect(),
+            sinks: (self.sinks.iter())
+                .map(|sink| {
+                    let standing = sink.standing();
+                    SinkStatus { sink: sink.name.clone(), sequence: standing.sequence, why: standing.why }
+                })
+                .collect(),
+        }
+    }
+
+    /// Lets the sinks take the last snapshot.
+    async fn leave(self) {
+        self.watcher.abort();
+        drop(self.newest);
+        let tasks = self.sinks.into_iter().map(|sink| sink.task);
+        if tokio::time::timeout(LEAVE, futures_util::future::join_all(tasks)).await.is_err() {
+            tracing::warn!("some sinks have not taken the last snapshot; the next start gives it to them");
+        }
+    }
+}
+
+/// Events of several feeds in the order in which they happened: what is taken back first, then rounds by their time, and
+/// each feed's own rounds always in its own order.
+fn in_order(news: BTreeMap<String, News>) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut waiting: BTreeMap<String, (VecDeque<crate::round::Round>, Option<crate::book::Block>)> =
+        BTreeMap::new();
+    for (feed, news) in news {
+        if let Some(to) = news.retract {
+            events.push(Event::Retract { feed: feed.clone(), to });
+        }
+        waiting.insert(feed, (news.rounds.into(), news.block));
+    }
+    loop {
+        let next = waiting
+            .iter()
+            .filter_map(|(feed, (rounds, _))| Some((rounds.front()?.updated, feed.clone())))
+            .min();
+        let Some((_, feed)) = next else { return events };
+        if let Some((rounds, block)) = waiting.get_mut(&feed)
+            && let Some(round) = rounds.pop_front()
+        {
+            events.push(Event::Round { feed, round, block: block.clone() });
+        }
+    }
+}
+
+/// Keeps asking the places which collections they have.
+///
+/// Until every place has answered once, nothing that was watched before is dropped: a place that is down still has its
+/// collections.
+async fn watch_panels(
+    places: Vec<(Address, String)>,
+    publishers: TrustedKeys,
+    known: Vec<Panel>,
+    tell: watch::Sender<Option<Vec<Panel>>>,
+) {
+    let mut answers: Vec<Option<Vec<Panel>>> = vec![None; places.len()];
+    loop {
+        let asked = places.iter().map(async |(address, token)| {
+            let place = Place::open(address, token).await?;
+            place.panels(&publishers).await
+        });
+        let now = futures_util::future::join_all(asked).await;
+        for ((slot, now), (address, _)) in answers.iter_mut().zip(now).zip(&places) {
+            match now {
+                Ok(panels) => {
+                    let panel = |(slug, gauges)| Panel { slug, gauges };
+                    *slot = Some(panels.into_iter().map(panel).collect());
+                }
+                Err(why) => tracing::debug!(%address, %why, "its collections are not known"),
+            }
+        }
+        if answers.iter().any(Option::is_some) {
+            let unheard = answers.iter().any(Option::is_none);
+            let mut all: Vec<Panel> = answers.iter().flatten().flatten().cloned().collect();
+            all.extend(known.iter().filter(|_| unheard).cloned());
+            all.sort_by(|a, b| a.slug.cmp(&b.slug));
+            let mut different: Vec<Panel> = Vec::new();
+            for panel in all {
+                if !different.contains(&panel) {
+                    different.push(panel);
+                }
+            }
+            tell.send_replace(Some(different));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PANELS) => {}
+            () = tell.closed() => return,
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
