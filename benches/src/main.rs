@@ -9,8 +9,10 @@ mod eviction;
 mod hits;
 mod painters;
 mod pool;
+mod relay;
 mod renders;
 mod rounds;
+mod running;
 mod shipped;
 mod styles;
 mod trace;
@@ -70,6 +72,12 @@ enum Bench {
         #[arg(long)]
         plot: Option<PathBuf>,
     },
+    /// From a round on a chain to the picture at the edge.
+    Relay {
+        /// The `iridule` to measure.
+        #[arg(long)]
+        binary: PathBuf,
+    },
     /// A cached picture, against nginx serving the file.
     Hits {
         /// The `iridule` to measure.
@@ -102,6 +110,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Painters { out } => painters::run(rounds, out.as_deref()),
         Bench::Renders { trace, prices, plot } => renders::run(&trace, &prices, plot.as_deref()),
         Bench::Pool { binary, plot } => pool::run(&binary, plot.as_deref()),
+        Bench::Relay { binary } => relay::run(&binary),
         Bench::Hits { binary } => hits::run(&binary, rounds),
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
         Bench::Variants { peers } => variants::run(&peers, rounds),

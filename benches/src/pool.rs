@@ -7,9 +7,8 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -18,6 +17,8 @@ use anyhow::{Context as _, ensure};
 use reqwest::Client;
 use tempfile::TempDir;
 use tokio::{task::JoinSet, time::sleep_until};
+
+use crate::running::Running;
 
 const EDGE: u16 = 8390;
 const ADMIN: u16 = 8389;
@@ -35,25 +36,6 @@ const SECONDS: u32 = 10;
 const TOKENS: u32 = 50;
 /// How long visitors stay away after an epoch change, where that is asked.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// A program that is killed with the bench.
-struct Running(Child);
-
-impl Running {
-    fn signal(&self, signal: &str) -> anyhow::Result<()> {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status()?;
-        ensure!(sent.success(), "kill {signal} failed");
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Nothing is left to do when it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The machines of the bench.
 struct Machines {
@@ -75,7 +57,7 @@ impl Machines {
         for port in ORIGINS {
             command.args(["--origin", &format!("http://127.0.0.1:{port}")]);
         }
-        let edge = Self::run(command, "serves on")?;
+        let (edge, _) = Running::start(command, ["serves on"])?;
         let mut machines = Self { binary: binary.into(), home, _edge: edge, origins: vec![] };
         for number in 0..ORIGINS.len() {
             let origin = machines.origin(number)?;
@@ -90,17 +72,7 @@ impl Machines {
         command.args(["origin", "--listen", &format!("127.0.0.1:{}", ORIGINS[number]), "--data"]);
         command.arg(self.home.path()).args(["--origin-painters", "1", "--origin-store"]);
         command.arg(format!("file://{}", self.home.path().join(format!("store-{number}")).display()));
-        Self::run(command, "takes orders")
-    }
-
-    fn run(mut command: Command, word: &str) -> anyhow::Result<Running> {
-        let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".into());
-        let mut child =
-            command.env("RUST_LOG", log).stdout(Stdio::piped()).spawn().context("starting iridule")?;
-        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        ensure!(lines.any(|line| line.is_ok_and(|line| line.contains(word))), "it ended at once");
-        std::thread::spawn(move || lines.for_each(drop));
-        Ok(Running(child))
+        Ok(Running::start(command, ["takes orders"])?.0)
     }
 
     fn push(&self, price: &str) -> anyhow::Result<()> {

@@ -28,6 +28,9 @@ pub enum RecordRefused {
     /// It is dated further ahead than clocks may differ.
     #[error("issued {0} ms ahead of the clock here")]
     FromTheFuture(u64),
+    /// It is over already, and what is in force is not.
+    #[error("expired {0} ms ago")]
+    Expired(u64),
     /// A newer one is known.
     #[error("its sequence {offered} is not above {known}")]
     NotNewer {
@@ -75,7 +78,7 @@ impl TrustedKeys {
     /// Opens an envelope and gives back its body.
     ///
     /// # Errors
-    /// [`RecordRefused`], without [`RecordRefused::NotNewer`] and [`RecordRefused::FromTheFuture`].
+    /// [`RecordRefused`], without what depends on a clock or on what came before.
     pub(crate) fn open(&self, domain: &[u8], bytes: &[u8], most: usize) -> Result<Vec<u8>, RecordRefused> {
         let malformed = |why: String| RecordRefused::Malformed(why);
         if bytes.len() > most {

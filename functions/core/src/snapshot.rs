@@ -54,7 +54,7 @@ impl Snapshot {
     /// what came before.
     ///
     /// # Errors
-    /// [`RecordRefused`], without [`RecordRefused::NotNewer`].
+    /// [`RecordRefused`], without [`RecordRefused::NotNewer`] and [`RecordRefused::Expired`].
     pub fn open(bytes: &[u8], keys: &TrustedKeys, now_ms: u64) -> Result<Self, RecordRefused> {
         let malformed = |why: String| RecordRefused::Malformed(why);
         let body = keys.open(DOMAIN, bytes, limits::SNAPSHOT_BYTES)?;

@@ -1,8 +1,8 @@
 //! Where the world stands: which state a style is in now, and how far that can be believed.
 //!
 //! The rule for snapshots is written here, once. An edge refuses one that is broken, signed by a stranger, or lower
-//! in sequence than one it has seen; the last good one stays in force. One that has expired is still served, as
-//! stale: an old picture is better than none. With no snapshot at all, or none for one of the style's gauges, the
+//! in sequence than one it has seen, or over while that one is not; the last good one stays in force. One that has
+//! expired since is still served, as stale: an old picture is better than none. With no snapshot at all, or none for one of the style's gauges, the
 //! style's rest bands are shown, as stale too.
 
 use alloc::sync::Arc;

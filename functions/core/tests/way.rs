@@ -277,6 +277,10 @@ fn bad_snapshots_leave_the_last_good_one_in_force() {
         (torn.clone(), "refused"),
         (edge.snapshot(6, &[8]).seal(&stranger).unwrap(), "not trusted"),
         (edge.snapshot(4, &[8]).seal(&edge.relay).unwrap(), "not above 5"),
+        (
+            Snapshot { issued: 1, expires: START_MS, ..edge.snapshot(6, &[8]) }.seal(&edge.relay).unwrap(),
+            "expired",
+        ),
         (b"rubbish".to_vec(), "malformed"),
         (Vec::new(), ""),
     ] {

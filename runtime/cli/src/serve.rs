@@ -50,6 +50,10 @@ pub struct Args {
     /// given.
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// A further relay's public key whose snapshots are believed, besides that of DIR/keys/relay.key: another relay's, or
+    /// the next key while keys are changed. May be given several times.
+    #[arg(long, value_name = "KEY")]
+    trust: Vec<String>,
     /// Leave the demo collections out.
     #[arg(long)]
     no_demo: bool,
@@ -190,7 +194,7 @@ async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
 }
 
 async fn serve(args: &Args) -> anyhow::Result<()> {
-    let keys = Keys::of(&args.data)?;
+    let keys = Keys::of(&args.data, &args.trust)?;
     let mut config = Config::new(COMPONENT, &args.data);
     config.listen = args.listen;
     config.admin = args.admin;
@@ -203,7 +207,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     config.admin_token = Some(admin_token(&args.data)?);
     config.variables = BTreeMap::from([
         ("public_url".to_owned(), args.public_url.clone().unwrap_or_default()),
-        ("trusted_keys".to_owned(), keys::public(&keys.relay)),
+        ("trusted_keys".to_owned(), keys.relays.clone()),
         ("publisher_keys".to_owned(), keys::public(&keys.publisher)),
         ("refresh_ms".to_owned(), "0".to_owned()),
         ("edge_key".to_owned(), hex::encode(keys.edge.to_bytes())),
@@ -248,6 +252,8 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
 /// The development keys of a data folder, made where there are none.
 struct Keys {
     relay: SigningKey,
+    /// The public keys of the relays that are believed.
+    relays: String,
     trusted: TrustedKeys,
     publisher: SigningKey,
     publishers: TrustedKeys,
@@ -256,12 +262,14 @@ struct Keys {
 }
 
 impl Keys {
-    fn of(data: &Path) -> anyhow::Result<Self> {
+    fn of(data: &Path, further: &[String]) -> anyhow::Result<Self> {
         let (relay, publisher) =
             (keys::load_or_create(&key_file(data))?, keys::load_or_create(&publisher_file(data))?);
-        let trusting = |key| TrustedKeys::parse(&keys::public(key)).map_err(anyhow::Error::msg);
+        let trusting = |keys: &str| TrustedKeys::parse(keys).map_err(anyhow::Error::msg);
+        let relays = [&[keys::public(&relay)], further].concat().join(",");
+        let (trusted, publishers) = (trusting(&relays)?, trusting(&keys::public(&publisher))?);
         let edge = keys::load_or_create(&edge_file(data))?;
-        Ok(Self { trusted: trusting(&relay)?, publishers: trusting(&publisher)?, relay, publisher, edge })
+        Ok(Self { relay, relays, trusted, publisher, publishers, edge })
     }
 }
 

@@ -11,24 +11,33 @@ contract LiveToken {
     uint256 public immutable supply;
     string public base;
     string public collection;
+    int16 public immutable lowest;
     int256[] private edges;
 
     /// ERC-4906: marketplaces read the metadata anew.
     event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId);
 
-    /// `edges_` are the gauge's, in the feed's own scale.
-    constructor(FeedProxy feed_, string memory base_, string memory collection_, uint256 supply_, int256[] memory edges_) {
+    /// The gauge: its lowest band, and the edges between the bands above, in the feed's own scale.
+    constructor(
+        FeedProxy feed_,
+        string memory base_,
+        string memory collection_,
+        uint256 supply_,
+        int16 lowest_,
+        int256[] memory edges_
+    ) {
         feed = feed_;
         base = base_;
         collection = collection_;
         supply = supply_;
+        lowest = lowest_;
         edges = edges_;
     }
 
     function bands() public view returns (int16[] memory state) {
         (, int256 answer,,,) = feed.latestRoundData();
         state = new int16[](1);
-        state[0] = Iridule.band(edges, answer);
+        state[0] = lowest + Iridule.band(edges, answer);
     }
 
     /// The pinned URL of the picture as things stand.

@@ -5,6 +5,7 @@ use std::{
     env, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,7 +23,7 @@ use crate::{
     quorum::Quorum,
     round::DECIMALS,
     rpc::Provider,
-    sink::Target,
+    sink::{Announcer, Target},
     source::Source,
     table::Table,
 };
@@ -50,7 +51,7 @@ pub struct Config {
     /// When a feed is stale.
     pub(crate) freshness: BTreeMap<String, Freshness>,
     pub(crate) targets: Vec<Target>,
-    pub(crate) metrics: std::sync::Arc<Metrics>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// When a feed is stale.
@@ -85,6 +86,8 @@ struct File {
     sinks: Vec<SinkFile>,
     #[serde(default, rename = "webhook")]
     webhooks: Vec<WebhookFile>,
+    #[serde(default)]
+    announce: Vec<AnnounceFile>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +143,24 @@ struct WebhookFile {
     url: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnnounceFile {
+    collection: String,
+    chain: u64,
+    contract: Address,
+    key: String,
+    #[serde(default = "usual_gas")]
+    gas: u64,
+    max_fee_gwei: u32,
+    #[serde(default = "ten_minutes", with = "humantime_serde")]
+    every: Duration,
+}
+
+fn usual_gas() -> u64 {
+    100_000
+}
+
 fn usual_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 3004))
 }
@@ -186,7 +207,7 @@ impl Config {
     /// A sentence.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|why| why.to_string())?;
-        let metrics = std::sync::Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new());
         let key = keys::load_or_create(&folder.join(&file.key)).map_err(|why| why.to_string())?;
         let mut known = file.former_keys;
         known.push(keys::public(&key));
@@ -236,14 +257,18 @@ impl Config {
             }
         }
         let chain = file.chains.first().map_or(0, |chain| chain.id);
+        let mut speaks_for: BTreeMap<u64, Provider> = BTreeMap::new();
         for read in file.chains {
             let fault = |why: String| format!("[[chain]] {}: {why}", read.id);
             let feeds = proxies.remove(&read.id).unwrap_or_default();
             let provider = |url: &String| Provider::new(&url_of(url)?, read.patience);
+            let providers: Vec<Provider> =
+                read.providers.iter().map(provider).collect::<Result<_, _>>().map_err(fault)?;
+            speaks_for.extend(providers.first().map(|first| (read.id, first.clone())));
             sources.push(Box::new(Chain {
                 id: read.id,
                 quorum: Quorum::new(read.quorum, read.providers.len()).map_err(fault)?,
-                providers: read.providers.iter().map(provider).collect::<Result<_, _>>().map_err(fault)?,
+                providers,
                 head: read.head,
                 confirmations: read.confirmations,
                 sequencer: read.sequencer.map(|address| (address, read.grace.as_secs())),
@@ -275,6 +300,26 @@ impl Config {
         for webhook in file.webhooks {
             let url = url_of(&webhook.url).map_err(|why| format!("[[webhook]]: {why}"))?;
             targets.push(Target::Webhook { url });
+        }
+        for announce in file.announce {
+            let fault = |why: &str| format!("[[announce]] {}: {why}", announce.collection);
+            let provider =
+                speaks_for.get(&announce.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
+            let key = expand(&announce.key)?;
+            targets.push(Target::Contract(Box::new(Announcer {
+                collection: announce.collection.clone(),
+                contract: announce.contract,
+                chain: announce.chain,
+                provider: provider.clone(),
+                signer: key
+                    .trim()
+                    .parse()
+                    .map_err(|_| fault("its key is no secp256k1 key in hexadecimal"))?,
+                gas: announce.gas,
+                max_fee: u128::from(announce.max_fee_gwei) * 1_000_000_000,
+                every: announce.every,
+                last: Arc::default(),
+            })));
         }
         Ok(Self {
             listen: file.listen,

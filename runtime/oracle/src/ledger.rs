@@ -17,6 +17,9 @@ const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
 /// The newest signed snapshot, under its sequence; one row.
 const SEALED: TableDefinition<u64, &[u8]> = TableDefinition::new("sealed");
 
+/// What whom was told last: states as DAG-CBOR, by sink.
+const TOLD: TableDefinition<&str, &[u8]> = TableDefinition::new("told");
+
 /// The file's name in its folder.
 const FILE: &str = "ledger.redb";
 
@@ -84,6 +87,7 @@ impl Ledger {
         let write = db.begin_write().map_err(broken)?;
         write.open_table(ENTRIES).map_err(broken)?;
         write.open_table(SEALED).map_err(broken)?;
+        write.open_table(TOLD).map_err(broken)?;
         write.commit().map_err(broken)?;
         Ok(Self { db: Arc::new(db) })
     }
@@ -119,6 +123,26 @@ impl Ledger {
                 table.insert(sequence, bytes).map_err(broken)?;
             }
         }
+        write.commit().map_err(broken)
+    }
+
+    /// What a sink was told last.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn told(&self, sink: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(TOLD).map_err(broken)?;
+        Ok(table.get(sink).map_err(broken)?.map(|told| told.value().to_vec()))
+    }
+
+    /// Remembers what a sink was told.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn tell(&self, sink: &str, told: &[u8]) -> Result<(), LedgerError> {
+        let write = self.db.begin_write().map_err(broken)?;
+        write.open_table(TOLD).map_err(broken)?.insert(sink, told).map_err(broken)?;
         write.commit().map_err(broken)
     }
 

@@ -203,11 +203,12 @@ impl Leader {
             key: config.key.clone(),
             known_keys: trusted.clone(),
             metrics: config.metrics.clone(),
+            ledger: ledger.clone(),
         };
         let sinks = config.targets.iter().map(|target| Sink::start(target.clone(), common.clone())).collect();
         let places = config.targets.iter().filter_map(|target| match target {
             Target::Place { address, token } => Some((address.clone(), token.clone())),
-            Target::Webhook { .. } => None,
+            Target::Webhook { .. } | Target::Contract(_) => None,
         });
         let known: Vec<Panel> = replayed.book.panels().map(|(panel, _)| panel.clone()).collect();
         let (panels_sender, panels) = watch::channel(None);

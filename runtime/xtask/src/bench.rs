@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::tools::{program, root, run, say};
+use crate::tools::{npm_packages, program, root, run, say};
 
 /// Where the programs that we are measured against are pinned.
 const PEERS: &str = "benches/peers";
@@ -10,7 +10,7 @@ const PEERS: &str = "benches/peers";
 /// Benches that need the pinned programs.
 const WITH_PEERS: [&str; 2] = ["variants", "conformance"];
 /// Benches of the binary.
-const OF_THE_BINARY: [&str; 3] = ["conformance", "hits", "pool"];
+const OF_THE_BINARY: [&str; 4] = ["conformance", "hits", "pool", "relay"];
 
 /// Runs a bench.
 ///
@@ -23,6 +23,9 @@ pub(crate) fn bench(what: &[String]) -> Result<()> {
         say("installing the programs that are measured beside");
         let install = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
         run(program("npm").args(install).current_dir(&peers))?;
+    }
+    if is_one_of(&["relay"]) {
+        npm_packages()?;
     }
     let mut bench = program("cargo");
     bench.args(["run", "--locked", "--release", "-p", "iridule-bench", "--"]).args(what);

@@ -162,5 +162,5 @@ fn optimised_tests() -> Result<()> {
         command.args(["-p", package]);
     }
     // On a machine that runs everything, a host that cannot be had is a failure and not something to skip.
-    run(command.env("IRIDULE_REQUIRE", "worker"))
+    run(command.env("IRIDULE_REQUIRE", "worker,chain"))
 }

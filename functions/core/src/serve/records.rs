@@ -166,7 +166,7 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     /// The snapshot in force, after looking whether there is a newer one. A store that does not answer, or a record
-    /// that is refused, leaves the one before in force.
+    /// that is refused, leaves the one before in force. One that has expired is taken where there is nothing better.
     pub(super) async fn snapshot(&self) -> Option<Arc<Snapshot>> {
         let held = self.isolate.snapshot();
         if self.still_good(held.read_ms) {
@@ -201,9 +201,13 @@ impl<P: Platform> Visit<'_, P> {
             return None;
         }
         let opened = Snapshot::open(bytes, &self.isolate.settings.trusted_keys, self.started.millis());
+        let now = self.started.millis();
         let newer = opened.and_then(|snapshot| match known {
             Some(known) if snapshot.sequence < known.sequence => {
                 Err(RecordRefused::NotNewer { offered: snapshot.sequence, known: known.sequence })
+            }
+            Some(known) if snapshot.expires <= now && known.expires > now => {
+                Err(RecordRefused::Expired(now - snapshot.expires))
             }
             _ => Ok(snapshot),
         });

@@ -58,6 +58,7 @@ pub enum Bad {
     Torn,
     Stranger,
     Older,
+    Expired,
 }
 
 impl Published {

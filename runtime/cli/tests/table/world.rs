@@ -125,6 +125,11 @@ impl World {
                 signed
             }
             Published::Bad(Bad::Stranger) => next(&nothing).seal(&SigningKey::from_bytes(&[8; 32])).unwrap(),
+            Published::Bad(Bad::Expired) => {
+                let values = BTreeMap::from([("eth-usd".to_owned(), 9000.0)]);
+                let over = Snapshot { issued: now_ms - 2000, expires: now_ms - 1000, ..next(&values) };
+                over.seal(&self.relay).unwrap()
+            }
             Published::Bad(Bad::Older) => self.first.as_ref().unwrap().seal(&self.relay).unwrap(),
         }
     }

@@ -27,8 +27,8 @@ pub enum Accepted {
 }
 
 impl Records {
-    /// Takes a signed snapshot, when a trusted key signed it and its sequence is above the one in force; keeps the one
-    /// it replaces. `now_ms` is Unix time.
+    /// Takes a signed snapshot, when a trusted key signed it, it is not over and its sequence is above the one in
+    /// force; keeps the one it replaces. `now_ms` is Unix time.
     ///
     /// # Errors
     /// [`Refused::Signed`], [`Refused::Store`].
@@ -39,6 +39,9 @@ impl Records {
         now_ms: u64,
     ) -> Result<Accepted, Refused> {
         let offered = match Snapshot::open(&bytes, keys, now_ms) {
+            Ok(snapshot) if snapshot.expires <= now_ms => {
+                return self.counted(Err(RecordRefused::Expired(now_ms - snapshot.expires).into()));
+            }
             Ok(snapshot) => snapshot.sequence,
             Err(why) => return self.counted(Err(why.into())),
         };

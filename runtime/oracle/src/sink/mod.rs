@@ -2,7 +2,12 @@
 //!
 //! A sink is given the newest snapshot, again and again until it has taken it, with waits that double up to a minute. A
 //! snapshot says everything, so a sink that was away is given only the newest: what it missed is in there. Sequences
-//! that a sink sees only rise.
+//! that a sink sees only rise. Whoever is told of states rather than snapshots (a webhook, a contract) is told when they
+//! differ from what it was told last, which the ledger remembers.
+
+mod contract;
+mod place;
+mod webhook;
 
 use std::{
     fmt,
@@ -10,30 +15,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
-use ed25519_dalek::{Signer as _, SigningKey};
-use iridule_core::{signed::TrustedKeys, snapshot::Snapshot};
-use iridule_publish::{Address, Place, PlaceError};
-use reqwest::{Client, Url};
+use ed25519_dalek::SigningKey;
+use iridule_core::signed::TrustedKeys;
+use iridule_publish::{Address, Place};
+use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
-use crate::{http, http::Unanswered, metrics::Metrics};
+pub(crate) use self::contract::Announcer;
+use crate::{ledger::Ledger, metrics::Metrics};
 
 /// The first wait after a failure; each further one is twice as long.
 const WAIT: Duration = Duration::from_millis(250);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Most bytes of a webhook's answer.
-const ANSWER_BYTES: usize = 64 << 10;
-
 /// What a sink is.
 #[derive(Clone)]
 pub(crate) enum Target {
     /// A place where edges find their records.
-    Place { address: Address, token: String },
+    Place {
+        /// Where it is.
+        address: Address,
+        /// What it asks for.
+        token: String,
+    },
     /// Somebody who wants to know.
-    Webhook { url: Url },
+    Webhook {
+        /// Where to post.
+        url: Url,
+    },
+    /// A contract that tells marketplaces to look again.
+    Contract(Box<Announcer>),
 }
 
 impl fmt::Display for Target {
@@ -45,6 +57,9 @@ impl fmt::Display for Target {
             }
             Self::Place { address, .. } => address.fmt(f),
             Self::Webhook { url } => write!(f, "webhook {}", url.host_str().unwrap_or_default()),
+            Self::Contract(announcer) => {
+                write!(f, "contract {} of {}", announcer.contract, announcer.collection)
+            }
         }
     }
 }
@@ -92,19 +107,14 @@ pub(crate) struct Common {
     pub(crate) key: SigningKey,
     pub(crate) known_keys: TrustedKeys,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) ledger: Ledger,
 }
 
 impl Sink {
     pub(crate) fn start(target: Target, common: Common) -> Self {
         let (name, standing) = (target.to_string(), Arc::default());
-        let feeding = Feeding {
-            name: name.clone(),
-            target,
-            common,
-            standing: Arc::clone(&standing),
-            place: None,
-            told: None,
-        };
+        let feeding =
+            Feeding { name: name.clone(), target, common, standing: Arc::clone(&standing), place: None };
         Self { name, standing, task: tokio::spawn(feeding.run()) }
     }
 
@@ -119,7 +129,6 @@ struct Feeding {
     common: Common,
     standing: Arc<Mutex<Standing>>,
     place: Option<Place>,
-    told: Option<Vec<Shown>>,
 }
 
 /// Why a sink did not take a snapshot.
@@ -185,89 +194,41 @@ impl Feeding {
             Target::Place { address, token } => {
                 let place = match &self.place {
                     Some(place) => place.clone(),
-                    None => Place::open(address, token).await.map_err(failed)?,
+                    None => Place::open(address, token).await.map_err(place::failed)?,
                 };
-                let put = self.put(&place, signed).await;
+                let put = place::put(&place, signed, &self.common.known_keys).await;
                 // A connection that failed is made anew.
                 self.place = matches!(put, Ok(()) | Err(Untaken::Ahead(_))).then_some(place);
                 put
             }
             Target::Webhook { url } => {
-                if self.told.as_ref() != Some(&signed.states) {
-                    tell(url, signed, &self.common.key).await.map_err(Untaken::Failed)?;
-                    self.told = Some(signed.states.clone());
+                if let Some(told) = self.untold(&signed.states)? {
+                    webhook::tell(url, signed, &self.common.key).await.map_err(Untaken::Failed)?;
+                    self.told(&told)?;
+                }
+                Ok(())
+            }
+            Target::Contract(announcer) => {
+                let mut states = signed.states.clone();
+                states.retain(|shown| shown.collection == announcer.collection);
+                if let Some(told) = self.untold(&states)? {
+                    announcer.announce().await.map_err(Untaken::Failed)?;
+                    self.told(&told)?;
                 }
                 Ok(())
             }
         }
     }
 
-    async fn put(&self, place: &Place, signed: &Signed) -> Result<(), Untaken> {
-        let there = |bytes: Option<Vec<u8>>| {
-            let bytes = bytes.filter(|bytes| *bytes != signed.bytes)?;
-            let snapshot = Snapshot::open(&bytes, &self.common.known_keys, u64::MAX).ok()?;
-            (snapshot.sequence >= signed.sequence).then_some(snapshot.sequence)
-        };
-        // A PoP looks for itself, within the transaction that writes.
-        if let Place::Pop(_) = place {
-            return match place.put_snapshot(&signed.bytes).await {
-                Err(PlaceError::Refused { status: 409, detail, .. }) => {
-                    match there(place.snapshot().await.map_err(failed)?) {
-                        Some(sequence) => Err(Untaken::Ahead(sequence)),
-                        None => Err(Untaken::Failed(detail)),
-                    }
-                }
-                put => put.map_err(failed),
-            };
-        }
-        if let Some(sequence) = there(place.snapshot().await.map_err(failed)?) {
-            return Err(Untaken::Ahead(sequence));
-        }
-        place.put_snapshot(&signed.bytes).await.map_err(failed)
+    /// What is to be remembered once these states are told; none when they were told last.
+    fn untold(&self, states: &[Shown]) -> Result<Option<Vec<u8>>, Untaken> {
+        let failed = |why: String| Untaken::Failed(why);
+        let states = serde_ipld_dagcbor::to_vec(states).map_err(|why| failed(why.to_string()))?;
+        let told = self.common.ledger.told(&self.name).map_err(|why| failed(why.to_string()))?;
+        Ok((told.as_ref() != Some(&states)).then_some(states))
     }
-}
 
-fn failed(why: PlaceError) -> Untaken {
-    Untaken::Failed(why.to_string())
-}
-
-/// What a webhook is sent.
-#[derive(Serialize)]
-struct Told<'a> {
-    r#type: &'static str,
-    timestamp: u64,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    sequence: u64,
-    collections: &'a [Shown],
-}
-
-/// Tells a webhook, signed as Standard Webhooks says for Ed25519 (`v1a`): over `id.timestamp.body`.
-/// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
-async fn tell(url: &Url, signed: &Signed, key: &SigningKey) -> Result<(), String> {
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let data = Data { sequence: signed.sequence, collections: &signed.states };
-    let told = Told { r#type: "states.changed", timestamp: now, data };
-    let body = serde_json::to_string(&told).map_err(|why| why.to_string())?;
-    // The same for every try, so that whoever is told twice can tell.
-    let id = format!("snapshot_{}", signed.sequence);
-    let signature = key.sign(format!("{id}.{now}.{body}").as_bytes());
-    let client = Client::builder().timeout(Duration::from_secs(10)).build().map_err(|why| why.to_string())?;
-    let request = client
-        .post(url.clone())
-        .header("content-type", "application/json")
-        .header("webhook-id", id)
-        .header("webhook-timestamp", now)
-        .header("webhook-signature", format!("v1a,{}", BASE64_STANDARD.encode(signature.to_bytes())))
-        .body(body);
-    match http::read(request, ANSWER_BYTES).await {
-        Ok((status, _)) if status.is_success() => Ok(()),
-        Ok((status, _)) => Err(format!("it answered {status}")),
-        Err(Unanswered::Network(why)) => Err(why),
-        Err(Unanswered::TooLong) => Err("its answer is too long".into()),
+    fn told(&self, states: &[u8]) -> Result<(), Untaken> {
+        self.common.ledger.tell(&self.name, states).map_err(|why| Untaken::Failed(why.to_string()))
     }
 }

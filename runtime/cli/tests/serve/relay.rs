@@ -1,0 +1,412 @@
+//! `iridule oracle run` on a real chain: anvil with our contracts, the relay as a process that is killed, the PoP as its
+//! sink.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{U256, keccak256};
+use iridule_core::{
+    dial::Dial,
+    gauge::{Gauge, State},
+    key::{Painter, RenderKey},
+    seed::Seed,
+    signed::TrustedKeys,
+    snapshot::Snapshot,
+    variant::{Fit, Format, Variant},
+};
+use iridule_node::{Feed, Node, Trouble, abi, troubled};
+use iridule_oracle::{
+    ledger::Ledger,
+    replay,
+    round::{Round, RoundId},
+    status::{self, Status},
+};
+use iridule_publish::{Pop, keys};
+use tempfile::TempDir;
+
+use crate::world::{Serve, iridule, picture, pinned_url, runtime};
+
+/// Runs a test on a node, or says why there is none; where one is required, that is a failure.
+fn on_a_node(test: impl AsyncFnOnce(Node)) {
+    runtime().block_on(async {
+        match Node::start().await {
+            Ok(node) => test(node).await,
+            Err(why) => {
+                let required = env::var("IRIDULE_REQUIRE").unwrap_or_default();
+                assert!(!required.split(',').any(|one| one == "chain"), "a chain is required: {why:#}");
+                eprintln!("skipped: {why:#}");
+            }
+        }
+    });
+}
+
+/// A running `iridule oracle run`.
+struct Relay {
+    child: Child,
+    service: String,
+}
+
+impl Relay {
+    fn start(config: &Path) -> Self {
+        let mut command = iridule();
+        command.args(["oracle", "run", "--config"]).arg(config);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let line = lines.next().expect("the relay says where its service is");
+        let service = line[line.find("http://").unwrap()..].split(';').next().unwrap().to_owned();
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, service }
+    }
+
+    async fn status(&self) -> Status {
+        status::ask(&self.service).await.unwrap()
+    }
+
+    /// Waits until its status is as it should be.
+    async fn until(&self, what: &str, is: impl Fn(&Status) -> bool) -> Status {
+        let started = Instant::now();
+        loop {
+            let status = self.status().await;
+            if is(&status) {
+                return status;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{what} does not come: {status}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(mut self) {
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success(), "it leaves in order");
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A relay's configuration in a folder.
+fn configure(folder: &Path, providers: &[&str], feed: &Feed, more: &str) -> PathBuf {
+    let file = folder.join("relay.toml");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\ninterval = \"50ms\"\nkey = \"keys/relay.key\"\nledger = \"ledger\"\n\
+         [[chain]]\nid = 31337\nproviders = {providers:?}\nconfirmations = 0\npatience = \"400ms\"\n\
+         [feed.eth-usd]\nchain = 31337\nproxy = \"{}\"\nheartbeat = \"1h\"\n{more}",
+        feed.proxy
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// The sink that is a PoP whose data lie in the same folder.
+fn pop_sink(serve: &Serve) -> String {
+    format!("[[sink]]\nto = \"{}\"\ntoken_file = \"keys/admin.token\"\n", serve.admin)
+}
+
+async fn gauge_of(serve: &Serve, data: &Path, slug: &str) -> Gauge {
+    let token = fs::read_to_string(data.join("keys/admin.token")).unwrap();
+    let pop = Pop::new(&serve.admin, token.trim()).unwrap();
+    let all: BTreeMap<String, Vec<Gauge>> = pop.collections().await.unwrap().into_iter().collect();
+    all[slug][0].clone()
+}
+
+fn feed_round(status: &Status) -> Option<&str> {
+    status.feeds.iter().find(|feed| feed.feed == "eth-usd")?.round.as_deref()
+}
+
+/// Numbers that look random and are the same every time (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % most
+    }
+}
+
+/// Five hundred rounds: the feed's real ones where they are at hand, else a walk of the same kind.
+fn five_hundred() -> Vec<(i128, u64)> {
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/eth-usd-rounds.csv");
+    if let Ok(text) = fs::read_to_string(real) {
+        let rows = text.lines().skip(1).map(|line| {
+            let fields: Vec<&str> = line.split(',').collect();
+            (fields[1].parse().unwrap(), fields[2].parse().unwrap())
+        });
+        return rows.take(500).collect();
+    }
+    let mut dice = Dice(7);
+    let mut price = 190_000_000_000_i128;
+    let walk = (0..500).map(|at| {
+        price += i128::from(dice.below(4_000_000_000)) - 2_000_000_000;
+        // One is missing, as on chain.
+        if at == 20 { (0, 0) } else { (price, 1_680_734_315 + 3600 * at) }
+    });
+    walk.collect()
+}
+
+#[test]
+fn no_round_is_lost_to_kills_phases_and_reorganisations() {
+    on_a_node(async |node| {
+        let data = TempDir::new().unwrap();
+        let serve = Serve::start(data.path());
+        let mut feed = Feed::deploy(&node, 8).await.unwrap();
+        let rounds = five_hundred();
+        let mut dice = Dice(2026);
+
+        // What stands on the chain, as a reader should see it.
+        let (mut phase, mut number) = (1, 0);
+        let mut stands: Vec<Round> = Vec::new();
+        let mut note = |stands: &mut Vec<Round>, phase: u16, number: u64, (answer, updated): (i128, u64)| {
+            if answer > 0 {
+                stands.push(Round { id: RoundId { phase, number }, answer, decimals: 8, updated });
+            }
+        };
+        let first = rounds.iter().position(|(answer, _)| *answer > 0).unwrap();
+        feed.push(&node, rounds[first].0, rounds[first].1).await.unwrap();
+        number += 1;
+        note(&mut stands, phase, number, rounds[first]);
+
+        let config = configure(data.path(), &[&node.url], &feed, &pop_sink(&serve));
+        let mut relay = Relay::start(&config);
+        relay.until("the first round", |status| feed_round(status) == Some("1.1")).await;
+
+        let trusted =
+            TrustedKeys::parse(&keys::public(&keys::load(&data.path().join("keys/relay.key")).unwrap()));
+        let trusted = trusted.unwrap();
+        let token = fs::read_to_string(data.path().join("keys/admin.token")).unwrap();
+        let pop = Pop::new(&serve.admin, token.trim()).unwrap();
+        let mut sequence = 0;
+
+        let mut at = first + 1;
+        let (mut kills, mut reorganised) = (0, 0);
+        while at < rounds.len() {
+            let batch = (1 + dice.below(6)) as usize;
+            let next = &rounds[at..(at + batch).min(rounds.len())];
+            if dice.below(3) == 0 {
+                feed.push_all(&node, next).await.unwrap();
+            } else {
+                for round in next {
+                    feed.push(&node, round.0, round.1).await.unwrap();
+                }
+            }
+            for round in next {
+                number += 1;
+                note(&mut stands, phase, number, *round);
+            }
+            at += next.len();
+            if phase == 1 && at > 250 {
+                feed.turn(&node).await.unwrap();
+                (phase, number) = (2, 0);
+            }
+            if reorganised < 3 && at > 120 * (reorganised + 1) && number > 3 {
+                // Two rounds, each in a block of its own, that the relay may have seen and that then never were.
+                let detour = [(stands.last().unwrap().answer * 2, stands.last().unwrap().updated + 1); 2];
+                for round in detour {
+                    feed.push(&node, round.0, round.1).await.unwrap();
+                }
+                let seen = format!("{phase}.{}", number + 2);
+                relay.until("what will be taken back", |status| feed_round(status) == Some(&seen)).await;
+                node.reorganise(2).await.unwrap();
+                reorganised += 1;
+            }
+            if dice.below(12) == 0 {
+                relay.kill();
+                kills += 1;
+                relay = Relay::start(&config);
+            }
+            let signed = pop.snapshot().await.unwrap().unwrap();
+            let now = Snapshot::open(&signed, &trusted, u64::MAX).unwrap().sequence;
+            assert!(now >= sequence, "no sequence falls: {now} after {sequence}");
+            sequence = now;
+        }
+        assert!(kills >= 5 && reorganised == 3, "{kills} kills, {reorganised} reorganisations");
+
+        let newest = stands.last().unwrap().id.to_string();
+        let settled = |status: &Status| {
+            feed_round(status) == Some(&newest)
+                && status.sinks.iter().all(|sink| sink.why.is_none() && sink.sequence == status.sequence)
+        };
+        relay.until("the last round", settled).await;
+        relay.terminate();
+
+        // The ledger agrees with itself, with the chain, and with what was pushed.
+        let proof = iridule().args(["oracle", "replay", "--config"]).arg(&config).output().unwrap();
+        assert!(proof.status.success(), "{}", String::from_utf8_lossy(&proof.stderr));
+        let said = String::from_utf8_lossy(&proof.stdout).into_owned();
+        assert!(said.contains("all follow") && said.contains("are the same at the source"), "{said}");
+        let ledger = Ledger::existing(&data.path().join("ledger")).unwrap();
+        assert_eq!(replay::rounds(&ledger).unwrap()["eth-usd"], stands);
+
+        // The state is that of an offline replay.
+        let gauge = gauge_of(&serve, data.path(), "orbits").await;
+        let mut dial = Dial::new(&gauge.quantiser, stands[0].value(), stands[0].updated).unwrap();
+        for round in &stands[1..] {
+            dial.turn(&gauge.quantiser, round.value(), round.updated);
+        }
+        let signed = pop.snapshot().await.unwrap().unwrap();
+        let snapshot = Snapshot::open(&signed, &trusted, u64::MAX).unwrap();
+        assert_eq!(snapshot.gauges[&gauge.id()], dial.band());
+        eprintln!("{} rounds, {kills} kills, {reorganised} reorganisations; {said}", stands.len());
+    });
+}
+
+#[test]
+fn of_two_relays_on_one_ledger_one_leads_and_the_other_takes_over() {
+    on_a_node(async |node| {
+        let data = TempDir::new().unwrap();
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        feed.push(&node, 200_000_000_000, 1_700_000_000).await.unwrap();
+        let config = configure(data.path(), &[&node.url], &feed, "[[sink]]\nto = \"file:shelf\"\n");
+        let first = Relay::start(&config);
+        first.until("the round", |status| feed_round(status) == Some("1.1")).await;
+        let second = Relay::start(&config);
+        assert_eq!(second.status().await.role, status::Role::Waits);
+        feed.push(&node, 210_000_000_000, 1_700_000_100).await.unwrap();
+        first.until("the round", |status| feed_round(status) == Some("1.2")).await;
+        first.kill();
+        feed.push(&node, 220_000_000_000, 1_700_000_200).await.unwrap();
+        second.until("the round after", |status| feed_round(status) == Some("1.3")).await;
+        second.terminate();
+        let ledger = Ledger::existing(&data.path().join("ledger")).unwrap();
+        assert_eq!(replay::rounds(&ledger).unwrap()["eth-usd"].len(), 3);
+    });
+}
+
+#[test]
+fn a_wrong_answer_is_never_believed_while_a_quorum_is_honest() {
+    on_a_node(async |node| {
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        feed.push(&node, 200_000_000_000, 1_700_000_000).await.unwrap();
+        node.mine(10).await.unwrap();
+        use Trouble::{Floods, Hangs, Lags, Lies, None};
+        for (troubles, value) in [
+            ([None, None, None], Some(2000.0)),
+            ([None, Lies, None], Some(2000.0)),
+            ([Hangs, None, None], Some(2000.0)),
+            ([Lies, Lags(3), None], Some(2000.0)),
+            ([Floods, None, Lags(2)], Some(2000.0)),
+            // Two that are honest would be needed: no answer, rather than a wrong one.
+            ([Lies, Hangs, None], Option::None),
+            ([Lies, Lags(3), Hangs], Option::None),
+            ([Floods, Hangs, None], Option::None),
+            // What no count can tell from the truth; docs/oracles.md says so.
+            ([Lies, Lies, None], Some(4000.0)),
+        ] {
+            let mut providers = Vec::new();
+            for trouble in troubles {
+                providers.push(troubled(&node.url, trouble).await.unwrap());
+            }
+            let providers: Vec<&str> = providers.iter().map(String::as_str).collect();
+            let data = TempDir::new().unwrap();
+            let relay = Relay::start(&configure(data.path(), &providers, &feed, ""));
+            let read = |status: &Status| status.feeds.first().map(|feed| (feed.value, feed.why.clone()));
+            let status = relay
+                .until("an answer or none", |status| {
+                    read(status).is_some_and(|(value, why)| value.is_some() || why.is_some())
+                })
+                .await;
+            let (found, why) = read(&status).unwrap();
+            assert_eq!(found, value, "{troubles:?}: {why:?}");
+            if value.is_none() {
+                // It stays so.
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                assert_eq!(read(&relay.status().await).unwrap().0, Option::None, "{troubles:?}");
+            }
+            if troubles.contains(&Lies) && value == Some(2000.0) {
+                let url = format!("{}/metrics", relay.service);
+                let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+                assert!(text.contains("iridule_relay_dissents_total{"), "who lies is named: {troubles:?}");
+            }
+            relay.terminate();
+        }
+    });
+}
+
+#[test]
+fn a_round_on_the_chain_changes_the_picture_at_the_edge() {
+    on_a_node(async |node| {
+        let data = TempDir::new().unwrap();
+        let serve = Serve::start(data.path());
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        feed.push(&node, 250_000_000_000, 1_700_000_000).await.unwrap();
+        let relay = Relay::start(&configure(data.path(), &[&node.url], &feed, &pop_sink(&serve)));
+        let url = format!("{}/t/orbits/1.png?w=64", serve.here);
+        let caught_up = |status: &Status| {
+            status.sinks.iter().all(|sink| sink.sequence == status.sequence) && status.sequence > 0
+        };
+        relay
+            .until("the first snapshot", |status| feed_round(status) == Some("1.1") && caught_up(status))
+            .await;
+        let (first, _, bytes) = picture(&url).await;
+        for (round, answer) in [(2_u64, 390_000_000_000), (3, 250_000_000_000)] {
+            feed.push(&node, answer, 1_700_000_000 + round).await.unwrap();
+            let seen = format!("1.{round}");
+            relay.until("the round", |status| feed_round(status) == Some(&seen) && caught_up(status)).await;
+            let (etag, _, now) = picture(&url).await;
+            assert_eq!(answer == 250_000_000_000, etag == first && now == bytes, "round {round}");
+        }
+        // A contract that reads the feed itself names the same picture.
+        let gauge = gauge_of(&serve, data.path(), "orbits").await;
+        let range = gauge.quantiser.range().skip(1);
+        #[expect(clippy::cast_possible_truncation, reason = "prices are far below 2^63")]
+        let edges =
+            range.map(|band| ((gauge.quantiser.edges(band).0 * 1e8).ceil() as i64).try_into().unwrap());
+        let token = abi::LiveToken::constructorCall {
+            feed_: feed.proxy,
+            base_: serve.here.clone(),
+            collection_: "orbits".into(),
+            supply_: 100.try_into().unwrap(),
+            lowest_: gauge.quantiser.low,
+            edges_: edges.collect(),
+        };
+        let token = node.deploy("LiveToken", token).await.unwrap();
+        let call = abi::LiveToken::imageCall { tokenId: 1.try_into().unwrap() };
+        let on_chain = node.call(token, call).await.unwrap();
+        let pinned = pinned_url(&serve.here).await;
+        assert_eq!(pinned.split('?').next().unwrap(), on_chain);
+        assert_eq!(picture(&format!("{on_chain}?w=64")).await.2, bytes);
+        let uri = abi::LiveToken::tokenURICall { tokenId: 1.try_into().unwrap() };
+        let uri = node.call(token, uri).await.unwrap();
+        let json = uri.strip_prefix("data:application/json;utf8,").unwrap();
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(json["image"], on_chain);
+
+        // And it computes the same render key as core.
+        let bands = node.call(token, abi::LiveToken::bandsCall {}).await.unwrap();
+        let epoch = State(bands).epoch();
+        for (number, painter) in [(1_u64, Painter::Cpu), (99, Painter::Derived), (100, Painter::Origin)] {
+            let style = keccak256(number.to_be_bytes());
+            let (width, height) = (u16::try_from(number).unwrap() * 7, 512);
+            let (fit, format) = (Fit::Cover, Format::Jpeg);
+            let variant = Variant { width, height, fit, format, quality: 75 };
+            let seed = Seed::derived(31337, token, U256::from(number));
+            let key = RenderKey::of(&style, &seed, &epoch, painter, &variant);
+            let call = abi::LiveToken::renderKeyCall {
+                style,
+                tokenId: U256::from(number),
+                painter: painter as u8,
+                variant: variant.word(),
+            };
+            assert_eq!(node.call(token, call).await.unwrap(), key.0);
+        }
+        relay.terminate();
+    });
+}

@@ -1,0 +1,249 @@
+//! A real EVM node (anvil) with our contracts on it, and providers in front of it that misbehave. For tests and benches.
+//!
+//! anvil and solc come from npm, as package-lock.json pins them; `cargo xtask test` installs them.
+
+mod trouble;
+
+use std::{
+    collections::BTreeMap,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use alloy::{
+    primitives::{Address, Bytes, I256, hex},
+    sol_types::{SolCall, SolConstructor, SolValue as _},
+};
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+
+pub use crate::trouble::{Trouble, troubled};
+
+/// The contracts' interfaces, as far as they are called here.
+pub mod abi {
+    alloy::sol! {
+        contract Aggregator {
+            constructor(uint8 decimals_);
+            function push(int256 answer, uint64 updatedAt) external;
+            function pushAll(int256[] answers, uint64[] times) external;
+        }
+        contract FeedProxy {
+            constructor(address first);
+            function turnTo(address next) external;
+        }
+        contract LiveToken {
+            constructor(address feed_, string base_, string collection_, uint256 supply_, int16 lowest_, int256[] edges_);
+            function bands() external view returns (int16[] state);
+            function image(uint256 tokenId) external view returns (string);
+            function tokenURI(uint256 tokenId) external view returns (string);
+            function renderKey(bytes32 style, uint256 tokenId, uint8 painter, uint256 variant) external view returns (bytes32);
+            function announce() external;
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// A running anvil.
+pub struct Node {
+    child: Child,
+    /// Where it answers.
+    pub url: String,
+    account: Address,
+    client: reqwest::Client,
+    contracts: BTreeMap<String, String>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Node {
+    /// Starts anvil on a free port, and compiles the contracts.
+    ///
+    /// # Errors
+    /// When anvil, Node.js or solc are missing, or fail.
+    pub async fn start() -> anyhow::Result<Self> {
+        let packages = root().join("node_modules/@foundry-rs");
+        let platforms = std::fs::read_dir(&packages).context("npm's anvil is not installed")?;
+        let mut binaries = platforms.flatten().map(|folder| folder.path().join("bin/anvil"));
+        let binary = binaries.find(|file| file.is_file()).context("npm's anvil is not installed")?;
+        let compiled = Command::new("node").arg(root().join("runtime/oracle/contracts/compile.mjs")).output();
+        let compiled = compiled.context("Node.js is not installed")?;
+        ensure!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        let contracts = serde_json::from_slice(&compiled.stdout)?;
+
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new(binary)
+            .args([
+                "--host",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--silent",
+                "--gas-limit",
+                "300000000",
+            ])
+            .stdin(Stdio::null())
+            .spawn()?;
+        let client = reqwest::Client::new();
+        let url = format!("http://127.0.0.1:{port}");
+        let mut node = Self { child, url, account: Address::ZERO, client, contracts };
+        for _ in 0..200 {
+            if let Ok(accounts) = node.rpc("eth_accounts", json!([])).await {
+                node.account = accounts[0].as_str().context("it has no account")?.parse()?;
+                return Ok(node);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("anvil does not answer")
+    }
+
+    /// Asks it.
+    ///
+    /// # Errors
+    /// What it says.
+    pub async fn rpc(&self, method: &str, params: Value) -> anyhow::Result<Value> {
+        let asked = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut answer: Value = self.client.post(&self.url).json(&asked).send().await?.json().await?;
+        if let Some(error) = answer.get("error") {
+            bail!("{method}: {error}");
+        }
+        Ok(answer["result"].take())
+    }
+
+    /// Sends a transaction, which makes a block. Gives the receipt.
+    async fn send(&self, to: Option<Address>, data: Vec<u8>) -> anyhow::Result<Value> {
+        let mut transaction = json!({"from": self.account, "data": Bytes::from(data), "gas": "0xbebc200"});
+        if let Some(to) = to {
+            transaction["to"] = json!(to);
+        }
+        let hash = self.rpc("eth_sendTransaction", json!([transaction])).await?;
+        for _ in 0..400 {
+            let receipt = self.rpc("eth_getTransactionReceipt", json!([hash])).await?;
+            if !receipt.is_null() {
+                ensure!(receipt["status"] == "0x1", "the transaction was reverted: {receipt}");
+                return Ok(receipt);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        bail!("the transaction is not taken in")
+    }
+
+    /// Puts a contract on the chain.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn deploy(&self, name: &str, constructor: impl SolConstructor) -> anyhow::Result<Address> {
+        let code = self.contracts.get(name).with_context(|| format!("there is no contract {name}"))?;
+        let mut data = hex::decode(code)?;
+        data.extend(constructor.abi_encode());
+        let receipt = self.send(None, data).await?;
+        Ok(receipt["contractAddress"].as_str().context("no contract was made")?.parse()?)
+    }
+
+    /// Calls a contract in a transaction.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn transact(&self, to: Address, call: impl SolCall) -> anyhow::Result<()> {
+        self.send(Some(to), call.abi_encode()).await.map(|_| ())
+    }
+
+    /// Calls a contract without one.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn call<C: SolCall>(&self, to: Address, call: C) -> anyhow::Result<C::Return> {
+        let data = Bytes::from(call.abi_encode());
+        let answer = self.rpc("eth_call", json!([{"to": to, "data": data}, "latest"])).await?;
+        let answer: Bytes = answer.as_str().context("no bytes")?.parse()?;
+        Ok(C::abi_decode_returns(&answer)?)
+    }
+
+    /// Replaces the newest blocks by empty ones: what happened in them has not.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn reorganise(&self, depth: u64) -> anyhow::Result<()> {
+        self.rpc("anvil_reorg", json!([depth, []])).await.map(|_| ())
+    }
+
+    /// Makes empty blocks.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn mine(&self, blocks: u64) -> anyhow::Result<()> {
+        self.rpc("anvil_mine", json!([format!("{blocks:#x}")])).await.map(|_| ())
+    }
+}
+
+/// A feed on the node: a proxy and the aggregator that it has turned to.
+pub struct Feed {
+    /// The proxy.
+    pub proxy: Address,
+    /// The aggregator now.
+    pub aggregator: Address,
+    decimals: u8,
+}
+
+impl Feed {
+    /// Puts a feed on the chain.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn deploy(node: &Node, decimals: u8) -> anyhow::Result<Self> {
+        let aggregator = Self::aggregator(node, decimals).await?;
+        let proxy = node.deploy("FeedProxy", abi::FeedProxy::constructorCall { first: aggregator }).await?;
+        Ok(Self { proxy, aggregator, decimals })
+    }
+
+    /// Another aggregator, not turned to yet.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn aggregator(node: &Node, decimals: u8) -> anyhow::Result<Address> {
+        node.deploy("Aggregator", abi::Aggregator::constructorCall { decimals_: decimals }).await
+    }
+
+    /// Pushes a round, in a block of its own.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn push(&self, node: &Node, answer: i128, updated: u64) -> anyhow::Result<()> {
+        let call = abi::Aggregator::pushCall { answer: I256::try_from(answer)?, updatedAt: updated };
+        node.transact(self.aggregator, call).await
+    }
+
+    /// Pushes several rounds in one block.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn push_all(&self, node: &Node, rounds: &[(i128, u64)]) -> anyhow::Result<()> {
+        let answers = rounds.iter().map(|(answer, _)| I256::try_from(*answer)).collect::<Result<_, _>>()?;
+        let times = rounds.iter().map(|(_, updated)| *updated).collect();
+        node.transact(self.aggregator, abi::Aggregator::pushAllCall { answers, times }).await
+    }
+
+    /// Turns to a new aggregator: the next phase begins.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn turn(&mut self, node: &Node) -> anyhow::Result<()> {
+        self.aggregator = Self::aggregator(node, self.decimals).await?;
+        node.transact(self.proxy, abi::FeedProxy::turnToCall { next: self.aggregator }).await
+    }
+}
+
+/// The words of a call's answer as they are on the wire, to lie about.
+fn answer_of(words: &[u8]) -> Option<I256> {
+    I256::abi_decode(words.get(32..64)?).ok()
+}
