@@ -82,6 +82,8 @@ async fn measure(binary: &Path) -> anyhow::Result<(Vec<Duration>, Vec<Duration>)
     let half = CHANGES / 2;
     for step in (1..=half).chain((0..half).rev()) {
         time += 1;
+        // Rounds come at any moment between two looks.
+        tokio::time::sleep(Duration::from_millis(u64::from(step * 37 % 100))).await;
         feed.push(&node, answer(step), time).await?;
         let started = Instant::now();
         loop {

@@ -12,6 +12,8 @@ use std::{
 };
 
 use alloy_primitives::{U256, keccak256};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use ed25519_dalek::Signature;
 use iridule_core::{
     dial::Dial,
     gauge::{Gauge, State},
@@ -21,7 +23,7 @@ use iridule_core::{
     snapshot::Snapshot,
     variant::{Fit, Format, Variant},
 };
-use iridule_node::{Feed, Node, Trouble, abi, troubled};
+use iridule_node::{Feed, Node, Outside, Trouble, abi, troubled};
 use iridule_oracle::{
     ledger::Ledger,
     replay,
@@ -174,7 +176,7 @@ fn no_round_is_lost_to_kills_phases_and_reorganisations() {
         // What stands on the chain, as a reader should see it.
         let (mut phase, mut number) = (1, 0);
         let mut stands: Vec<Round> = Vec::new();
-        let mut note = |stands: &mut Vec<Round>, phase: u16, number: u64, (answer, updated): (i128, u64)| {
+        let note = |stands: &mut Vec<Round>, phase: u16, number: u64, (answer, updated): (i128, u64)| {
             if answer > 0 {
                 stands.push(Round { id: RoundId { phase, number }, answer, decimals: 8, updated });
             }
@@ -408,5 +410,191 @@ fn a_round_on_the_chain_changes_the_picture_at_the_edge() {
             assert_eq!(node.call(token, call).await.unwrap(), key.0);
         }
         relay.terminate();
+    });
+}
+
+#[test]
+fn whoever_wants_to_know_is_told() {
+    on_a_node(async |node| {
+        let data = TempDir::new().unwrap();
+        let serve = Serve::start(data.path());
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        feed.push(&node, 250_000_000_000, 1_700_000_000).await.unwrap();
+        let token = abi::LiveToken::constructorCall {
+            feed_: feed.proxy,
+            base_: serve.here.clone(),
+            collection_: "orbits".into(),
+            supply_: U256::from(100),
+            lowest_: 0,
+            edges_: vec![],
+        };
+        let token = node.deploy("LiveToken", token).await.unwrap();
+        let secret = "07".repeat(32);
+        node.fund(&secret).await.unwrap();
+        let mut outside = Outside::start("").await.unwrap();
+        let more = format!(
+            "{}[[webhook]]\nurl = \"{}\"\n[[announce]]\ncollection = \"orbits\"\nchain = 31337\n\
+             contract = \"{token}\"\nkey = \"{secret}\"\nmax_fee_gwei = 1000\nevery = \"1s\"\n",
+            pop_sink(&serve),
+            outside.url
+        );
+        let config = configure(data.path(), &[&node.url], &feed, &more);
+        let relay = Relay::start(&config);
+        let all_told = |round: &'static str| {
+            move |status: &Status| {
+                let told = |sink: &status::SinkStatus| sink.sequence == status.sequence && sink.why.is_none();
+                feed_round(status) == Some(round)
+                    && status.collections.len() > 1
+                    && status.sinks.iter().all(told)
+            }
+        };
+        relay.until("everybody", all_told("1.1")).await;
+        let announced = || node.events::<abi::LiveToken::BatchMetadataUpdate>(token);
+        let before = announced().await.unwrap();
+        assert!(before >= 1);
+        feed.push(&node, 390_000_000_000, 1_700_000_100).await.unwrap();
+        relay.until("everybody", all_told("1.2")).await;
+        assert_eq!(announced().await.unwrap(), before + 1);
+        relay.terminate();
+
+        let key = keys::load(&data.path().join("keys/relay.key")).unwrap().verifying_key();
+        let mut states = Vec::new();
+        while let Ok((headers, body)) = outside.posted.try_recv() {
+            let field = |name: &str| headers[name].to_str().unwrap().to_owned();
+            let signature =
+                BASE64_STANDARD.decode(field("webhook-signature").strip_prefix("v1a,").unwrap()).unwrap();
+            let mut signed = format!("{}.{}.", field("webhook-id"), field("webhook-timestamp")).into_bytes();
+            signed.extend_from_slice(&body);
+            key.verify_strict(&signed, &Signature::from_slice(&signature).unwrap()).unwrap();
+            let told: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let of_orbits = |one: &&serde_json::Value| one["collection"] == "orbits";
+            states.extend(told["data"]["collections"].as_array().unwrap().iter().find(of_orbits).cloned());
+        }
+        states.dedup();
+        assert_eq!(states.len(), 2, "{states:?}");
+        let pinned = pinned_url(&serve.here).await;
+        assert!(pinned.contains(&format!("@{}.png", states[1]["state"].as_str().unwrap())), "{pinned}");
+
+        // Who was told is not told again after a restart, and nobody pays twice.
+        let relay = Relay::start(&config);
+        relay.until("everybody", all_told("1.2")).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(announced().await.unwrap(), before + 1);
+        assert!(outside.posted.try_recv().is_err());
+        relay.terminate();
+    });
+}
+
+#[test]
+fn a_document_is_a_feed_within_bounds() {
+    runtime().block_on(async {
+        let data = TempDir::new().unwrap();
+        let serve = Serve::start(data.path());
+        let outside = Outside::start(r#"{"sky": [{"wind": "12.5"}]}"#).await.unwrap();
+        let feed = |name: &str, path: &str, pointer: &str, private: bool| {
+            format!(
+                "[feed.{name}]\nurl = \"{}{path}\"\npointer = \"{pointer}\"\nevery = \"50ms\"\nprivate = {private}\n",
+                outside.url
+            )
+        };
+        let text = [
+            "listen = \"127.0.0.1:0\"\ninterval = \"50ms\"\nkey = \"keys/relay.key\"\nledger = \"ledger\"\n",
+            &feed("weather", "/", "/sky/0/wind", true),
+            &feed("nowhere", "/", "/sea", true),
+            &feed("huge", "/huge", "", true),
+            &feed("around", "/around", "", true),
+            &pop_sink(&serve),
+        ]
+        .concat();
+        let config = data.path().join("relay.toml");
+        fs::write(&config, &text).unwrap();
+        let relay = Relay::start(&config);
+        let of = |status: &Status, name: &str| {
+            let feed = status.feeds.iter().find(|feed| feed.feed == name)?;
+            Some((feed.value, feed.why.clone().unwrap_or_default()))
+        };
+        let all = |status: &Status| {
+            let known = |name| of(status, name).is_some_and(|(value, why)| value.is_some() || !why.is_empty());
+            ["weather", "nowhere", "huge", "around"].into_iter().all(known)
+        };
+        let status = relay.until("all feeds", all).await;
+        assert_eq!(of(&status, "weather").unwrap(), (Some(12.5), String::new()));
+        for (name, why) in [("nowhere", "nothing at"), ("huge", "more than"), ("around", "redirects")] {
+            let (value, said) = of(&status, name).unwrap();
+            assert!(value.is_none() && said.contains(why), "{name}: {said}");
+        }
+        outside.publish(r#"{"sky": [{"wind": -3}]}"#);
+        relay.until("another value", |status| of(status, "weather").unwrap().0 == Some(-3.0)).await;
+        outside.publish("gone");
+        let status = relay.until("an error", |status| !of(status, "weather").unwrap().1.is_empty()).await;
+        assert_eq!(of(&status, "weather").unwrap().0, Some(-3.0), "what was said stays in force");
+        relay.terminate();
+
+        fs::write(&config, text.replace("private = true", "private = false")).unwrap();
+        let refused = iridule().args(["oracle", "run", "--config"]).arg(&config).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("private = true"), "{refused:?}");
+    });
+}
+
+#[test]
+fn keys_change_with_an_overlap_and_a_revoked_one_is_worth_nothing() {
+    let data = TempDir::new().unwrap();
+    let next_key = |name: &str| {
+        let file = data.path().join("keys").join(name);
+        let made = iridule().args(["oracle", "key", "new"]).arg(&file).output().unwrap();
+        assert!(made.status.success());
+        let again = iridule().args(["oracle", "key", "new"]).arg(&file).output().unwrap();
+        assert!(!again.status.success(), "a key is never written over");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    fs::create_dir_all(data.path().join("keys")).unwrap();
+    let old = next_key("relay.key");
+    let new = next_key("next.key");
+    let config = data.path().join("relay.toml");
+    let configure = |serve: &Serve, key: &str, former: &str, rounds: &str| {
+        fs::write(data.path().join("rounds.csv"), format!("round_id,answer,updated_at\n{rounds}")).unwrap();
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\ninterval = \"50ms\"\nkey = \"keys/{key}\"\nformer_keys = [\"{former}\"]\n\
+             ledger = \"ledger\"\n[feed.eth-usd]\ncsv = \"rounds.csv\"\n{}",
+            pop_sink(serve)
+        );
+        fs::write(&config, text).unwrap();
+    };
+    runtime().block_on(async {
+        let run = async |round: &'static str| {
+            let relay = Relay::start(&config);
+            relay
+                .until("the snapshot to be taken", |status| {
+                    feed_round(status) == Some(round)
+                        && status.sequence > 0
+                        && status.sinks.iter().all(|sink| sink.sequence == status.sequence)
+                })
+                .await;
+            relay.terminate();
+        };
+        let etag = async |serve: &Serve| picture(&format!("{}/t/orbits/1.png?w=64", serve.here)).await.0;
+        let serve = Serve::start_with(data.path(), &["--trust", &new]);
+        configure(&serve, "relay.key", "", "1,250000000000,1\n");
+        run("0.1").await;
+        let first = etag(&serve).await;
+        configure(&serve, "next.key", &old, "1,250000000000,1\n2,390000000000,2\n");
+        run("0.2").await;
+        let second = etag(&serve).await;
+        assert_ne!(first, second, "the new key is believed beside the old one");
+        assert!(serve.terminate());
+
+        // The old key is revoked: what is in force stays, what it signs from now on is refused.
+        fs::copy(data.path().join("keys/relay.key"), data.path().join("keys/old.key")).unwrap();
+        fs::copy(data.path().join("keys/next.key"), data.path().join("keys/relay.key")).unwrap();
+        let serve = Serve::start_with(data.path(), &[]);
+        assert_eq!(etag(&serve).await, second);
+        configure(&serve, "old.key", &new, "1,250000000000,1\n2,390000000000,2\n3,250000000000,3\n");
+        let relay = Relay::start(&config);
+        let refused = |status: &Status| {
+            status.sinks.iter().any(|sink| sink.why.as_ref().is_some_and(|why| why.contains("not trusted")))
+        };
+        relay.until("a refusal", refused).await;
+        relay.terminate();
+        assert_eq!(etag(&serve).await, second);
     });
 }

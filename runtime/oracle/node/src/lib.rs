@@ -2,6 +2,7 @@
 //!
 //! anvil and solc come from npm, as package-lock.json pins them; `cargo xtask test` installs them.
 
+mod outside;
 mod trouble;
 
 use std::{
@@ -14,12 +15,16 @@ use std::{
 
 use alloy::{
     primitives::{Address, Bytes, I256, hex},
-    sol_types::{SolCall, SolConstructor, SolValue as _},
+    signers::local::PrivateKeySigner,
+    sol_types::{SolCall, SolConstructor, SolEvent, SolValue as _},
 };
 use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 
-pub use crate::trouble::{Trouble, troubled};
+pub use crate::{
+    outside::Outside,
+    trouble::{Trouble, troubled},
+};
 
 /// The contracts' interfaces, as far as they are called here.
 pub mod abi {
@@ -40,6 +45,7 @@ pub mod abi {
             function tokenURI(uint256 tokenId) external view returns (string);
             function renderKey(bytes32 style, uint256 tokenId, uint8 painter, uint256 variant) external view returns (bytes32);
             function announce() external;
+            event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId);
         }
     }
 }
@@ -175,6 +181,24 @@ impl Node {
     /// What the node says.
     pub async fn reorganise(&self, depth: u64) -> anyhow::Result<()> {
         self.rpc("anvil_reorg", json!([depth, []])).await.map(|_| ())
+    }
+
+    /// Gives an account, by its secret key, enough to pay for gas.
+    ///
+    /// # Errors
+    /// What the node says, or that it is no key.
+    pub async fn fund(&self, secret: &str) -> anyhow::Result<()> {
+        let signer: PrivateKeySigner = secret.parse()?;
+        self.rpc("anvil_setBalance", json!([signer.address(), "0xde0b6b3a7640000"])).await.map(|_| ())
+    }
+
+    /// How many events of a kind a contract has emitted.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub async fn events<E: SolEvent>(&self, of: Address) -> anyhow::Result<usize> {
+        let filter = json!([{"address": of, "topics": [E::SIGNATURE_HASH], "fromBlock": "0x0"}]);
+        Ok(self.rpc("eth_getLogs", filter).await?.as_array().map_or(0, Vec::len))
     }
 
     /// Makes empty blocks.

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alloy::primitives::{hex, keccak256};
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
 use iridule_publish::{Address, Place};
@@ -29,6 +30,7 @@ use crate::{ledger::Ledger, metrics::Metrics};
 const WAIT: Duration = Duration::from_millis(250);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(60);
+
 /// What a sink is.
 #[derive(Clone)]
 pub(crate) enum Target {
@@ -53,10 +55,14 @@ impl fmt::Display for Target {
         match self {
             // A URL may hold a password or a key: its host is enough to know it by.
             Self::Place { address: Address::Redis(url), .. } => {
-                write!(f, "redis://{}", url.rsplit_once(['@', '/']).map_or("", |(_, host)| host))
+                let host = url.rsplit_once('@').map_or(url.trim_start_matches("redis://"), |(_, host)| host);
+                write!(f, "redis://{host}")
             }
             Self::Place { address, .. } => address.fmt(f),
-            Self::Webhook { url } => write!(f, "webhook {}", url.host_str().unwrap_or_default()),
+            Self::Webhook { url } => {
+                let digest = keccak256(url.as_str());
+                write!(f, "webhook {} #{}", url.host_str().unwrap_or_default(), hex::encode(&digest[..3]))
+            }
             Self::Contract(announcer) => {
                 write!(f, "contract {} of {}", announcer.contract, announcer.collection)
             }
