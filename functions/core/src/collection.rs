@@ -15,6 +15,7 @@ use crate::{
     limits, package,
     seed::Seed,
     signed::{self, RecordRefused, TrustedKeys},
+    token::Tokens,
 };
 
 /// The record format that this code reads.
@@ -44,6 +45,9 @@ pub struct Collection {
     pub first: u64,
     /// How many tokens there are, numbered from `first`.
     pub supply: u64,
+    /// Where they come from.
+    #[serde(default, skip_serializing_if = "Tokens::is_derived")]
+    pub tokens: Tokens,
     /// Higher in every record of this slug than in the one before.
     pub sequence: u64,
     /// The style: the CID of its manifest.
@@ -184,19 +188,32 @@ impl Collection {
         self.first.saturating_add(self.supply - 1)
     }
 
-    /// The seed of a token that exists.
+    /// Whether a number is one of the collection's.
+    #[must_use]
+    pub fn holds(&self, number: u64) -> bool {
+        (self.first..=self.last()).contains(&number)
+    }
+
+    /// The number of a token, if it is one of the collection's.
+    ///
+    /// # Errors
+    /// [`Refused::TokenOutside`].
+    pub fn number(&self, token: U256) -> Result<u64, Refused> {
+        let number = u64::try_from(token).ok();
+        number.filter(|number| self.holds(*number)).ok_or_else(|| Refused::TokenOutside {
+            slug: self.slug.clone(),
+            token: alloc::format!("{token}"),
+            first: self.first,
+            last: self.last(),
+        })
+    }
+
+    /// The seed of a token that exists, where no record gives it another.
     ///
     /// # Errors
     /// [`Refused::TokenOutside`].
     pub fn seed(&self, token: U256) -> Result<Seed, Refused> {
-        if token < U256::from(self.first) || token > U256::from(self.last()) {
-            return Err(Refused::TokenOutside {
-                slug: self.slug.clone(),
-                token: alloc::format!("{token}"),
-                first: self.first,
-                last: self.last(),
-            });
-        }
+        self.number(token)?;
         Ok(Seed::derived(self.chain_id, self.contract, token))
     }
 }

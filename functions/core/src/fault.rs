@@ -67,6 +67,14 @@ pub enum Refused {
         /// Its last token.
         last: u64,
     },
+    /// A token that no relay has recorded.
+    #[error("token {token} of {slug} is not known here: no relay has read it on its chain yet")]
+    UnknownToken {
+        /// The collection asked for.
+        slug: String,
+        /// The number asked for.
+        token: u64,
+    },
     /// The extension is none of ours.
     #[error("{0:?} is no format served here: use png, webp, jpg, avif or auto")]
     UnknownFormat(String),

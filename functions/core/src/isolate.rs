@@ -13,7 +13,7 @@ use lru::LruCache;
 
 use crate::{
     collection::Collection, key::RenderKey, limits, pool::Pool, settings::Settings, snapshot::Snapshot,
-    style::Style,
+    style::Style, token::TokenRecord,
 };
 
 /// One isolate's memory and settings.
@@ -33,6 +33,7 @@ pub struct Isolate {
     /// What was last complained of, by what it was about.
     complaints: Mutex<LruCache<String, String>>,
     collections: Mutex<LruCache<String, Held<Arc<Collection>>>>,
+    tokens: Mutex<LruCache<String, Held<Arc<TokenRecord>>>>,
     snapshot: Mutex<HeldSnapshot>,
     /// Renders that a request of this isolate has asked an origin for and not got yet.
     awaited: Mutex<LruCache<RenderKey, u64>>,
@@ -76,6 +77,7 @@ impl Isolate {
             failed: Mutex::new(LruCache::new(capacity(limits::ISOLATE_FAILED))),
             complaints: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COMPLAINTS))),
             collections: Mutex::new(LruCache::new(capacity(limits::ISOLATE_COLLECTIONS))),
+            tokens: Mutex::new(LruCache::new(capacity(limits::ISOLATE_TOKENS))),
             snapshot: Mutex::new(HeldSnapshot::default()),
             awaited: Mutex::new(LruCache::new(capacity(limits::ISOLATE_AWAITED))),
             shown: Mutex::new(LruCache::new(capacity(limits::ISOLATE_SHOWN))),
@@ -196,6 +198,17 @@ impl Isolate {
     /// Keeps a collection's record.
     pub fn keep_collection(&self, slug: &str, held: Held<Arc<Collection>>) {
         lock(&self.collections).put(slug.into(), held);
+    }
+
+    /// A token's record as it was last read, by its key.
+    #[must_use]
+    pub fn token(&self, key: &str) -> Option<Held<Arc<TokenRecord>>> {
+        lock(&self.tokens).get(key).cloned()
+    }
+
+    /// Keeps a token's record.
+    pub fn keep_token(&self, key: &str, held: Held<Arc<TokenRecord>>) {
+        lock(&self.tokens).put(key.into(), held);
     }
 
     /// The snapshot in force.

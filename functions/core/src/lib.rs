@@ -51,5 +51,6 @@ pub mod snapshot;
 pub mod standing;
 pub mod style;
 pub mod template;
+pub mod token;
 pub mod traits;
 pub mod variant;

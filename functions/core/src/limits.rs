@@ -51,6 +51,12 @@ pub const SNAPSHOT_GAUGES: usize = 4096;
 pub const SNAPSHOT_STATES: usize = 65_536;
 /// Largest signed collection record, bytes.
 pub const COLLECTION_BYTES: usize = 16 << 10;
+/// Largest signed token record, bytes.
+pub const TOKEN_BYTES: usize = 64 << 10;
+/// Longest name of a recorded token or of its attributes, bytes.
+pub const TOKEN_NAME_BYTES: usize = 256;
+/// Most attributes of a recorded token.
+pub const TOKEN_ATTRIBUTES: usize = 128;
 /// Styles before the newest that a collection's record remembers.
 pub const HISTORY: usize = 32;
 /// Most keys an edge trusts.
@@ -104,6 +110,8 @@ pub const ISOLATE_FAILED: usize = 1024;
 pub const ISOLATE_COMPLAINTS: usize = 256;
 /// Decoded styles that one isolate keeps.
 pub const ISOLATE_STYLES: usize = 16;
+/// Token records that one isolate keeps.
+pub const ISOLATE_TOKENS: usize = 256;
 /// Collection records that one isolate keeps.
 pub const ISOLATE_COLLECTIONS: usize = 64;
 

@@ -1,6 +1,7 @@
 //! Documents about tokens and collections: ERC-721 metadata, and the list of collections.
 
 use alloc::{
+    borrow::Cow,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -19,13 +20,14 @@ use crate::{
     seed::Seed,
     settings::Settings,
     style::Style,
+    token::{RecordedValue, TokenRecord},
     traits::TraitValue,
 };
 
 /// ERC-721 metadata with the fields that OpenSea documents.
 #[derive(Serialize)]
 struct Metadata<'a> {
-    name: String,
+    name: Cow<'a, str>,
     description: &'a str,
     image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +51,8 @@ enum Value {
     Number(f64),
 }
 
-/// The metadata of a token in a state; `image` is the pinned URL of that state.
+/// The metadata of a token in a state; `image` is the pinned URL of that state. What a relay recorded of it goes before
+/// what the collection says.
 ///
 /// # Errors
 /// [`Defect::Style`], when a trait's expression fails on this token.
@@ -60,6 +63,7 @@ pub fn token(
     number: U256,
     seed: &Seed,
     state: &State,
+    recorded: Option<&TokenRecord>,
 ) -> Result<Vec<u8>, Defect> {
     let drawn = style.traits(seed)?;
     let traits = style.manifest.traits.iter().zip(drawn.values).filter_map(|(t, value)| {
@@ -79,16 +83,31 @@ pub fn token(
         trait_type: &gauge.label,
         value: Value::Text(band_text(gauge, *band)),
     });
+    let told = recorded.iter().flat_map(|record| &record.attributes).map(|told| match &told.value {
+        RecordedValue::Text(text) => {
+            Attribute { display_type: None, trait_type: &told.trait_type, value: Value::Text(text.clone()) }
+        }
+        RecordedValue::Number(number) => Attribute {
+            display_type: Some("number"),
+            trait_type: &told.trait_type,
+            value: Value::Number(*number),
+        },
+    });
     let document = Metadata {
-        name: format!("{} #{number}", collection.name),
-        description: &collection.description,
+        name: match recorded.and_then(|record| record.name.as_deref()) {
+            Some(name) => name.into(),
+            None => format!("{} #{number}", collection.name).into(),
+        },
+        description: recorded
+            .and_then(|record| record.description.as_deref())
+            .unwrap_or(&collection.description),
         image: format!("{base}/t/{}/{number}@{state}.png?{STYLE}={}", collection.slug, style.cid),
         background_color: style
             .manifest
             .canvas
             .background
             .map(|c| c.to_string().trim_start_matches('#').to_string()),
-        attributes: traits.chain(gauges).collect(),
+        attributes: told.chain(traits).chain(gauges).collect(),
     };
     to_json(&document, style)
 }

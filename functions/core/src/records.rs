@@ -6,6 +6,7 @@
 //! | `snapshot/previous` | the one before it, for the case that the newest turns out to be broken |
 //! | `collections` | DAG-CBOR list of the slugs there are, sorted |
 //! | `collection/{slug}` | the newest signed [`crate::collection::Collection`] |
+//! | `token/{slug}/{number}` | the newest signed [`crate::token::TokenRecord`], in collections whose tokens are recorded |
 //! | `block/{cid}` | a block of a style ([`crate::package`]) |
 
 use alloc::{format, string::String};
@@ -23,6 +24,12 @@ pub const COLLECTIONS: &str = "collections";
 #[must_use]
 pub fn collection(slug: &str) -> String {
     format!("collection/{slug}")
+}
+
+/// A token's record.
+#[must_use]
+pub fn token(slug: &str, number: u64) -> String {
+    format!("token/{slug}/{number}")
 }
 
 /// A block of a style.

@@ -511,6 +511,7 @@ fn said(fault: &Fault) -> Said {
             brief(StatusCode::BAD_REQUEST, "bad-parameter", "Parameter out of range")
         }
         Refused::BadState(_) => brief(StatusCode::BAD_REQUEST, "bad-state", "Not a state"),
+        Refused::UnknownToken { .. } => brief(StatusCode::NOT_FOUND, "unknown-token", "Unknown token"),
         Refused::UnknownStyle(_) => brief(StatusCode::NOT_FOUND, "unknown-style", "Unknown style"),
         Refused::UnpublishedState(_) => {
             brief(StatusCode::NOT_FOUND, "unpublished-state", "State never published")

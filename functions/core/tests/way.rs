@@ -27,6 +27,7 @@ use iridule_core::{
     gauge::State,
     isolate::Isolate,
     key::RenderKey,
+    limits,
     manifest::Manifest,
     platform::{Level, Platform, Task, UnixMicros, block_on},
     records,
@@ -34,6 +35,7 @@ use iridule_core::{
     serve::serve,
     settings::Settings,
     snapshot::Snapshot,
+    token::{self, RecordedAttribute, RecordedValue, TokenRecord, Tokens},
     variant::Variant,
 };
 use probe::{COLLECTION, START_MS, STYLE, SVG, public, publisher, relay, style};
@@ -469,6 +471,62 @@ fn records_of_strangers_and_of_yesterday_change_nothing() {
 }
 
 #[test]
+fn a_recorded_token_is_what_its_relay_says_and_no_stranger() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let tokens = Tokens::Recorded;
+    edge.put_collection(&Collection { sequence: 2, tokens, ..edge.collection.clone() });
+    assert_eq!(edge.get("/t/probe/1.png").status(), 404, "no relay has read it");
+    assert_eq!(edge.get("/t/probe/11.png").status(), 404, "it is outside the supply");
+    let key = records::token("probe", 1);
+    let record = |sequence, seed| TokenRecord {
+        version: token::VERSION,
+        slug: "probe".into(),
+        number: 1,
+        sequence,
+        block: 5,
+        seed: [seed; 32].into(),
+        styles: vec![],
+        name: Some("Own".into()),
+        description: None,
+        attributes: vec![RecordedAttribute { trait_type: "Age".into(), value: RecordedValue::Number(7.0) }],
+    };
+    edge.put(&key, record(3, 1).seal(&edge.relay).unwrap());
+    let first = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    let metadata = edge.get("/t/probe/1");
+    let metadata: serde_json::Value = serde_json::from_slice(metadata.body()).unwrap();
+    assert_eq!((&metadata["name"], &metadata["description"]), (&"Own".into(), &"A probe.".into()));
+    assert_eq!(metadata["attributes"][0]["value"], 7.0);
+
+    let stranger = SigningKey::from_bytes(&[9; 32]);
+    for (bytes, why) in [
+        (record(4, 2).seal(&stranger).unwrap(), "not trusted"),
+        (record(2, 2).seal(&edge.relay).unwrap(), "not above 3"),
+        (TokenRecord { number: 2, ..record(4, 2) }.seal(&edge.relay).unwrap(), "it is of probe/2"),
+        (b"rubbish".to_vec(), "malformed"),
+    ] {
+        edge.sim.logged.borrow_mut().clear();
+        edge.put(&key, bytes);
+        assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), first);
+        assert!(edge.sim.logged.borrow().join("\n").contains(why), "{why}: {:?}", edge.sim.logged.borrow());
+    }
+    edge.put(&key, record(4, 2).seal(&edge.relay).unwrap());
+    let second = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    assert_ne!(first, second, "another seed");
+
+    // A style of its own goes before the collection's; one that is not there gives way to it.
+    let own = style("Its own circle.");
+    edge.put(&key, TokenRecord { styles: vec![own.cid], ..record(5, 2) }.seal(&edge.relay).unwrap());
+    assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), second);
+    edge.put_blocks(&own);
+    edge.sim.now_ms.set(START_MS + limits::BROKEN_STYLE_MS + 1);
+    let third = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    assert_ne!(second, third);
+    let pinned = format!("/t/probe/1@{}.png?style={}", State(vec![7]).token(), own.cid);
+    assert_eq!(header(&edge.get(&pinned), "etag"), third);
+}
+
+#[test]
 fn a_style_that_cannot_be_loaded_gives_way_to_the_one_before() {
     let mut edge = Edge::new();
     edge.publish(1, &[7]);
@@ -488,7 +546,7 @@ fn a_style_that_cannot_be_loaded_gives_way_to_the_one_before() {
     let _ = edge.get("/t/probe/2.png");
     assert_eq!(edge.sim.reads.get() - reads, 2, "the broken style is not looked for again at once");
     edge.put_blocks(&other);
-    edge.sim.now_ms.set(START_MS + iridule_core::limits::BROKEN_STYLE_MS);
+    edge.sim.now_ms.set(START_MS + limits::BROKEN_STYLE_MS);
     let healed = edge.get("/t/probe/1.png");
     assert_ne!(header(&healed, "etag"), first);
     assert!(!header(&healed, "cache-status").contains("former"));

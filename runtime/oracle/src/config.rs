@@ -11,13 +11,14 @@ use std::{
 
 use alloy::primitives::Address;
 use ed25519_dalek::SigningKey;
-use iridule_core::{gauge::is_feed, signed::TrustedKeys};
+use iridule_core::{collection::is_slug, gauge::is_feed, signed::TrustedKeys};
 use iridule_publish::{Address as PlaceAddress, keys};
 use reqwest::Url;
 use serde::Deserialize;
 
 use crate::{
-    chainlink::{Chain, Head},
+    chain::{Chain, Head},
+    chainlink::Chainlink,
     json::Json,
     metrics::Metrics,
     quorum::Quorum,
@@ -26,6 +27,7 @@ use crate::{
     sink::{Announcer, Target},
     source::Source,
     table::Table,
+    tokens::{Reading, Recorder},
 };
 
 /// A relay's configuration, read and checked.
@@ -51,6 +53,8 @@ pub struct Config {
     /// When a feed is stale.
     pub(crate) freshness: BTreeMap<String, Freshness>,
     pub(crate) targets: Vec<Target>,
+    /// The collections whose tokens are read on their chains.
+    pub(crate) tokens: Vec<Recorder>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -88,6 +92,8 @@ struct File {
     webhooks: Vec<WebhookFile>,
     #[serde(default)]
     announce: Vec<AnnounceFile>,
+    #[serde(default)]
+    tokens: Vec<TokensFile>,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +147,23 @@ struct SinkFile {
 #[serde(deny_unknown_fields)]
 struct WebhookFile {
     url: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokensFile {
+    collection: String,
+    chain: u64,
+    contract: Address,
+    read: Reading,
+    first: u64,
+    supply: u64,
+    #[serde(default = "quarter_minute", with = "humantime_serde")]
+    every: Duration,
+}
+
+fn quarter_minute() -> Duration {
+    Duration::from_secs(15)
 }
 
 #[derive(Deserialize)]
@@ -257,23 +280,26 @@ impl Config {
             }
         }
         let chain = file.chains.first().map_or(0, |chain| chain.id);
-        let mut speaks_for: BTreeMap<u64, Provider> = BTreeMap::new();
+        let mut chains: BTreeMap<u64, Chain> = BTreeMap::new();
         for read in file.chains {
             let fault = |why: String| format!("[[chain]] {}: {why}", read.id);
             let feeds = proxies.remove(&read.id).unwrap_or_default();
             let provider = |url: &String| Provider::new(&url_of(url)?, read.patience);
             let providers: Vec<Provider> =
                 read.providers.iter().map(provider).collect::<Result<_, _>>().map_err(fault)?;
-            speaks_for.extend(providers.first().map(|first| (read.id, first.clone())));
-            sources.push(Box::new(Chain {
+            let chain = Chain {
                 id: read.id,
                 quorum: Quorum::new(read.quorum, read.providers.len()).map_err(fault)?,
                 providers,
                 head: read.head,
                 confirmations: read.confirmations,
+                metrics: metrics.clone(),
+            };
+            chains.insert(read.id, chain.clone());
+            sources.push(Box::new(Chainlink {
+                chain,
                 sequencer: read.sequencer.map(|address| (address, read.grace.as_secs())),
                 feeds,
-                metrics: metrics.clone(),
             }));
         }
         if let Some((chain, feeds)) = proxies.pop_first() {
@@ -303,14 +329,13 @@ impl Config {
         }
         for announce in file.announce {
             let fault = |why: &str| format!("[[announce]] {}: {why}", announce.collection);
-            let provider =
-                speaks_for.get(&announce.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
+            let chain = chains.get(&announce.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
             let key = expand(&announce.key)?;
             targets.push(Target::Contract(Box::new(Announcer {
                 collection: announce.collection.clone(),
                 contract: announce.contract,
                 chain: announce.chain,
-                provider: provider.clone(),
+                provider: chain.providers[0].clone(),
                 signer: key
                     .trim()
                     .parse()
@@ -320,6 +345,20 @@ impl Config {
                 every: announce.every,
                 last: Arc::default(),
             })));
+        }
+        let mut tokens = Vec::new();
+        for read in file.tokens {
+            let fault = |why: &str| format!("[[tokens]] {}: {why}", read.collection);
+            if !is_slug(&read.collection) {
+                return Err(fault("a collection's slug has a-z, 0-9 and -"));
+            }
+            if read.supply == 0 || read.first.checked_add(read.supply).is_none() {
+                return Err(fault("supply is at least 1, and the last token's number fits 64 bits"));
+            }
+            let chain = chains.get(&read.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
+            let numbers = read.first..=read.first + (read.supply - 1);
+            let name = read.collection;
+            tokens.push(Recorder::new(name, chain.clone(), read.contract, read.read, numbers, read.every));
         }
         Ok(Self {
             listen: file.listen,
@@ -333,6 +372,7 @@ impl Config {
             sources,
             freshness,
             targets,
+            tokens,
             metrics,
         })
     }

@@ -6,9 +6,11 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use iridule_core::gauge::Band;
+use cid::Cid;
+use iridule_core::{gauge::Band, package::Block, token::TokenRecord};
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::book::{Event, Moved};
 
@@ -19,6 +21,13 @@ const SEALED: TableDefinition<u64, &[u8]> = TableDefinition::new("sealed");
 
 /// What whom was told last: states as DAG-CBOR, by sink.
 const TOLD: TableDefinition<&str, &[u8]> = TableDefinition::new("told");
+
+/// DAG-CBOR of [`Kept`], by `slug/number`.
+const TOKENS: TableDefinition<&str, &[u8]> = TableDefinition::new("tokens");
+/// Which token's record is the newest but so many: `slug/number`, by [`Kept::place`].
+const TOKEN_ORDER: TableDefinition<u64, &str> = TableDefinition::new("token-order");
+/// Up to which block a collection's events are known, by slug.
+const SCANNED: TableDefinition<&str, u64> = TableDefinition::new("scanned");
 
 /// The file's name in its folder.
 const FILE: &str = "ledger.redb";
@@ -47,6 +56,30 @@ pub struct Sealed {
     pub key: String,
     /// Every gauge's band.
     pub gauges: std::collections::BTreeMap<String, Band>,
+}
+
+/// A token's newest record, as it is published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    /// Its place among all records: higher than that of every record before.
+    pub(crate) place: u64,
+    /// What it says.
+    pub(crate) record: TokenRecord,
+    /// The same, signed.
+    pub(crate) signed: ByteBuf,
+    /// The blocks of the style that is the token's own.
+    pub(crate) blocks: Vec<KeptBlock>,
+}
+
+/// A block of a style.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeptBlock {
+    /// Its name.
+    pub(crate) cid: Cid,
+    /// Its bytes.
+    pub(crate) bytes: ByteBuf,
 }
 
 /// Why the ledger does not do its part.
@@ -88,6 +121,9 @@ impl Ledger {
         write.open_table(ENTRIES).map_err(broken)?;
         write.open_table(SEALED).map_err(broken)?;
         write.open_table(TOLD).map_err(broken)?;
+        write.open_table(TOKENS).map_err(broken)?;
+        write.open_table(TOKEN_ORDER).map_err(broken)?;
+        write.open_table(SCANNED).map_err(broken)?;
         write.commit().map_err(broken)?;
         Ok(Self { db: Arc::new(db) })
     }
@@ -155,6 +191,79 @@ impl Ledger {
         let table = read.open_table(SEALED).map_err(broken)?;
         let last = table.last().map_err(broken)?;
         Ok(last.map(|(sequence, bytes)| (sequence.value(), bytes.value().to_vec())))
+    }
+
+    /// A token's newest record.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn token(&self, name: &str) -> Result<Option<Kept>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(TOKENS).map_err(broken)?;
+        let bytes = table.get(name).map_err(broken)?;
+        bytes.map(|bytes| serde_ipld_dagcbor::from_slice(bytes.value()).map_err(broken)).transpose()
+    }
+
+    /// The first token whose record has a place above this one.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn token_after(&self, place: u64) -> Result<Option<(u64, String)>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(TOKEN_ORDER).map_err(broken)?;
+        let mut range = table.range(place.saturating_add(1)..).map_err(broken)?;
+        let first = range.next().transpose().map_err(broken)?;
+        Ok(first.map(|(place, name)| (place.value(), name.value().to_owned())))
+    }
+
+    /// Keeps records, each with its signature and the blocks of its style, and up to which block a collection's events
+    /// are known. Gives the highest place.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn keep_tokens(
+        &self,
+        records: Vec<(TokenRecord, Vec<u8>, Vec<Block>)>,
+        scanned: Option<(&str, u64)>,
+    ) -> Result<u64, LedgerError> {
+        let write = self.db.begin_write().map_err(broken)?;
+        let highest = {
+            let mut tokens = write.open_table(TOKENS).map_err(broken)?;
+            let mut order = write.open_table(TOKEN_ORDER).map_err(broken)?;
+            let mut place = order.last().map_err(broken)?.map_or(0, |(place, _)| place.value());
+            for (record, signed, blocks) in records {
+                let name = format!("{}/{}", record.slug, record.number);
+                let before = tokens.get(&*name).map_err(broken)?.map(|bytes| bytes.value().to_vec());
+                if let Some(before) = before {
+                    let before: Kept = serde_ipld_dagcbor::from_slice(&before).map_err(broken)?;
+                    order.remove(before.place).map_err(broken)?;
+                }
+                place += 1;
+                let kept = |block: Block| KeptBlock { cid: block.cid, bytes: ByteBuf::from(block.bytes) };
+                let blocks = blocks.into_iter().map(kept).collect();
+                let kept = Kept { place, record, signed: ByteBuf::from(signed), blocks };
+                tokens
+                    .insert(&*name, &*serde_ipld_dagcbor::to_vec(&kept).map_err(broken)?)
+                    .map_err(broken)?;
+                order.insert(place, &*name).map_err(broken)?;
+            }
+            if let Some((slug, scanned)) = scanned {
+                write.open_table(SCANNED).map_err(broken)?.insert(slug, scanned).map_err(broken)?;
+            }
+            place
+        };
+        write.commit().map_err(broken)?;
+        Ok(highest)
+    }
+
+    /// Up to which block a collection's events are known.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn scanned(&self, slug: &str) -> Result<Option<u64>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(SCANNED).map_err(broken)?;
+        Ok(table.get(slug).map_err(broken)?.map(|block| block.value()))
     }
 
     /// The entries from a place on, at most so many, each with its place.

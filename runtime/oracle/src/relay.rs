@@ -27,9 +27,10 @@ use crate::{
     config::{Config, Freshness},
     ledger::{Entry, Ledger, LedgerError, Sealed},
     replay, service,
-    sink::{Common, Shown, Signed, Sink, Target},
+    sink::{Common, Giving, Shown, Signed, Sink, Target},
     source::{Look, News},
     status::{FeedStatus, PanelStatus, Role, SinkStatus, Staleness, Status},
+    tokens::Recorder,
 };
 
 /// How often a relay that waits looks whether the ledger is free.
@@ -176,7 +177,9 @@ struct Leader {
     panels: watch::Receiver<Option<Vec<Panel>>>,
     newest: watch::Sender<Option<Arc<Signed>>>,
     ahead: mpsc::Receiver<u64>,
+    tokens: watch::Sender<u64>,
     sinks: Vec<Sink>,
+    givers: Vec<JoinHandle<()>>,
     watcher: JoinHandle<()>,
 }
 
@@ -206,6 +209,20 @@ impl Leader {
             ledger: ledger.clone(),
         };
         let sinks = config.targets.iter().map(|target| Sink::start(target.clone(), common.clone())).collect();
+        let (tokens, tokens_receiver) = watch::channel(0);
+        let giving = |target: &Target| match target {
+            Target::Place { address, token } => Some(Giving {
+                name: target.to_string(),
+                address: address.clone(),
+                token: token.clone(),
+                ledger: ledger.clone(),
+                newest: tokens_receiver.clone(),
+                metrics: config.metrics.clone(),
+            }),
+            Target::Webhook { .. } | Target::Contract(_) => None,
+        };
+        let givers =
+            config.targets.iter().filter_map(giving).map(|giving| tokio::spawn(giving.run())).collect();
         let places = config.targets.iter().filter_map(|target| match target {
             Target::Place { address, token } => Some((address.clone(), token.clone())),
             Target::Webhook { .. } | Target::Contract(_) => None,
@@ -225,7 +242,9 @@ impl Leader {
             panels,
             newest,
             ahead,
+            tokens,
             sinks,
+            givers,
             watcher,
         };
         // What was signed before the relay ended may not have reached everybody.
@@ -285,6 +304,13 @@ impl Leader {
         }
         self.note_ages();
         self.commit(entries)?;
+        for recorder in &mut self.config.tokens {
+            let (place, further) = recorder.look(&self.ledger, &self.config.key).await?;
+            more |= further;
+            if let Some(place) = place {
+                self.tokens.send_replace(place);
+            }
+        }
         Ok(more)
     }
 
@@ -447,6 +473,7 @@ impl Leader {
                     bands: state.map(|state| state.0).unwrap_or_default(),
                 })
                 .collect(),
+            tokens: self.config.tokens.iter().map(Recorder::status).collect(),
             sinks: (self.sinks.iter())
                 .map(|sink| {
                     let standing = sink.standing();
@@ -459,8 +486,8 @@ impl Leader {
     /// Lets the sinks take the last snapshot.
     async fn leave(self) {
         self.watcher.abort();
-        drop(self.newest);
-        let tasks = self.sinks.into_iter().map(|sink| sink.task);
+        drop((self.newest, self.tokens));
+        let tasks = self.sinks.into_iter().map(|sink| sink.task).chain(self.givers);
         if tokio::time::timeout(LEAVE, futures_util::future::join_all(tasks)).await.is_err() {
             tracing::warn!("some sinks have not taken the last snapshot; the next start gives it to them");
         }

@@ -38,6 +38,9 @@ pub struct Status {
     pub feeds: Vec<FeedStatus>,
     /// The collections that are watched.
     pub collections: Vec<PanelStatus>,
+    /// The collections whose tokens are read on their chains.
+    #[serde(default)]
+    pub tokens: Vec<TokensStatus>,
     /// Whom it tells.
     pub sinks: Vec<SinkStatus>,
 }
@@ -86,6 +89,21 @@ pub struct PanelStatus {
     pub bands: Vec<Band>,
 }
 
+/// How the tokens of a collection do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokensStatus {
+    /// The collection.
+    pub collection: String,
+    /// Tokens that are recorded.
+    pub recorded: u64,
+    /// Tokens that are to be read.
+    pub waiting: u64,
+    /// Tokens that cannot be shown.
+    pub refused: u64,
+    /// Why the last look failed, or why the first of those is refused.
+    pub why: Option<String>,
+}
+
 /// How a sink does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkStatus {
@@ -125,6 +143,7 @@ impl Status {
             key: String::new(),
             feeds: Vec::new(),
             collections: Vec::new(),
+            tokens: Vec::new(),
             sinks: Vec::new(),
         }
     }
@@ -154,6 +173,14 @@ impl fmt::Display for Status {
         for panel in &self.collections {
             let state = panel.state.as_deref().unwrap_or("-");
             writeln!(f, "{:<24} {state:>16}  {:?}", panel.slug, panel.bands)?;
+        }
+        if !self.tokens.is_empty() {
+            writeln!(f, "\n{:<24} {:>8} {:>8} {:>8}", "tokens of", "recorded", "waiting", "refused")?;
+        }
+        for tokens in &self.tokens {
+            let TokensStatus { collection, recorded, waiting, refused, why } = tokens;
+            let why = why.as_deref().unwrap_or_default();
+            writeln!(f, "{collection:<24} {recorded:>8} {waiting:>8} {refused:>8}  {why}")?;
         }
         writeln!(f, "\n{:<40} {:>8}  state", "sink", "sequence")?;
         for sink in &self.sinks {

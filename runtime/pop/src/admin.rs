@@ -8,6 +8,7 @@
 //! | `GET /v1/snapshot` | the one in force |
 //! | `PUT /v1/blocks/{cid}` | takes a block of a style |
 //! | `PUT /v1/collections/{slug}` | takes a collection's record |
+//! | `PUT /v1/tokens/{slug}/{number}` | takes a token's record; `GET` gives the one in force |
 //! | `POST /v1/purge` | takes out of the cache one `url`, one `tag` or `everything`; with `soft` only the freshness |
 //! | `GET /v1/collections` | the collections and their gauges, as core's `/t` lists them: what a relay needs |
 //!
@@ -29,6 +30,7 @@ use iridule_core::{
     limits, metadata,
     package::PackageRefused,
     signed::{RecordRefused, TrustedKeys},
+    token::TokenRecord,
 };
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -169,13 +171,29 @@ impl Admin {
                 let bytes = read(body, limits::COLLECTION_BYTES).await?;
                 self.collection(slug, bytes).await
             }
+            (("tokens", name), &Method::GET | &Method::PUT) if name.contains('/') => {
+                let (slug, number) = name.split_once('/').unwrap_or_default();
+                let parsed: u64 = number.parse().map_err(|_| {
+                    Denied::new(StatusCode::BAD_REQUEST, format!("{number:?} is no token's number"))
+                })?;
+                if method == Method::GET {
+                    return match self.records.token(slug, parsed) {
+                        Ok(Some(bytes)) => Ok(reply("application/vnd.ipld.dag-cbor", bytes)),
+                        Ok(None) => Err(Denied::new(StatusCode::NOT_FOUND, "no such token is recorded here")),
+                        Err(why) => Err(refusal(&why.into())),
+                    };
+                }
+                let bytes = read(body, limits::TOKEN_BYTES).await?;
+                self.token(slug, parsed, bytes).await
+            }
             (("purge", ""), &Method::POST) => self.purge(&read(body, PURGE_BYTES).await?),
             (("purge", ""), _) => Err(not_allowed("POST")),
-            (("snapshot", "") | ("collections", _), _) => Err(not_allowed("GET, PUT")),
+            (("snapshot", "") | ("collections" | "tokens", _), _) => Err(not_allowed("GET, PUT")),
             (("blocks", _), _) => Err(not_allowed("PUT")),
             _ => Err(Denied::new(
                 StatusCode::NOT_FOUND,
-                "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections, /v1/collections/{slug} and /v1/purge",
+                "the write API has /v1/snapshot, /v1/blocks/{cid}, /v1/collections, /v1/collections/{slug}, \
+                 /v1/tokens/{slug}/{number} and /v1/purge",
             )),
         }
     }
@@ -228,6 +246,23 @@ impl Admin {
                 let accepted = self.records.put_collection(bytes, &self.publishers).await;
                 if matches!(accepted, Ok(Accepted::Written)) {
                     self.untrue().collection(slug);
+                }
+                taken(accepted)
+            }
+        }
+    }
+
+    async fn token(&self, slug: &str, number: u64, bytes: Vec<u8>) -> Answer {
+        match TokenRecord::open(&bytes, &self.trusted) {
+            Ok(record) if (record.slug.as_str(), record.number) != (slug, number) => {
+                let (wanted, found) =
+                    (format!("{slug}/{number}"), format!("{}/{}", record.slug, record.number));
+                Err(refusal(&Refused::OtherSlug { wanted, found }))
+            }
+            _ => {
+                let accepted = self.records.put_token(bytes, &self.trusted, &self.publishers).await;
+                if matches!(accepted, Ok(Accepted::Written)) {
+                    self.untrue().token(slug, &number.to_string());
                 }
                 taken(accepted)
             }

@@ -91,12 +91,12 @@ pub enum Refused {
     /// The collection record is not valid.
     #[error("{0}")]
     Collection(String),
-    /// The record's slug is not the one it is offered under.
-    #[error("the record is of collection {found:?}, offered as {wanted:?}")]
+    /// The record's slug, or token, is not the one it is offered under.
+    #[error("the record is of {found:?}, offered as {wanted:?}")]
     OtherSlug {
-        /// The slug of the address.
+        /// What the address says.
         wanted: String,
-        /// The slug in the record.
+        /// What the record says.
         found: String,
     },
     /// A style that the record names is not here, or not sound.

@@ -1,7 +1,7 @@
 //! What a publication makes untrue, and so takes out of the cache: by tag, and only that.
 //!
 //! A snapshot makes the live pictures of those collections untrue whose state it changes; a collection's record makes all
-//! of it untrue. What was refused, and what lists there are, may be otherwise after either.
+//! of it untrue, a token's what is of that token. What was refused, and what lists there are, may be otherwise after either.
 
 use iridule_cache::{Cache, Purge};
 use iridule_core::{
@@ -51,6 +51,14 @@ impl Untrue<'_> {
         let Some(cache) = self.cache else { return };
         for tag in [slug, TAG_OF_LISTS, TAG_OF_REFUSALS] {
             purge(cache, Purge::Tag(tag.to_owned()));
+        }
+    }
+
+    /// A token's record was written.
+    pub(crate) fn token(&self, slug: &str, number: &str) {
+        let Some(cache) = self.cache else { return };
+        for tag in [format!("{slug}/{number}"), TAG_OF_REFUSALS.to_owned()] {
+            purge(cache, Purge::Tag(tag));
         }
     }
 }

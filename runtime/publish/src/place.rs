@@ -183,6 +183,28 @@ impl Place {
         }
     }
 
+    /// A token's signed record, if there is one.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn token(&self, slug: &str, number: u64) -> Result<Option<Vec<u8>>, PlaceError> {
+        match self {
+            Self::Pop(pop) => pop.token(slug, number).await,
+            Self::Shelf(shelf) => shelf.get(&records::token(slug, number)).await,
+        }
+    }
+
+    /// Publishes a token's signed record. The blocks of its styles are to be there already.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_token(&self, slug: &str, number: u64, signed: &[u8]) -> Result<(), PlaceError> {
+        match self {
+            Self::Pop(pop) => pop.put_token(slug, number, signed).await,
+            Self::Shelf(shelf) => shelf.put(&records::token(slug, number), signed).await,
+        }
+    }
+
     /// Publishes a block of a style. Gives whether it was new there.
     ///
     /// # Errors

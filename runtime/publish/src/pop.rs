@@ -114,6 +114,23 @@ impl Pop {
         self.ask(Method::PUT, &path, Some(signed.to_vec())).await.map(|_| ())
     }
 
+    /// A token's signed record, if there is one.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn token(&self, slug: &str, number: u64) -> Result<Option<Vec<u8>>, PlaceError> {
+        self.find(&format!("/v1/tokens/{slug}/{number}")).await
+    }
+
+    /// Publishes a token's signed record.
+    ///
+    /// # Errors
+    /// [`PlaceError`].
+    pub async fn put_token(&self, slug: &str, number: u64, signed: &[u8]) -> Result<(), PlaceError> {
+        let path = format!("/v1/tokens/{slug}/{number}");
+        self.ask(Method::PUT, &path, Some(signed.to_vec())).await.map(|_| ())
+    }
+
     /// What is there, if anything.
     async fn find(&self, path: &str) -> Result<Option<Vec<u8>>, PlaceError> {
         match self.ask(Method::GET, path, None).await {

@@ -40,7 +40,7 @@ fn every_style_passes_its_check_without_a_finding() {
 
 #[test]
 fn a_new_style_passes_its_check_without_a_finding() {
-    for scaffold in [Scaffold::Svg, Scaffold::Shader] {
+    for scaffold in [Scaffold::Svg, Scaffold::Shader, Scaffold::Mirror] {
         let home = TempDir::new().unwrap();
         let folder = home.path().join("night-market");
         scaffold.write(&folder).unwrap();

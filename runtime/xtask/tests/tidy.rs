@@ -35,7 +35,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("iridule-cache", &[]),
     ("iridule-core", &[]),
     ("iridule-node", &[]),
-    ("iridule-oracle", &["iridule-core", "iridule-publish"]),
+    ("iridule-oracle", &["iridule-core", "iridule-publish", "iridule-raster"]),
     ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-vm"]),
     ("iridule-pop", &["iridule-cache", "iridule-core"]),
     ("iridule-pop-guest", &[]),

@@ -22,6 +22,7 @@ use crate::{
     package::{self, Block},
     shader,
     template::Template,
+    token::Tokens,
 };
 
 /// What building takes that core cannot do itself.
@@ -226,6 +227,8 @@ struct CollectionToml {
     contract: String,
     first: u64,
     supply: u64,
+    #[serde(default)]
+    tokens: Tokens,
 }
 
 impl CollectionToml {
@@ -256,6 +259,7 @@ pub fn collection(slug: &str, collection_toml: &str, style: Cid) -> Result<Colle
         contract,
         first: toml.first,
         supply: toml.supply,
+        tokens: toml.tokens,
         sequence: 1,
         style,
         canary: None,

@@ -25,6 +25,7 @@ use crate::{
     gauge::State,
     isolate::Isolate,
     key::{Painter, RenderKey},
+    limits,
     manifest::Manifest,
     metadata,
     order::Priority,
@@ -38,6 +39,7 @@ use crate::{
     snapshot::Snapshot,
     standing::{self, Freshness, Standing},
     style::Style,
+    token::{TokenRecord, Tokens},
     variant::{Asked, Extension, Format, Variant},
 };
 
@@ -68,6 +70,8 @@ struct Known {
     collection: Arc<Collection>,
     style: Arc<Style>,
     seed: Seed,
+    /// What a relay recorded of it, where tokens are recorded.
+    recorded: Option<Arc<TokenRecord>>,
     snapshot: Option<Arc<Snapshot>>,
     /// Whether the style is the one before the one that it should be.
     former: bool,
@@ -277,8 +281,9 @@ impl<P: Platform> Visit<'_, P> {
         let base = metadata::base(&self.isolate.settings, request);
         loop {
             let now = self.standing(&known);
-            let Known { collection, style, seed, .. } = &known;
-            match metadata::token(&base, collection, style, token.number, seed, &now.state) {
+            let Known { collection, style, seed, recorded, .. } = &known;
+            let recorded = recorded.as_deref();
+            match metadata::token(&base, collection, style, token.number, seed, &now.state, recorded) {
                 Ok(body) => {
                     let (slug, state) = (token.slug.clone(), Pinned::Live(now.freshness));
                     return Ok(Answer::Metadata(
@@ -302,19 +307,29 @@ impl<P: Platform> Visit<'_, P> {
     /// Collection, seed, style and snapshot. `style` is the one asked for, by a URL that names it.
     async fn token(&self, token: &Token, style: Option<Cid>) -> Result<Known, Fault> {
         let collection = self.collection(&token.slug).await?;
-        let seed = collection.seed(token.number)?;
+        let number = collection.number(token.number)?;
+        let recorded = match collection.tokens {
+            Tokens::Derived => None,
+            Tokens::Recorded => Some(self.recorded(&token.slug, number).await?),
+        };
+        let seed =
+            recorded.as_ref().map_or_else(|| collection.seed(token.number), |record| Ok(record.seed()))?;
+        let own = || recorded.iter().flat_map(|record| record.styles.iter().copied());
         let (style, former, rest) = match style {
-            Some(cid) if collection.has_shown(&cid) => (self.style(&cid).await?, false, Vec::new()),
+            Some(cid) if collection.has_shown(&cid) || own().any(|style| style == cid) => {
+                (self.style(&cid).await?, false, Vec::new())
+            }
             Some(cid) => return Err(Refused::UnknownStyle(cid.to_string()).into()),
             None => {
-                let styles: Vec<Cid> = collection.styles(&seed).collect();
+                let styles: Vec<Cid> =
+                    own().chain(collection.styles(&seed)).take(limits::FALLBACKS).collect();
                 let count = styles.len();
                 let (style, rest) = self.first_of(styles).await?;
                 (style, rest.len() + 1 < count, rest)
             }
         };
         let snapshot = self.snapshot().await;
-        Ok(Known { collection, style, seed, snapshot, former, rest })
+        Ok(Known { collection, style, seed, recorded, snapshot, former, rest })
     }
 
     /// The first of these styles that can be loaded, and those after it. When none can, why not the first.

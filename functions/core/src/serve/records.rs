@@ -26,6 +26,7 @@ use crate::{
     signed::RecordRefused,
     snapshot::Snapshot,
     style::Style,
+    token::TokenRecord,
 };
 
 impl<P: Platform> Visit<'_, P> {
@@ -88,6 +89,63 @@ impl<P: Platform> Visit<'_, P> {
         let read_ms = self.started.millis();
         self.isolate.keep_collection(slug, Held { read_ms, bytes: bytes.into(), value: Arc::clone(&value) });
         Ok(value)
+    }
+
+    /// The record of a token, as collections have it whose tokens are recorded. What is refused leaves the last good one.
+    pub(super) async fn recorded(&self, slug: &str, number: u64) -> Result<Arc<TokenRecord>, Fault> {
+        let key = records::token(slug, number);
+        let held = self.isolate.token(&key);
+        if let Some(held) = &held
+            && self.still_good(Some(held.read_ms))
+        {
+            return Ok(Arc::clone(&held.value));
+        }
+        let read = self.platform.record(&key).await;
+        let (bytes, value) = match (read, held) {
+            (Ok(Some(bytes)), Some(held)) if held.bytes == bytes => (held.bytes, held.value),
+            (Ok(Some(bytes)), held) => {
+                match (self.open_token(&key, slug, number, &bytes, held.as_ref()), held) {
+                    (Ok(value), _) => (bytes.into(), Arc::new(value)),
+                    (Err(why), Some(held)) => {
+                        self.complain(&key, &format!("record {key} refused: {why}; the last good one stays"));
+                        (held.bytes, held.value)
+                    }
+                    (Err(why), None) => return Err(Defect::Record { key, why }.into()),
+                }
+            }
+            (Err(short), Some(held)) => {
+                self.platform.log(Level::Warn, format_args!("{key}: {short}"));
+                return Ok(held.value);
+            }
+            (Err(short), None) => return Err(short.into()),
+            (Ok(None), _) => {
+                return Err(Refused::UnknownToken { slug: slug.into(), token: number }.into());
+            }
+        };
+        let read_ms = self.started.millis();
+        self.isolate.keep_token(&key, Held { read_ms, bytes, value: Arc::clone(&value) });
+        Ok(value)
+    }
+
+    fn open_token(
+        &self,
+        key: &str,
+        slug: &str,
+        number: u64,
+        bytes: &[u8],
+        held: Option<&Held<Arc<TokenRecord>>>,
+    ) -> Result<TokenRecord, String> {
+        let record =
+            TokenRecord::open(bytes, &self.isolate.settings.trusted_keys).map_err(|why| why.to_string())?;
+        if (record.slug.as_str(), record.number) != (slug, number) {
+            return Err(format!("it is of {}/{}", record.slug, record.number));
+        }
+        let known = held.map_or(0, |held| held.value.sequence);
+        if record.sequence <= known {
+            return Err(RecordRefused::NotNewer { offered: record.sequence, known }.to_string());
+        }
+        self.isolate.note_good(key);
+        Ok(record)
     }
 
     pub(super) async fn style(&self, cid: &Cid) -> Result<Arc<Style>, Fault> {

@@ -25,6 +25,8 @@ enum Kind {
     Svg,
     /// A WGSL fragment shader.
     Shader,
+    /// Pictures that the contract keeps itself, read by a relay.
+    Mirror,
 }
 
 /// The arguments of `iridule style check`.
@@ -69,6 +71,7 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
     let scaffold = match args.kind {
         Kind::Svg => Scaffold::Svg,
         Kind::Shader => Scaffold::Shader,
+        Kind::Mirror => Scaffold::Mirror,
     };
     let folder = args.folder.display();
     let files = scaffold.write(&args.folder)?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot go on without, it stops at")]
 
 mod relay;
+mod tokens;
 mod world;
 
 use std::{

@@ -36,7 +36,7 @@ use tempfile::TempDir;
 use crate::world::{Serve, iridule, picture, pinned_url, runtime};
 
 /// Runs a test on a node, or says why there is none; where one is required, that is a failure.
-fn on_a_node(test: impl AsyncFnOnce(Node)) {
+pub fn on_a_node(test: impl AsyncFnOnce(Node)) {
     runtime().block_on(async {
         match Node::start().await {
             Ok(node) => test(node).await,
@@ -50,13 +50,13 @@ fn on_a_node(test: impl AsyncFnOnce(Node)) {
 }
 
 /// A running `iridule oracle run`.
-struct Relay {
+pub struct Relay {
     child: Child,
     service: String,
 }
 
 impl Relay {
-    fn start(config: &Path) -> Self {
+    pub fn start(config: &Path) -> Self {
         let mut command = iridule();
         command.args(["oracle", "run", "--config"]).arg(config);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -67,12 +67,12 @@ impl Relay {
         Self { child, service }
     }
 
-    async fn status(&self) -> Status {
+    pub async fn status(&self) -> Status {
         status::ask(&self.service).await.unwrap()
     }
 
     /// Waits until its status is as it should be.
-    async fn until(&self, what: &str, is: impl Fn(&Status) -> bool) -> Status {
+    pub async fn until(&self, what: &str, is: impl Fn(&Status) -> bool) -> Status {
         let started = Instant::now();
         loop {
             let status = self.status().await;
@@ -89,7 +89,7 @@ impl Relay {
         self.child.wait().unwrap();
     }
 
-    fn terminate(mut self) {
+    pub fn terminate(mut self) {
         let mut kill = std::process::Command::new("kill");
         assert!(kill.args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
         assert!(self.child.wait().unwrap().success(), "it leaves in order");
@@ -104,7 +104,7 @@ impl Drop for Relay {
 }
 
 /// A relay's configuration in a folder.
-fn configure(folder: &Path, providers: &[&str], feed: &Feed, more: &str) -> PathBuf {
+pub fn configure(folder: &Path, providers: &[&str], feed: &Feed, more: &str) -> PathBuf {
     let file = folder.join("relay.toml");
     let text = format!(
         "listen = \"127.0.0.1:0\"\ninterval = \"50ms\"\nkey = \"keys/relay.key\"\nledger = \"ledger\"\n\
@@ -117,7 +117,7 @@ fn configure(folder: &Path, providers: &[&str], feed: &Feed, more: &str) -> Path
 }
 
 /// The sink that is a PoP whose data lie in the same folder.
-fn pop_sink(serve: &Serve) -> String {
+pub fn pop_sink(serve: &Serve) -> String {
     format!("[[sink]]\nto = \"{}\"\ntoken_file = \"keys/admin.token\"\n", serve.admin)
 }
 
@@ -200,7 +200,7 @@ fn no_round_is_lost_to_kills_phases_and_reorganisations() {
         let mut at = first + 1;
         let (mut kills, mut reorganised) = (0, 0);
         while at < rounds.len() {
-            let batch = (1 + dice.below(6)) as usize;
+            let batch = usize::try_from(1 + dice.below(6)).unwrap();
             let next = &rounds[at..(at + batch).min(rounds.len())];
             if dice.below(3) == 0 {
                 feed.push_all(&node, next).await.unwrap();

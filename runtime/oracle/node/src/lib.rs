@@ -38,6 +38,12 @@ pub mod abi {
             constructor(address first);
             function turnTo(address next) external;
         }
+        contract OnChainArt {
+            constructor();
+            function mint(uint256 tokenId, string colour) external;
+            function repaint(uint256 tokenId, string colour) external;
+            function tokenIdToHash(uint256 tokenId) external view returns (bytes32);
+        }
         contract LiveToken {
             constructor(address feed_, string base_, string collection_, uint256 supply_, int16 lowest_, int256[] edges_);
             function bands() external view returns (int16[] state);

@@ -7,6 +7,7 @@
 
 mod contract;
 mod place;
+mod tokens;
 mod webhook;
 
 use std::{
@@ -23,7 +24,7 @@ use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use self::contract::Announcer;
+pub(crate) use self::{contract::Announcer, tokens::Giving};
 use crate::{ledger::Ledger, metrics::Metrics};
 
 /// The first wait after a failure; each further one is twice as long.

@@ -11,6 +11,7 @@ use iridule_core::{
     package, records,
     signed::{RecordRefused, TrustedKeys},
     snapshot::Snapshot,
+    token::{TokenRecord, Tokens},
 };
 use redb::{ReadableTable as _, Table};
 
@@ -139,6 +140,64 @@ impl Records {
             Ok(true)
         });
         self.counted(changed.await)
+    }
+
+    /// Takes a token's signed record, when a trusted relay signed it, its collection is here and has its tokens recorded,
+    /// its sequence is above the one in force and its styles are here, whole and sound.
+    ///
+    /// # Errors
+    /// [`Refused::Signed`], [`Refused::Collection`], [`Refused::Package`], [`Refused::Store`].
+    pub async fn put_token(
+        &self,
+        bytes: Vec<u8>,
+        relays: &TrustedKeys,
+        publishers: &TrustedKeys,
+    ) -> Result<Accepted, Refused> {
+        let record = match TokenRecord::open(&bytes, relays) {
+            Ok(record) => record,
+            Err(why) => return self.counted(Err(why.into())),
+        };
+        let (relays, publishers) = (relays.clone(), publishers.clone());
+        let changed = self.write(move |write| {
+            let mut table = write.open_table(TABLE).map_err(broken)?;
+            let collection = get(&table, &records::collection(&record.slug))?.unwrap_or_default();
+            let collection = Collection::open(&collection, &publishers)
+                .map_err(|_| Refused::Collection(format!("there is no collection {:?}", record.slug)))?;
+            if collection.tokens != Tokens::Recorded {
+                let why = format!("the tokens of {:?} are not recorded but derived", record.slug);
+                return Err(Refused::Collection(why));
+            }
+            if !collection.holds(record.number) {
+                let why = format!("{} is no number of {:?}", record.number, record.slug);
+                return Err(Refused::Collection(why));
+            }
+            for style in &record.styles {
+                package::open(style, |cid| Ok::<_, Refused>(get(&table, &records::block(cid))?))?;
+            }
+            let key = records::token(&record.slug, record.number);
+            if let Some(current) = get(&table, &key)? {
+                if current == bytes {
+                    return Ok(false);
+                }
+                if let Ok(current) = TokenRecord::open(&current, &relays)
+                    && record.sequence <= current.sequence
+                {
+                    let (offered, known) = (record.sequence, current.sequence);
+                    return Err(RecordRefused::NotNewer { offered, known }.into());
+                }
+            }
+            put(&mut table, &key, &bytes)?;
+            Ok(true)
+        });
+        self.counted(changed.await)
+    }
+
+    /// The signed record of a token in force.
+    ///
+    /// # Errors
+    /// [`StoreError::Records`].
+    pub fn token(&self, slug: &str, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(&records::token(slug, number))
     }
 
     /// The signed record of a collection in force.

@@ -12,6 +12,7 @@ use iridule_core::{
     records,
     scene::Blend,
     snapshot::{self, Snapshot},
+    token::{self, TokenRecord, Tokens},
 };
 use iridule_pop::Accepted;
 
@@ -19,6 +20,9 @@ use crate::support::{start, trusting};
 
 /// The only file of the style.
 const LEAF: &[u8] = br#"<svg xmlns="http://www.w3.org/2000/svg"/>"#;
+
+/// A time that these tests do not see, Unix milliseconds.
+const FAR: u64 = 1 << 50;
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -30,7 +34,7 @@ fn snapshot(sequence: u64, issued: u64) -> Snapshot {
         chain: 1,
         sequence,
         issued,
-        expires: issued + 1000,
+        expires: issued.max(FAR) + 1000,
         gauges: BTreeMap::new(),
         published: BTreeMap::new(),
     }
@@ -46,6 +50,7 @@ fn record(slug: &str, style: cid::Cid) -> Collection {
         contract: [7; 20].into(),
         first: 1,
         supply: 10,
+        tokens: Tokens::Derived,
         sequence: 1,
         style,
         canary: None,
@@ -130,9 +135,10 @@ async fn snapshots_only_move_forward() {
     put(flipped).await.assert_problem(403);
     put(b"nonsense".to_vec()).await.assert_problem(422);
     put(snapshot(7, u64::MAX - 1000).seal(&signer).unwrap()).await.assert_problem(422);
+    put(Snapshot { expires: 2000, ..snapshot(7, 1000) }.seal(&signer).unwrap()).await.assert_problem(422);
     put(vec![0; (1 << 20) + 1]).await.assert_problem(413);
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
-    assert_eq!(pop.metric("iridule_pop_writes_refused_total").await, 6.0);
+    assert_eq!(pop.metric("iridule_pop_writes_refused_total").await, 7.0);
     // The host's own methods keep the same rules.
     let known = pop.pop.records().put_snapshot(second.clone(), &trusting(&signer), 3000).await;
     assert_eq!(known.unwrap(), Accepted::Known);
@@ -202,4 +208,63 @@ async fn collections_need_their_publisher_and_their_style() {
         .collect();
     assert_eq!(slugs, ["auroras", "orbits"]);
     assert_eq!(pop.pop.records().get("collection/orbits").unwrap().unwrap(), signed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_need_their_relay_their_collection_and_their_style() {
+    let (publisher, relay) = (key(5), key(1));
+    let pop = start(|config| {
+        config.publishers = trusting(&publisher);
+        config.trusted = trusting(&relay);
+    })
+    .await;
+    let leaf = Block::new(RAW, LEAF.to_vec()).unwrap();
+    let manifest = Block::new(DAG_CBOR, manifest().encode().unwrap()).unwrap();
+    let put_block = async |block: &Block| {
+        let path = format!("/v1/blocks/{}", block.cid);
+        assert_eq!(pop.admin(Method::PUT, &path, block.bytes.clone()).await.status, 201);
+    };
+    let put_at = async |path: &str, record: &TokenRecord| {
+        pop.admin(Method::PUT, path, record.seal(&relay).unwrap()).await
+    };
+    let put = async |record: &TokenRecord| put_at("/v1/tokens/recorded/3", record).await;
+    let token = TokenRecord {
+        version: token::VERSION,
+        slug: "recorded".into(),
+        number: 3,
+        sequence: 1,
+        block: 7,
+        seed: [9; 32].into(),
+        styles: vec![],
+        name: None,
+        description: None,
+        attributes: vec![],
+    };
+    put(&token).await.assert_problem(422);
+    put_block(&leaf).await;
+    put_block(&manifest).await;
+    for (slug, tokens) in [("recorded", Tokens::Recorded), ("derived", Tokens::Derived)] {
+        let signed = Collection { tokens, ..record(slug, manifest.cid) }.seal(&publisher).unwrap();
+        let path = format!("/v1/collections/{slug}");
+        assert_eq!(pop.admin(Method::PUT, &path, signed).await.status, 201);
+    }
+    assert_eq!(put(&token).await.status, 201);
+    assert_eq!(put(&token).await.status, 200);
+    put(&TokenRecord { block: 8, ..token.clone() }).await.assert_problem(409);
+    put_at("/v1/tokens/recorded/4", &token).await.assert_problem(400);
+    put_at("/v1/tokens/recorded/x", &token).await.assert_problem(400);
+    put_at("/v1/tokens/recorded", &token).await.assert_problem(405);
+    let derived = TokenRecord { slug: "derived".into(), ..token.clone() };
+    put_at("/v1/tokens/derived/3", &derived).await.assert_problem(422);
+    let outside = TokenRecord { number: 11, ..token.clone() };
+    put_at("/v1/tokens/recorded/11", &outside).await.assert_problem(422);
+    let stranger = TokenRecord { sequence: 2, ..token.clone() }.seal(&key(2)).unwrap();
+    pop.admin(Method::PUT, "/v1/tokens/recorded/3", stranger).await.assert_problem(403);
+    let nowhere = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap().cid;
+    put(&TokenRecord { sequence: 2, styles: vec![nowhere], ..token.clone() }).await.assert_problem(409);
+    let next = TokenRecord { sequence: 2, styles: vec![manifest.cid], ..token.clone() };
+    assert_eq!(put(&next).await.status, 201);
+    let there = pop.admin(Method::GET, "/v1/tokens/recorded/3", "").await;
+    assert_eq!(there.body, next.seal(&relay).unwrap());
+    pop.admin(Method::GET, "/v1/tokens/recorded/4", "").await.assert_problem(404);
 }

@@ -11,6 +11,8 @@ pub enum Scaffold {
     Svg,
     /// A WGSL shader.
     Shader,
+    /// A collection whose contract keeps its pictures itself.
+    Mirror,
 }
 
 const COLLECTION: &str = include_str!("collection.toml");
@@ -28,6 +30,11 @@ impl Scaffold {
                 ("style.toml", include_str!("shader/style.toml")),
                 ("cloth.wgsl", include_str!("shader/cloth.wgsl")),
                 collection,
+            ],
+            Self::Mirror => [
+                ("style.toml", include_str!("mirror/style.toml")),
+                ("blank.svg", include_str!("mirror/blank.svg")),
+                ("collection.toml", include_str!("mirror/collection.toml")),
             ],
         }
     }

@@ -1,0 +1,217 @@
+//! Chains: several providers asked the same, and what a quorum of them says.
+//!
+//! A look at a chain begins with a block: a height that a quorum has reached, less the confirmations, and a quorum on the
+//! block there. Everything else is asked at that block's very hash (EIP-1898), so that providers that are ahead or behind
+//! speak of the same thing; an answer is believed when a quorum gives exactly the same.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    eips::{BlockId, BlockNumberOrTag, RpcBlockHash},
+    network::TransactionBuilder as _,
+    primitives::{Address, B256},
+    providers::Provider as _,
+    rpc::types::TransactionRequest,
+    sol_types::SolCall,
+};
+use futures_util::{StreamExt as _, future::BoxFuture, stream};
+
+use crate::{book::Block, metrics::Metrics, quorum::Quorum, rpc::Provider};
+
+/// How long providers that have not answered yet are waited for once a quorum has, so that dissent is seen.
+const STRAGGLERS: Duration = Duration::from_millis(150);
+
+/// Which block of a chain is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// The newest, less the confirmations.
+    Latest,
+    /// The newest that the chain's consensus calls safe.
+    Safe,
+    /// The newest that is final.
+    Finalized,
+}
+
+/// One chain and its providers.
+#[derive(Clone)]
+pub(crate) struct Chain {
+    /// Its id (EIP-155), which every provider must give.
+    pub(crate) id: u64,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) quorum: Quorum,
+    pub(crate) head: Head,
+    /// How many blocks above the one looked at there must be.
+    pub(crate) confirmations: u64,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A block that a quorum has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pinned {
+    pub(crate) number: u64,
+    pub(crate) hash: B256,
+    pub(crate) timestamp: u64,
+}
+
+impl Chain {
+    /// The block to look at.
+    pub(crate) async fn pin(&self) -> Result<Pinned, String> {
+        let (id, head) = (self.id, self.head);
+        let heights = self.each(move |provider| {
+            Box::pin(async move {
+                let there = provider.rpc.get_chain_id().await.map_err(said)?;
+                if there != id {
+                    return Err(format!("it is on chain {there}, not {id}"));
+                }
+                let tag = match head {
+                    Head::Latest => return provider.rpc.get_block_number().await.map_err(said),
+                    Head::Safe => BlockNumberOrTag::Safe,
+                    Head::Finalized => BlockNumberOrTag::Finalized,
+                };
+                let block = provider.rpc.get_block_by_number(tag).await.map_err(said)?;
+                block.map(|block| block.header.number).ok_or_else(|| format!("it has no {tag} block yet"))
+            })
+        });
+        let reached = self.quorum.reached(&heights.await).ok_or_else(|| self.silent("the height"))?;
+        let number = reached.saturating_sub(self.confirmations);
+        self.agree("the block", move |provider| {
+            Box::pin(async move {
+                let block = provider.rpc.get_block_by_number(number.into()).await.map_err(said)?;
+                let block = block.ok_or_else(|| format!("it has no block {number}"))?;
+                if block.header.number != number {
+                    return Err(format!("it gave block {} for {number}", block.header.number));
+                }
+                Ok(Pinned { number, hash: block.header.hash, timestamp: block.header.timestamp })
+            })
+        })
+        .await
+    }
+
+    pub(crate) fn block(&self, pinned: Pinned) -> Block {
+        Block { chain: self.id, number: pinned.number, hash: pinned.hash.to_string() }
+    }
+
+    /// Calls a contract at the pinned block; `None` when the call reverts.
+    pub(crate) async fn call<C: SolCall + 'static>(
+        &self,
+        pinned: Pinned,
+        to: Address,
+        call: C,
+    ) -> Result<Option<C::Return>, String>
+    where
+        C::Return: Send,
+    {
+        let input = call.abi_encode();
+        let answer = self
+            .agree(C::SIGNATURE, move |provider| {
+                let request = TransactionRequest::default().with_to(to).with_input(input.clone());
+                let block =
+                    BlockId::Hash(RpcBlockHash { block_hash: pinned.hash, require_canonical: Some(true) });
+                Box::pin(async move {
+                    match provider.rpc.call(request).block(block).await {
+                        Ok(bytes) => Ok(Some(bytes)),
+                        // A revert is an answer: code 3 with its data (EIP-1474 and what nodes do).
+                        Err(why) => match why.as_error_resp() {
+                            Some(error) if error.code == 3 || error.message.contains("revert") => Ok(None),
+                            _ => Err(said(why)),
+                        },
+                    }
+                })
+            })
+            .await?;
+        let decoded = answer.map(|bytes| C::abi_decode_returns_validate(&bytes));
+        decoded.transpose().map_err(|why| format!("{} at {to}: {why}", C::SIGNATURE))
+    }
+
+    /// Asks every provider, and waits for all.
+    async fn each<T>(
+        &self,
+        question: impl Fn(Provider) -> BoxFuture<'static, Result<T, String>>,
+    ) -> Vec<Option<T>> {
+        let asked = self.providers.iter().map(|provider| async {
+            let answer = provider.ask(question(provider.clone())).await;
+            self.noted(provider, answer)
+        });
+        futures_util::future::join_all(asked).await
+    }
+
+    /// Asks every provider the same, and gives the answer of a quorum.
+    pub(crate) async fn agree<T: PartialEq + Clone>(
+        &self,
+        what: &str,
+        question: impl Fn(Provider) -> BoxFuture<'static, Result<T, String>>,
+    ) -> Result<T, String> {
+        let mut answers: Vec<Option<T>> = self.providers.iter().map(|_| None).collect();
+        let mut asked: stream::FuturesUnordered<_> = (self.providers.iter().enumerate())
+            .map(|(at, provider)| {
+                let question = question(provider.clone());
+                async move { (at, provider.ask(question).await) }
+            })
+            .collect();
+        let mut waiting: Vec<bool> = vec![true; self.providers.len()];
+        let mut believed_since: Option<Instant> = None;
+        loop {
+            let nobody_to_wait_for = || {
+                self.providers.iter().zip(&waiting).all(|(provider, waiting)| !waiting || provider.is_slow())
+            };
+            let next = match believed_since {
+                Some(_) if nobody_to_wait_for() => break,
+                Some(since) => {
+                    match tokio::time::timeout_at((since + STRAGGLERS).into(), asked.next()).await {
+                        Ok(next) => next,
+                        Err(_) => break,
+                    }
+                }
+                None => asked.next().await,
+            };
+            let Some((at, answer)) = next else { break };
+            waiting[at] = false;
+            answers[at] = self.noted(&self.providers[at], answer);
+            if believed_since.is_none() && self.quorum.decide(&answers).believed.is_some() {
+                believed_since = Some(Instant::now());
+            }
+        }
+        let decision = self.quorum.decide(&answers);
+        for at in &decision.dissenters {
+            let name = &self.providers[*at].name;
+            self.metrics.dissents(name).inc();
+            tracing::warn!(chain = self.id, provider = %name, what, "it says otherwise than the quorum");
+        }
+        decision.believed.cloned().ok_or_else(|| {
+            let said = answers.iter().flatten().count();
+            if said >= self.quorum.need() {
+                self.metrics.disagreements.inc();
+                format!("the providers disagree on {what}: no {} say the same", self.quorum)
+            } else {
+                self.silent(what)
+            }
+        })
+    }
+
+    fn noted<T>(&self, provider: &Provider, answer: Result<T, String>) -> Option<T> {
+        answer
+            .inspect_err(|why| {
+                self.metrics.failures(&provider.name).inc();
+                tracing::debug!(chain = self.id, provider = %provider.name, why, "no answer");
+            })
+            .ok()
+    }
+
+    fn silent(&self, what: &str) -> String {
+        format!("too few providers answer for {what}: {} are needed", self.quorum)
+    }
+}
+
+/// What went wrong, without the address, which may hold a key.
+pub(crate) fn said(why: alloy::transports::TransportError) -> String {
+    match why.as_error_resp() {
+        Some(error) => {
+            format!("error {}: {}", error.code, error.message.chars().take(200).collect::<String>())
+        }
+        None => why.to_string().chars().take(300).collect(),
+    }
+}
