@@ -211,7 +211,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     }
     if let Some(mut config) = config {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let same = runtime.block_on(replay::against_sources(&ledger, &mut config.sources));
+        let same = runtime.block_on(replay::against_sources(&ledger, &replayed.heights, &mut config.sources));
         for (feed, rounds) in same.map_err(anyhow::Error::msg)? {
             writeln!(out, "  {feed}: {rounds} rounds are the same at the source")?;
         }

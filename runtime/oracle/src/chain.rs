@@ -5,7 +5,10 @@
 //! speak of the same thing; an answer is believed when a quorum gives exactly the same.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,8 @@ pub(crate) struct Chain {
     pub(crate) head: Head,
     /// How many blocks above the one looked at there must be.
     pub(crate) confirmations: u64,
+    /// No block below this one is looked at any more.
+    pub(crate) floor: Arc<AtomicU64>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -58,7 +63,8 @@ pub(crate) struct Pinned {
 }
 
 impl Chain {
-    /// The block to look at.
+    /// The block to look at. Never one below a block that was looked at before: there, what was read since would seem to
+    /// have been taken back.
     pub(crate) async fn pin(&self) -> Result<Pinned, String> {
         let (id, head) = (self.id, self.head);
         let heights = self.each(move |provider| {
@@ -78,17 +84,24 @@ impl Chain {
         });
         let reached = self.quorum.reached(&heights.await).ok_or_else(|| self.silent("the height"))?;
         let number = reached.saturating_sub(self.confirmations);
-        self.agree("the block", move |provider| {
-            Box::pin(async move {
-                let block = provider.rpc.get_block_by_number(number.into()).await.map_err(said)?;
-                let block = block.ok_or_else(|| format!("it has no block {number}"))?;
-                if block.header.number != number {
-                    return Err(format!("it gave block {} for {number}", block.header.number));
-                }
-                Ok(Pinned { number, hash: block.header.hash, timestamp: block.header.timestamp })
+        let floor = self.floor.load(Ordering::Relaxed);
+        if number < floor {
+            return Err(format!("the providers are at block {number}, and block {floor} was read before"));
+        }
+        let pinned = self
+            .agree("the block", move |provider| {
+                Box::pin(async move {
+                    let block = provider.rpc.get_block_by_number(number.into()).await.map_err(said)?;
+                    let block = block.ok_or_else(|| format!("it has no block {number}"))?;
+                    if block.header.number != number {
+                        return Err(format!("it gave block {} for {number}", block.header.number));
+                    }
+                    Ok(Pinned { number, hash: block.header.hash, timestamp: block.header.timestamp })
+                })
             })
-        })
-        .await
+            .await?;
+        self.floor.fetch_max(number, Ordering::Relaxed);
+        Ok(pinned)
     }
 
     pub(crate) fn block(&self, pinned: Pinned) -> Block {

@@ -8,7 +8,7 @@
 //! `answeredInRound` is deprecated and not looked at; `updatedAt` need not be unique, so rounds are ordered by id.
 //! <https://docs.chain.link/data-feeds/api-reference>
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use alloy::primitives::{Address, I256, U256, Uint};
 use futures_util::{StreamExt as _, TryStreamExt as _, future::BoxFuture, stream};
@@ -59,6 +59,9 @@ enum Found {
 impl Source for Chainlink {
     fn look<'a>(&'a mut self, book: &'a Book) -> BoxFuture<'a, Look> {
         Box::pin(async move {
+            if self.feeds.is_empty() {
+                return Look { time: None, feeds: BTreeMap::new() };
+            }
             let feeds = || self.feeds.iter().map(|(feed, _)| feed.clone());
             let all = |why: String| feeds().map(|feed| (feed, Err(why.clone()))).collect();
             let pinned = match self.chain.pin().await {
@@ -74,6 +77,11 @@ impl Source for Chainlink {
             }
             Look { time: Some(pinned.timestamp), feeds: looked }
         })
+    }
+
+    fn resume(&mut self, heights: &BTreeMap<u64, u64>) {
+        let height = heights.get(&self.chain.id).copied().unwrap_or_default();
+        self.chain.floor.fetch_max(height, Ordering::Relaxed);
     }
 
     fn keeps_its_past(&self) -> bool {

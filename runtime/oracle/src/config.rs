@@ -27,7 +27,7 @@ use crate::{
     sink::{Announcer, Target},
     source::Source,
     table::Table,
-    tokens::{Reading, Recorder},
+    tokens::{Contract, Reading, Recorder},
 };
 
 /// A relay's configuration, read and checked.
@@ -293,6 +293,7 @@ impl Config {
                 providers,
                 head: read.head,
                 confirmations: read.confirmations,
+                floor: Arc::default(),
                 metrics: metrics.clone(),
             };
             chains.insert(read.id, chain.clone());
@@ -356,9 +357,14 @@ impl Config {
                 return Err(fault("supply is at least 1, and the last token's number fits 64 bits"));
             }
             let chain = chains.get(&read.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
-            let numbers = read.first..=read.first + (read.supply - 1);
-            let name = read.collection;
-            tokens.push(Recorder::new(name, chain.clone(), read.contract, read.read, numbers, read.every));
+            tokens.push(Recorder::new(Contract {
+                slug: read.collection.clone(),
+                chain: chain.clone(),
+                address: read.contract,
+                reading: read.read,
+                numbers: read.first..=read.first + (read.supply - 1),
+                every: read.every,
+            }));
         }
         Ok(Self {
             listen: file.listen,

@@ -137,6 +137,8 @@ impl Source for Json {
         })
     }
 
+    fn resume(&mut self, _: &BTreeMap<u64, u64>) {}
+
     fn keeps_its_past(&self) -> bool {
         false
     }

@@ -184,8 +184,9 @@ struct Leader {
 }
 
 impl Leader {
-    fn new(config: Config, ledger: Ledger) -> Result<Self, RelayError> {
+    fn new(mut config: Config, ledger: Ledger) -> Result<Self, RelayError> {
         let replayed = replay::of_ledger(&ledger).map_err(|why| RelayError::Inconsistent(why.to_string()))?;
+        config.sources.iter_mut().for_each(|source| source.resume(&replayed.heights));
         let sealed = ledger.sealed()?;
         let trusted = config.known_keys.clone();
         let last = sealed.as_ref().and_then(|(_, bytes)| Snapshot::open(bytes, &trusted, u64::MAX).ok());

@@ -30,6 +30,8 @@ pub struct Replayed {
     pub snapshots: u64,
     /// The last of them.
     pub sequence: u64,
+    /// The highest block at which a round was read, by chain.
+    pub heights: BTreeMap<u64, u64>,
     /// What is to come before the next event.
     owed: VecDeque<Moved>,
 }
@@ -104,6 +106,10 @@ impl Replayed {
                 return Err(Wrong::Move { place, said: None, follows: self.owed.pop_front() });
             }
             Entry::Event(event) => {
+                if let Event::Round { block: Some(block), .. } = event {
+                    let height = self.heights.entry(block.chain).or_default();
+                    *height = block.number.max(*height);
+                }
                 self.owed = self.book.take(event).map_err(|why| Wrong::Event { place, why })?.into();
             }
             Entry::Sealed(sealed) => {
@@ -172,8 +178,8 @@ pub fn rounds(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Round>>, LedgerErr
     }
 }
 
-/// Reads the rounds of every feed once more where they came from, from the first that the ledger has to its newest, and
-/// compares. Feeds whose source keeps no past (documents) are left out. Gives how many rounds of each feed are the same.
+/// Reads the rounds of every feed once more where they came from, from the first that the ledger has to its newest, at a
+/// block that is not below those ([`Replayed::heights`]), and compares. Feeds whose source keeps no past (documents) are left out. Gives how many rounds of each feed are the same.
 ///
 /// Together with [`of_ledger`] this proves the states: these rounds happened, and those bands follow from them.
 ///
@@ -181,11 +187,13 @@ pub fn rounds(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Round>>, LedgerErr
 /// A sentence: the first difference, or why a source does not answer.
 pub async fn against_sources(
     ledger: &Ledger,
+    heights: &BTreeMap<u64, u64>,
     sources: &mut [Box<dyn Source>],
 ) -> Result<BTreeMap<String, usize>, String> {
     let known = rounds(ledger).map_err(|why| why.to_string())?;
     let mut same = BTreeMap::new();
     for source in sources.iter_mut().filter(|source| source.keeps_its_past()) {
+        source.resume(heights);
         let mut book = Book::default();
         let begin = |feed: String| Some((known.get(&feed)?.first()?.clone(), feed));
         for (round, feed) in source.feeds().into_iter().filter_map(begin) {

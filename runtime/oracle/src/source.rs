@@ -38,6 +38,9 @@ pub trait Source: Send {
     /// Looks for what the book does not have yet. Takes bounded time and memory, whatever is at the other end.
     fn look<'a>(&'a mut self, book: &'a Book) -> BoxFuture<'a, Look>;
 
+    /// Goes on where another look ended, perhaps in another process: the highest block read so far, by chain.
+    fn resume(&mut self, heights: &BTreeMap<u64, u64>);
+
     /// Whether rounds that are over can be read again.
     fn keeps_its_past(&self) -> bool;
 

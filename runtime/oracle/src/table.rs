@@ -1,6 +1,9 @@
 //! Tables of old rounds: CSV of round id, answer and time, to replay what a feed once said.
 
-use std::{collections::VecDeque, path::Path};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+};
 
 use futures_util::future::BoxFuture;
 
@@ -90,6 +93,8 @@ impl Source for Table {
             Look { time: None, feeds: [(self.feed.clone(), Ok(news))].into() }
         })
     }
+
+    fn resume(&mut self, _: &BTreeMap<u64, u64>) {}
 
     fn keeps_its_past(&self) -> bool {
         true

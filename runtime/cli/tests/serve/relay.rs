@@ -25,7 +25,8 @@ use iridule_core::{
 };
 use iridule_node::{Feed, Node, Outside, Trouble, abi, troubled};
 use iridule_oracle::{
-    ledger::Ledger,
+    book::Event,
+    ledger::{Entry, Ledger},
     replay,
     round::{Round, RoundId},
     status::{self, Status},
@@ -267,6 +268,32 @@ fn no_round_is_lost_to_kills_phases_and_reorganisations() {
         let snapshot = Snapshot::open(&signed, &trusted, u64::MAX).unwrap();
         assert_eq!(snapshot.gauges[&gauge.id()], dial.band());
         eprintln!("{} rounds, {kills} kills, {reorganised} reorganisations; {said}", stands.len());
+    });
+}
+
+#[test]
+fn providers_that_are_behind_take_nothing_back() {
+    on_a_node(async |node| {
+        let data = TempDir::new().unwrap();
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        for round in 0..3 {
+            feed.push(&node, 200_000_000_000, 1_700_000_000 + round).await.unwrap();
+        }
+        let relay = Relay::start(&configure(data.path(), &[&node.url], &feed, ""));
+        relay.until("the newest round", |status| feed_round(status) == Some("1.3")).await;
+        relay.terminate();
+        let behind = troubled(&node.url, Trouble::Lags(2)).await.unwrap();
+        let relay = Relay::start(&configure(data.path(), &[&behind], &feed, ""));
+        let why =
+            |status: &Status| status.feeds.first().and_then(|feed| feed.why.clone()).unwrap_or_default();
+        let status = relay.until("a reason to wait", |status| why(status).contains("was read before")).await;
+        assert_eq!(feed_round(&status), Some("1.3"));
+        node.mine(2).await.unwrap();
+        relay.until("an answer", |status| why(status).is_empty()).await;
+        relay.terminate();
+        let ledger = Ledger::existing(&data.path().join("ledger")).unwrap();
+        let entries = ledger.entries(0, 100).unwrap();
+        assert!(!entries.iter().any(|(_, entry)| matches!(entry, Entry::Event(Event::Retract { .. }))));
     });
 }
 

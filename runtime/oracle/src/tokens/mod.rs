@@ -74,14 +74,21 @@ pub(crate) enum Reading {
     Hash,
 }
 
+/// A collection's contract, and what is read of it.
+pub(crate) struct Contract {
+    pub(crate) slug: String,
+    pub(crate) chain: Chain,
+    pub(crate) address: Address,
+    pub(crate) reading: Reading,
+    /// The numbers that its tokens may have.
+    pub(crate) numbers: RangeInclusive<u64>,
+    /// How often it is looked at.
+    pub(crate) every: Duration,
+}
+
 /// Reads the tokens of one collection.
 pub(crate) struct Recorder {
-    slug: String,
-    chain: Chain,
-    contract: Address,
-    reading: Reading,
-    numbers: RangeInclusive<u64>,
-    every: Duration,
+    of: Contract,
     looked: Option<Instant>,
     /// Numbers to be read; all of them to begin with, unless the ledger says otherwise.
     wanted: Option<BTreeSet<u64>>,
@@ -102,28 +109,8 @@ enum Read {
 }
 
 impl Recorder {
-    pub(crate) fn new(
-        slug: String,
-        chain: Chain,
-        contract: Address,
-        reading: Reading,
-        numbers: RangeInclusive<u64>,
-        every: Duration,
-    ) -> Self {
-        let (looked, wanted, why) = (None, None, None);
-        Self {
-            slug,
-            chain,
-            contract,
-            reading,
-            numbers,
-            every,
-            looked,
-            wanted,
-            refused: BTreeMap::new(),
-            recorded: 0,
-            why,
-        }
+    pub(crate) fn new(of: Contract) -> Self {
+        Self { of, looked: None, wanted: None, refused: BTreeMap::new(), recorded: 0, why: None }
     }
 
     /// Looks whether there is something new, and keeps it in the ledger. Gives the highest place of a record that is new,
@@ -133,7 +120,7 @@ impl Recorder {
         ledger: &Ledger,
         key: &SigningKey,
     ) -> Result<(Option<u64>, bool), LedgerError> {
-        if self.looked.is_some_and(|looked| looked.elapsed() < self.every) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < self.of.every) {
             return Ok((None, false));
         }
         match self.step(ledger, key).await? {
@@ -144,7 +131,7 @@ impl Recorder {
             }
             Err(why) => {
                 if self.why.as_ref() != Some(&why) {
-                    tracing::warn!(collection = self.slug, why, "tokens are not read");
+                    tracing::warn!(collection = self.of.slug, why, "tokens are not read");
                 }
                 self.why = Some(why);
                 self.looked = Some(Instant::now());
@@ -155,7 +142,7 @@ impl Recorder {
 
     pub(crate) fn status(&self) -> TokensStatus {
         TokensStatus {
-            collection: self.slug.clone(),
+            collection: self.of.slug.clone(),
             recorded: self.recorded,
             waiting: self.wanted.as_ref().map_or(0, |wanted| wanted.len() as u64),
             refused: self.refused.len() as u64,
@@ -170,11 +157,11 @@ impl Recorder {
         ledger: &Ledger,
         key: &SigningKey,
     ) -> Result<Result<(Option<u64>, bool), String>, LedgerError> {
-        let pinned = match self.chain.pin().await {
+        let pinned = match self.of.chain.pin().await {
             Ok(pinned) => pinned,
             Err(why) => return Ok(Err(why)),
         };
-        let scanned = ledger.scanned(&self.slug)?;
+        let scanned = ledger.scanned(&self.of.slug)?;
         let ours = TrustedKeys::parse(&keys::public(key)).unwrap_or_default();
         if self.wanted.is_none() {
             self.wanted = Some(self.missing(ledger, &ours)?);
@@ -217,7 +204,7 @@ impl Recorder {
                 },
                 Ok(None) => {}
                 Err(why) => {
-                    tracing::warn!(collection = self.slug, number, why, "a token cannot be mirrored");
+                    tracing::warn!(collection = self.of.slug, number, why, "a token cannot be mirrored");
                     self.refused.insert(number, why);
                 }
             }
@@ -225,7 +212,7 @@ impl Recorder {
         let new = !records.is_empty();
         // Events count as known only once the tokens that they name were read, or are remembered to be.
         let left = self.wanted.as_ref().is_some_and(|wanted| !wanted.is_empty());
-        let place = ledger.keep_tokens(records, (!left).then_some((self.slug.as_str(), to)))?;
+        let place = ledger.keep_tokens(records, (!left).then_some((self.of.slug.as_str(), to)))?;
         match failed {
             Some(why) => Ok(Err(why)),
             None => Ok(Ok((new.then_some(place), left || to < pinned.number))),
@@ -235,8 +222,8 @@ impl Recorder {
     /// The numbers that the ledger has no record of. Records of a former key are signed anew.
     fn missing(&mut self, ledger: &Ledger, ours: &TrustedKeys) -> Result<BTreeSet<u64>, LedgerError> {
         let mut missing = BTreeSet::new();
-        for number in self.numbers.clone() {
-            match ledger.token(&format!("{}/{number}", self.slug))? {
+        for number in self.of.numbers.clone() {
+            match ledger.token(&format!("{}/{number}", self.of.slug))? {
                 Some(kept) if TokenRecord::open(&kept.signed, ours).is_ok() => self.recorded += 1,
                 _ => drop(missing.insert(number)),
             }
@@ -257,8 +244,9 @@ impl Recorder {
             BatchMetadataUpdate::SIGNATURE_HASH,
         ];
         let filter =
-            Filter::new().address(self.contract).event_signature(kinds).from_block(from).to_block(to);
+            Filter::new().address(self.of.address).event_signature(kinds).from_block(from).to_block(to);
         let events = self
+            .of
             .chain
             .agree("the contract's events", move |provider| {
                 let filter = filter.clone();
@@ -288,7 +276,7 @@ impl Recorder {
                 continue;
             };
             let bound = |id: U256| id.saturating_to::<u64>();
-            let range = bound(from).max(*self.numbers.start())..=bound(to).min(*self.numbers.end());
+            let range = bound(from).max(*self.of.numbers.start())..=bound(to).min(*self.of.numbers.end());
             numbers.extend(range);
         }
         Ok(numbers)
@@ -297,13 +285,16 @@ impl Recorder {
     async fn read(&self, pinned: Pinned, number: u64) -> Result<Read, String> {
         let id = U256::from(number);
         let uri = |uri: Option<String>| uri.map_or(Read::Nothing, Read::Uri);
-        Ok(match self.reading {
+        Ok(match self.of.reading {
             Reading::Art => {
-                uri(self.chain.call(pinned, self.contract, abi::Art::tokenURICall { id }).await?)
+                uri(self.of.chain.call(pinned, self.of.address, abi::Art::tokenURICall { id }).await?)
             }
-            Reading::Art1155 => uri(self.chain.call(pinned, self.contract, abi::Art::uriCall { id }).await?),
+            Reading::Art1155 => {
+                uri(self.of.chain.call(pinned, self.of.address, abi::Art::uriCall { id }).await?)
+            }
             Reading::Hash => {
-                let hash = self.chain.call(pinned, self.contract, abi::Art::tokenIdToHashCall { id }).await?;
+                let hash =
+                    self.of.chain.call(pinned, self.of.address, abi::Art::tokenIdToHashCall { id }).await?;
                 // Art Blocks gives zero for a token that is not minted.
                 hash.filter(|hash| !hash.is_zero()).map_or(Read::Nothing, Read::Hash)
             }
@@ -320,12 +311,12 @@ impl Recorder {
         block: u64,
         ours: &TrustedKeys,
     ) -> Result<Result<Option<(TokenRecord, Vec<Block>)>, String>, LedgerError> {
-        let kept = ledger.token(&format!("{}/{number}", self.slug))?;
+        let kept = ledger.token(&format!("{}/{number}", self.of.slug))?;
         let (before, signed) = kept.map(|kept| (kept.record, kept.signed)).unzip();
-        let derived = Seed::derived(self.chain.id, self.contract, U256::from(number));
+        let derived = Seed::derived(self.of.chain.id, self.of.address, U256::from(number));
         let mut record = TokenRecord {
             version: token::VERSION,
-            slug: self.slug.clone(),
+            slug: self.of.slug.clone(),
             number,
             sequence: before.as_ref().map_or(1, |before: &TokenRecord| before.sequence + 1),
             block,
