@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::{U256, keccak256};
@@ -29,7 +29,7 @@ use iridule_oracle::{
     ledger::{Entry, Ledger},
     replay,
     round::{Round, RoundId},
-    status::{self, Status},
+    status::{self, Staleness, Status},
 };
 use iridule_publish::{Pop, keys};
 use tempfile::TempDir;
@@ -294,6 +294,51 @@ fn providers_that_are_behind_take_nothing_back() {
         let ledger = Ledger::existing(&data.path().join("ledger")).unwrap();
         let entries = ledger.entries(0, 100).unwrap();
         assert!(!entries.iter().any(|(_, entry)| matches!(entry, Entry::Event(Event::Retract { .. }))));
+    });
+}
+
+#[test]
+fn a_feed_that_cannot_be_relied_on_says_why() {
+    on_a_node(async |node| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let data = TempDir::new().unwrap();
+        let feed = Feed::deploy(&node, 8).await.unwrap();
+        feed.push(&node, 200_000_000_000, now - 7200).await.unwrap();
+        let uptime = Feed::deploy(&node, 0).await.unwrap();
+        uptime.push(&node, 1, now - 60).await.unwrap();
+        let more = "reference = \"spot\"\ndeviation = 0.02\n[feed.spot]\nconstant = 2500.0\n";
+        let config = configure(data.path(), &[&node.url], &feed, more);
+        let text = fs::read_to_string(&config).unwrap();
+        let sequencer = format!("patience = \"400ms\"\nsequencer = \"{}\"\ngrace = \"1h\"", uptime.proxy);
+        fs::write(&config, text.replace("patience = \"400ms\"", &sequencer)).unwrap();
+        let relay = Relay::start(&config);
+        let of = |status: &Status| status.feeds.iter().find(|feed| feed.feed == "eth-usd").cloned();
+        let says = |text: &'static str| {
+            move |status: &Status| of(status).and_then(|feed| feed.why).is_some_and(|why| why.contains(text))
+        };
+        let is = |staleness: Staleness| {
+            move |status: &Status| {
+                of(status).is_some_and(|feed| {
+                    feed.staleness == staleness && feed.why.is_none() && feed.round.is_some()
+                })
+            }
+        };
+        let status = relay.until("the sequencer's fault", says("sequencer is down")).await;
+        assert_eq!(feed_round(&status), None, "nothing is believed meanwhile");
+        uptime.push(&node, 0, now - 60).await.unwrap();
+        relay.until("its grace", says("up again since")).await;
+        uptime.push(&node, 0, now - 7200).await.unwrap();
+        relay.until("an old round", is(Staleness::Heartbeat)).await;
+        feed.push(&node, 200_000_000_000, now).await.unwrap();
+        relay.until("one that is far off", is(Staleness::Deviation)).await;
+        // What is no value is passed over.
+        for nothing in [0, -5] {
+            feed.push(&node, nothing, now + 1).await.unwrap();
+        }
+        feed.push(&node, 249_000_000_000, now + 2).await.unwrap();
+        let status = relay.until("a good one", is(Staleness::Fresh)).await;
+        assert_eq!(feed_round(&status), Some("1.5"));
+        relay.terminate();
     });
 }
 

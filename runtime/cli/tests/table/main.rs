@@ -13,7 +13,7 @@ mod live;
 mod script;
 mod world;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use crate::{
     expected::Expected,
@@ -95,7 +95,18 @@ fn play(
     if let Some(of) = &ask.etag {
         ask.headers.insert("if-none-match".into(), etags[of].clone());
     }
-    let answer = host.ask(&ask);
+    let is_hit = |answer: &Answer| {
+        answer.headers.get("cache-status").is_some_and(|status| status.starts_with("iridule; hit"))
+    };
+    let mut answer = host.ask(&ask);
+    // A render reaches the store behind its answer, and another instance may be asked next.
+    for _ in 0..40 {
+        if ask.found.as_deref() != Some("hit") || is_hit(&answer) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+        answer = host.ask(&ask);
+    }
     let place = format!("{}: {}: {}", host.name(), act.title, ask.name);
     let status = answer.headers.get("cache-status").map(String::as_str).unwrap_or_default();
     match ask.found.as_deref() {
