@@ -12,7 +12,16 @@ contract OnChainArt {
     event MetadataUpdate(uint256 _tokenId);
     event BatchMetadataUpdate(uint256 _fromTokenId, uint256 _toTokenId);
 
-    function mint(uint256 tokenId, string calldata colour) external {
+    function mintAll(uint256 from, uint256 to, string calldata colour) external {
+        for (uint256 tokenId = from; tokenId <= to; tokenId++) mint(tokenId, colour);
+    }
+
+    /// Says that everything may look otherwise.
+    function refresh(uint256 from, uint256 to) external {
+        emit BatchMetadataUpdate(from, to);
+    }
+
+    function mint(uint256 tokenId, string calldata colour) public {
         require(msg.sender == owner, "not the owner");
         require(owners[tokenId] == address(0), "minted already");
         owners[tokenId] = msg.sender;

@@ -27,7 +27,7 @@ use crate::{
     sink::{Announcer, Target},
     source::Source,
     table::Table,
-    tokens::{Contract, Reading, Recorder},
+    tokens::{self, Contract, Reading, Recorder},
 };
 
 /// A relay's configuration, read and checked.
@@ -347,17 +347,18 @@ impl Config {
                 last: Arc::default(),
             })));
         }
-        let mut tokens = Vec::new();
+        let mut recorders = Vec::new();
         for read in file.tokens {
             let fault = |why: &str| format!("[[tokens]] {}: {why}", read.collection);
             if !is_slug(&read.collection) {
                 return Err(fault("a collection's slug has a-z, 0-9 and -"));
             }
-            if read.supply == 0 || read.first.checked_add(read.supply).is_none() {
-                return Err(fault("supply is at least 1, and the last token's number fits 64 bits"));
+            let fits = read.first.checked_add(read.supply).is_some();
+            if !(1..=tokens::SUPPLY).contains(&read.supply) || !fits {
+                return Err(fault("supply is 1 to 1000000, and the last token's number fits 64 bits"));
             }
             let chain = chains.get(&read.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
-            tokens.push(Recorder::new(Contract {
+            recorders.push(Recorder::new(Contract {
                 slug: read.collection.clone(),
                 chain: chain.clone(),
                 address: read.contract,
@@ -378,7 +379,7 @@ impl Config {
             sources,
             freshness,
             targets,
-            tokens,
+            tokens: recorders,
             metrics,
         })
     }

@@ -52,7 +52,7 @@ fn pictures_that_a_contract_keeps_are_mirrored() {
             let text = text
                 .replace("chain_id = 1", "chain_id = 31337")
                 .replace(&"0".repeat(40), &art.to_string()[2..])
-                .replace("supply = 1000", "supply = 3")
+                .replace("supply = 1000", "supply = 80")
                 .replace("tokens = \"recorded\"", "");
             fs::write(folder.join("collection.toml"), text + "\ntokens = \"recorded\"\n").unwrap();
             let data = data.path().to_str().unwrap();
@@ -61,7 +61,7 @@ fn pictures_that_a_contract_keeps_are_mirrored() {
         let tokens = |slug: &str, read: &str| {
             format!(
                 "[[tokens]]\ncollection = \"{slug}\"\nchain = 31337\ncontract = \"{art}\"\nread = \"{read}\"\n\
-                 first = 1\nsupply = 3\nevery = \"50ms\"\n"
+                 first = 1\nsupply = 80\nevery = \"50ms\"\n"
             )
         };
         let more = pop_sink(&serve) + &tokens("fields", "art") + &tokens("hashes", "hash");
@@ -127,12 +127,20 @@ fn pictures_that_a_contract_keeps_are_mirrored() {
         let record = TokenRecord::open(&pop.token("hashes", 3).await.unwrap().unwrap(), &trusted).unwrap();
         let hash = abi::OnChainArt::tokenIdToHashCall { tokenId: U256::from(3) };
         assert_eq!(record.seed().0, node.call(art, hash).await.unwrap());
+
+        // More than one look can read, all of them twice.
+        let colour = "#123".to_owned();
+        let (from, to) = (U256::from(4), U256::from(80));
+        node.transact(art, abi::OnChainArt::mintAllCall { from, to, colour }).await.unwrap();
+        node.transact(art, abi::OnChainArt::refreshCall { from: U256::from(1), to }).await.unwrap();
+        comes("fields/80.png").await;
+        let all =
+            |status: &Status| status.tokens.iter().all(|tokens| tokens.recorded == 80 && tokens.waiting == 0);
+        relay.until("all tokens", all).await;
         relay.terminate();
 
         // Nothing is read or signed twice.
         let relay = Relay::start(&config);
-        let all =
-            |status: &Status| status.tokens.iter().all(|tokens| tokens.recorded == 3 && tokens.waiting == 0);
         relay.until("all tokens", |status| status.tokens.len() == 2 && all(status)).await;
         assert_eq!(
             pop.token("hashes", 3).await.unwrap().unwrap(),

@@ -41,6 +41,8 @@ pub mod abi {
         contract OnChainArt {
             constructor();
             function mint(uint256 tokenId, string colour) external;
+            function mintAll(uint256 from, uint256 to, string colour) external;
+            function refresh(uint256 from, uint256 to) external;
             function repaint(uint256 tokenId, string colour) external;
             function tokenIdToHash(uint256 tokenId) external view returns (bytes32);
         }

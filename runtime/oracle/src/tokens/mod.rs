@@ -39,9 +39,11 @@ use crate::{
 };
 
 /// Tokens that one look reads.
-const AT_A_LOOK: usize = 64;
+const AT_A_LOOK: usize = 32;
 /// Questions under way at once.
 const AT_ONCE: usize = 8;
+/// Most tokens of a collection.
+pub(crate) const SUPPLY: u64 = 1_000_000;
 /// Blocks whose events one look reads.
 const BLOCKS: u64 = 2_000;
 /// Most events of one look. More come in smaller ranges.
@@ -90,6 +92,8 @@ pub(crate) struct Contract {
 pub(crate) struct Recorder {
     of: Contract,
     looked: Option<Instant>,
+    /// Up to which block events are in `wanted`. The ledger follows once those tokens were read.
+    heard: Option<u64>,
     /// Numbers to be read; all of them to begin with, unless the ledger says otherwise.
     wanted: Option<BTreeSet<u64>>,
     refused: BTreeMap<u64, String>,
@@ -110,7 +114,7 @@ enum Read {
 
 impl Recorder {
     pub(crate) fn new(of: Contract) -> Self {
-        Self { of, looked: None, wanted: None, refused: BTreeMap::new(), recorded: 0, why: None }
+        Self { of, looked: None, heard: None, wanted: None, refused: BTreeMap::new(), recorded: 0, why: None }
     }
 
     /// Looks whether there is something new, and keeps it in the ledger. Gives the highest place of a record that is new,
@@ -166,17 +170,18 @@ impl Recorder {
         if self.wanted.is_none() {
             self.wanted = Some(self.missing(ledger, &ours)?);
         }
-        let to = match scanned {
+        let to = match scanned.max(self.heard) {
             // What happened before the first look is in what it reads.
             None => pinned.number,
-            Some(scanned) => pinned.number.min(scanned.saturating_add(BLOCKS)),
+            Some(heard) => pinned.number.min(heard.saturating_add(BLOCKS)),
         };
-        if let Some(scanned) = scanned.filter(|scanned| *scanned < to) {
-            match self.events(scanned + 1, to).await {
-                Ok(numbers) => self.want(numbers),
+        if let Some(heard) = scanned.max(self.heard).filter(|heard| *heard < to) {
+            match self.events(heard + 1, to).await {
+                Ok(numbers) => self.wanted.get_or_insert_default().extend(numbers),
                 Err(why) => return Ok(Err(why)),
             }
         }
+        self.heard = Some(to);
         let wanted = self.wanted.get_or_insert_default();
         let now: Vec<u64> = wanted.iter().copied().take(AT_A_LOOK).collect();
         let (this, pinned) = (&*self, &pinned);
@@ -229,10 +234,6 @@ impl Recorder {
             }
         }
         Ok(missing)
-    }
-
-    fn want(&mut self, numbers: BTreeSet<u64>) {
-        self.wanted.get_or_insert_default().extend(numbers);
     }
 
     /// The tokens that events of these blocks name.
@@ -331,8 +332,9 @@ impl Recorder {
             Read::Nothing => return Ok(Ok(None)),
             Read::Hash(hash) => record.seed = hash.0.into(),
             Read::Uri(uri) => {
-                let made =
-                    Art::read(&uri, number).and_then(|art| Ok((mirror::style(&art.svg, &derived)?, art)));
+                // Painting takes its time, and others have work to do.
+                let style = |art: &Art| tokio::task::block_in_place(|| mirror::style(&art.svg, &derived));
+                let made = Art::read(&uri, number).and_then(|art| Ok((style(&art)?, art)));
                 let (package, art) = match made {
                     Ok(made) => made,
                     Err(why) => return Ok(Err(why)),
