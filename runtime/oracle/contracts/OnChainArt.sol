@@ -7,6 +7,8 @@ contract OnChainArt {
     mapping(uint256 => address) private owners;
     mapping(uint256 => string) private colours;
 
+    /// Gives a token its hash.
+    event Minted(uint256 indexed tokenId, bytes32 hash);
     event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
     /// ERC-4906: marketplaces read the metadata anew.
     event MetadataUpdate(uint256 _tokenId);
@@ -27,6 +29,7 @@ contract OnChainArt {
         owners[tokenId] = msg.sender;
         colours[tokenId] = colour;
         emit Transfer(address(0), msg.sender, tokenId);
+        emit Minted(tokenId, tokenIdToHash(tokenId));
     }
 
     function repaint(uint256 tokenId, string calldata colour) external {
@@ -56,7 +59,7 @@ contract OnChainArt {
     }
 
     /// As Art Blocks gives each token a hash; zero before it is minted.
-    function tokenIdToHash(uint256 tokenId) external view returns (bytes32) {
+    function tokenIdToHash(uint256 tokenId) public view returns (bytes32) {
         return owners[tokenId] == address(0) ? bytes32(0) : keccak256(abi.encode(tokenId, colours[tokenId]));
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, keccak256};
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::is_slug, gauge::is_feed, signed::TrustedKeys};
 use iridule_publish::{Address as PlaceAddress, keys};
@@ -27,7 +27,7 @@ use crate::{
     sink::{Announcer, Target},
     source::Source,
     table::Table,
-    tokens::{self, Contract, Reading, Recorder},
+    tokens::{self, Contract, Mint, Reading, Recorder},
 };
 
 /// A relay's configuration, read and checked.
@@ -156,6 +156,9 @@ struct TokensFile {
     chain: u64,
     contract: Address,
     read: Reading,
+    event: Option<String>,
+    #[serde(default)]
+    since: u64,
     first: u64,
     supply: u64,
     #[serde(default = "quarter_minute", with = "humantime_serde")]
@@ -358,11 +361,23 @@ impl Config {
                 return Err(fault("supply is 1 to 1000000, and the last token's number fits 64 bits"));
             }
             let chain = chains.get(&read.chain).ok_or_else(|| fault("there is no such [[chain]]"))?;
+            let mint = match (&read.event, read.read) {
+                (Some(event), Reading::Event) if event.ends_with(')') && !event.contains(' ') => {
+                    Some(Mint { topic: keccak256(event.as_str()), since: read.since })
+                }
+                (None, Reading::Art | Reading::Art1155 | Reading::Hash) => None,
+                _ => {
+                    return Err(fault(
+                        "read = \"event\" goes with event = \"Minted(uint256,bytes32)\", without spaces and names",
+                    ));
+                }
+            };
             recorders.push(Recorder::new(Contract {
                 slug: read.collection.clone(),
                 chain: chain.clone(),
                 address: read.contract,
                 reading: read.read,
+                mint,
                 numbers: read.first..=read.first + (read.supply - 1),
                 every: read.every,
             }));

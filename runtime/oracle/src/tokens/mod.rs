@@ -74,6 +74,18 @@ pub(crate) enum Reading {
     Art1155,
     /// The token's hash, which is its seed: Art Blocks' `tokenIdToHash`.
     Hash,
+    /// The same from the event of its mint.
+    Event,
+}
+
+/// An event that gives a token its hash: the token's number is its first indexed word, the hash its second, or the first
+/// that is not indexed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mint {
+    /// Its first topic: `keccak256` of its signature.
+    pub(crate) topic: B256,
+    /// No event is in a block before this one.
+    pub(crate) since: u64,
 }
 
 /// A collection's contract, and what is read of it.
@@ -82,6 +94,8 @@ pub(crate) struct Contract {
     pub(crate) chain: Chain,
     pub(crate) address: Address,
     pub(crate) reading: Reading,
+    /// What gives tokens their hashes, for [`Reading::Event`].
+    pub(crate) mint: Option<Mint>,
     /// The numbers that its tokens may have.
     pub(crate) numbers: RangeInclusive<u64>,
     /// How often it is looked at.
@@ -94,6 +108,8 @@ pub(crate) struct Recorder {
     looked: Option<Instant>,
     /// Up to which block events are in `wanted`. The ledger follows once those tokens were read.
     heard: Option<u64>,
+    /// The hashes that events gave, of numbers to be read.
+    hashes: BTreeMap<u64, B256>,
     /// Numbers to be read; all of them to begin with, unless the ledger says otherwise.
     wanted: Option<BTreeSet<u64>>,
     refused: BTreeMap<u64, String>,
@@ -114,7 +130,16 @@ enum Read {
 
 impl Recorder {
     pub(crate) fn new(of: Contract) -> Self {
-        Self { of, looked: None, heard: None, wanted: None, refused: BTreeMap::new(), recorded: 0, why: None }
+        Self {
+            of,
+            looked: None,
+            heard: None,
+            hashes: BTreeMap::new(),
+            wanted: None,
+            refused: BTreeMap::new(),
+            recorded: 0,
+            why: None,
+        }
     }
 
     /// Looks whether there is something new, and keeps it in the ledger. Gives the highest place of a record that is new,
@@ -170,12 +195,11 @@ impl Recorder {
         if self.wanted.is_none() {
             self.wanted = Some(self.missing(ledger, &ours)?);
         }
-        let to = match scanned.max(self.heard) {
-            // What happened before the first look is in what it reads.
-            None => pinned.number,
-            Some(heard) => pinned.number.min(heard.saturating_add(BLOCKS)),
-        };
-        if let Some(heard) = scanned.max(self.heard).filter(|heard| *heard < to) {
+        // What happened before the first look is in what it reads, unless events alone tell.
+        let before = self.of.mint.map(|mint| mint.since.saturating_sub(1));
+        let heard = scanned.max(self.heard).or(before).unwrap_or(pinned.number);
+        let to = pinned.number.min(heard.saturating_add(BLOCKS));
+        if heard < to {
             match self.events(heard + 1, to).await {
                 Ok(numbers) => self.wanted.get_or_insert_default().extend(numbers),
                 Err(why) => return Ok(Err(why)),
@@ -198,6 +222,7 @@ impl Recorder {
                 }
             };
             self.wanted.get_or_insert_default().remove(&number);
+            self.hashes.remove(&number);
             match self.record(ledger, number, read, pinned.number, &ours)? {
                 Ok(Some((record, blocks))) => match record.seal(key) {
                     Ok(signed) => {
@@ -237,13 +262,16 @@ impl Recorder {
     }
 
     /// The tokens that events of these blocks name.
-    async fn events(&self, from: u64, to: u64) -> Result<BTreeSet<u64>, String> {
+    async fn events(&mut self, from: u64, to: u64) -> Result<BTreeSet<u64>, String> {
         use abi::Art::{BatchMetadataUpdate, MetadataUpdate, Transfer};
-        let kinds = vec![
-            Transfer::SIGNATURE_HASH,
-            MetadataUpdate::SIGNATURE_HASH,
-            BatchMetadataUpdate::SIGNATURE_HASH,
-        ];
+        let kinds = match self.of.mint {
+            Some(mint) => vec![mint.topic],
+            None => vec![
+                Transfer::SIGNATURE_HASH,
+                MetadataUpdate::SIGNATURE_HASH,
+                BatchMetadataUpdate::SIGNATURE_HASH,
+            ],
+        };
         let filter =
             Filter::new().address(self.of.address).event_signature(kinds).from_block(from).to_block(to);
         let events = self
@@ -263,7 +291,13 @@ impl Recorder {
             .await?;
         let mut numbers = BTreeSet::new();
         for (_, _, log) in events {
-            let (from, to) = if let Ok(minted) = Transfer::decode_log(&log) {
+            let (from, to) = if self.of.mint.is_some() {
+                let Some((id, hash)) = minted(&log) else { continue };
+                if let Ok(number) = u64::try_from(id) {
+                    self.hashes.insert(number, hash);
+                }
+                (id, id)
+            } else if let Ok(minted) = Transfer::decode_log(&log) {
                 // A token that only changes hands looks as before.
                 if !minted.from.is_zero() {
                     continue;
@@ -277,6 +311,7 @@ impl Recorder {
                 continue;
             };
             let bound = |id: U256| id.saturating_to::<u64>();
+            // A number past 64 bits is none of the collection's.
             let range = bound(from).max(*self.of.numbers.start())..=bound(to).min(*self.of.numbers.end());
             numbers.extend(range);
         }
@@ -299,6 +334,7 @@ impl Recorder {
                 // Art Blocks gives zero for a token that is not minted.
                 hash.filter(|hash| !hash.is_zero()).map_or(Read::Nothing, Read::Hash)
             }
+            Reading::Event => self.hashes.get(&number).copied().map_or(Read::Nothing, Read::Hash),
         })
     }
 
@@ -328,10 +364,12 @@ impl Recorder {
             attributes: Vec::new(),
         };
         let mut blocks = Vec::new();
-        match read {
-            Read::Nothing => return Ok(Ok(None)),
-            Read::Hash(hash) => record.seed = hash.0.into(),
-            Read::Uri(uri) => {
+        match (read, &before) {
+            // An event is not heard twice; what it said stands in the ledger.
+            (Read::Nothing, Some(before)) if self.of.mint.is_some() => record.seed = before.seed,
+            (Read::Nothing, _) => return Ok(Ok(None)),
+            (Read::Hash(hash), _) => record.seed = hash.0.into(),
+            (Read::Uri(uri), _) => {
                 // Painting takes its time, and others have work to do.
                 let style = |art: &Art| tokio::task::block_in_place(|| mirror::style(&art.svg, &derived));
                 let made = Art::read(&uri, number).and_then(|art| Ok((style(&art)?, art)));
@@ -354,4 +392,11 @@ impl Recorder {
         let ours = signed.is_some_and(|signed| TokenRecord::open(&signed, ours).is_ok());
         Ok(Ok((!(as_before && ours)).then_some((record, blocks))))
     }
+}
+
+/// The number and the hash of a mint's event.
+fn minted(log: &alloy::primitives::Log) -> Option<(U256, B256)> {
+    let word = || log.data.data.get(..32).map(B256::from_slice);
+    let id = log.topics().get(1)?;
+    Some((U256::from_be_bytes(id.0), log.topics().get(2).copied().or_else(word)?))
 }
