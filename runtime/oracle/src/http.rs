@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use iridule_core::address::is_inner;
+use iridule_publish::root_cause;
 use reqwest::{
     RequestBuilder, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -29,15 +30,6 @@ pub(crate) async fn read(request: RequestBuilder, most: usize) -> Result<(Status
         body.extend_from_slice(&chunk);
     }
     Ok((answer.status(), body))
-}
-
-/// The innermost reason: the outer ones repeat the address, which may hold a key.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 /// Looks names up and leaves out the addresses of this machine and its network.

@@ -146,7 +146,7 @@ async fn lead(
         }
         if !more {
             tokio::select! {
-                () = tokio::time::sleep(leader.interval) => {}
+                () = tokio::time::sleep(leader.config.interval) => {}
                 _ = stopped.wait_for(|stop| *stop) => {}
             }
         }
@@ -166,7 +166,6 @@ struct Reading {
 
 struct Leader {
     config: Config,
-    interval: Duration,
     ledger: Ledger,
     book: Book,
     /// The newest snapshot.
@@ -233,7 +232,6 @@ impl Leader {
         let watcher =
             tokio::spawn(watch_panels(places.collect(), config.publishers.clone(), known, panels_sender));
         let leader = Self {
-            interval: config.interval,
             config,
             ledger,
             book: replayed.book,

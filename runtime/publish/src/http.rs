@@ -54,8 +54,9 @@ fn detail(status: StatusCode, body: &[u8]) -> String {
     known.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").into())
 }
 
-/// The innermost reason of a failed request: the outer ones only repeat the address.
-fn root_cause(error: &dyn std::error::Error) -> String {
+/// The innermost reason of a failed request: the outer ones only repeat the address, which may hold a key.
+#[must_use]
+pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -10,5 +10,6 @@ pub mod place;
 pub mod pop;
 pub mod shelf;
 
+pub use http::root_cause;
 pub use place::{Address, Place, PlaceError};
 pub use pop::Pop;
