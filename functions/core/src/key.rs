@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use crate::{gauge::Epoch, seed::Seed, variant::Variant};
 
 /// Changes whenever the pixels or bytes of any picture change.
-pub const KEY_VERSION: u32 = 1;
+pub const KEY_VERSION: u32 = 2;
 
 /// What makes the picture. Part of its key, because two painters may differ in the last bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

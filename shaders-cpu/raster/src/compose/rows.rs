@@ -26,6 +26,14 @@ pub fn over(below: &mut [u8], above: &[u8]) {
     }
 }
 
+/// Composites one colour over `below`, by the same arithmetic as [`over`]. No channel of it may exceed its alpha.
+pub fn over_flat(below: &mut [u8], colour: [u8; 4]) {
+    let (colour, left) = (u32::from_le_bytes(colour), 255 - u32::from(colour[3]));
+    for out in below.as_chunks_mut::<4>().0 {
+        *out = (colour + scaled(u32::from_le_bytes(*out), left)).to_le_bytes();
+    }
+}
+
 /// Scales pixels by an opacity (0 to 255), and each by its coverage where there is one.
 pub fn thin(pixels: &mut [u8], coverage: Option<&[u8]>, opacity: u8) {
     let pixels = pixels.as_chunks_mut::<4>().0;

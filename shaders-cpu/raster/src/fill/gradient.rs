@@ -15,10 +15,15 @@ use resvg::tiny_skia::Transform;
 
 use crate::srgb;
 
-/// Entries of the table, less one.
+/// Entries of the table that are used, less one.
 const STEPS: u16 = 1024;
-/// Pixels that go through together.
+/// Entries of the table: a power of two, so that no index is out of it.
+const TABLE: usize = 2048;
+/// Pixels that go through together: a multiple of the dither's period.
 const BLOCK: usize = 32;
+const BLOCK_F: f32 = 32.0;
+/// An alpha of 255, a byte's worth 256.
+const OPAQUE: u16 = 65_280;
 
 /// Thresholds of the ordered dither (Bayer's 8 × 8 matrix), in parts of 256, none of them 0 or 256.
 const DITHER: [[u16; 8]; 8] = {
@@ -58,8 +63,8 @@ pub struct Gradient {
     along: Along,
     /// From the middle of a pixel to the space of `along`, in which the offset is 0 to 1 (in turns, for an angle).
     from_pixels: Transform,
-    /// Premultiplied sRGB, a byte's worth 256, at offsets from 0 to 1.
-    table: Vec<[u16; 4]>,
+    /// Premultiplied sRGB, a byte's worth 256, at offsets from 0 to 1; what is beyond is as the last.
+    table: Box<[[u16; 4]; TABLE]>,
 }
 
 impl Gradient {
@@ -87,44 +92,89 @@ impl Gradient {
         Some(Self { along, from_pixels, table: table(stops) })
     }
 
+    /// Whether every colour of it is opaque.
+    #[must_use]
+    pub fn is_opaque(&self) -> bool {
+        self.table.iter().all(|[.., alpha]| *alpha == OPAQUE)
+    }
+
     /// The pixels of a row from `x` on: premultiplied sRGB bytes.
     pub fn row(&self, x: u32, y: u32, out: &mut [u8]) {
         let map = self.from_pixels;
         let (middle, down) = (crate::canvas::side(x) + 0.5, crate::canvas::side(y) + 0.5);
-        let thresholds = &DITHER[y as usize % 8];
         let (begin_x, begin_y) = (map.kx * down + map.tx, map.sy * down + map.ty);
-        let mut at = 0;
+        let thresholds: [u16; BLOCK * 4] =
+            core::array::from_fn(|lane| DITHER[y as usize % 8][(x as usize + lane / 4) % 8]);
+        let mut left = middle;
         for block in out.chunks_mut(BLOCK * 4) {
-            let mut index = [0u32; BLOCK];
-            for (step, index) in index.iter_mut().enumerate() {
-                let pixel = middle + (at + step) as f32;
-                let (u, v) = (map.sx * pixel + begin_x, map.ky * pixel + begin_y);
-                let offset = match self.along {
-                    Along::Linear => u,
-                    Along::Radial => (u * u + v * v).sqrt(),
-                    Along::Conic => turn(u, v),
-                };
-                *index = entry(offset);
+            // Each step for all of a block at once, as arrays that compilers turn into vectors.
+            let points = Points { map: &map, left, begin_x, begin_y };
+            let index = match self.along {
+                Along::Linear => points.entries(|u, _| u),
+                Along::Radial => points.entries(|u, v| (u * u + v * v).sqrt()),
+                Along::Conic => points.entries(turn),
+            };
+            let mut colours = [[0; 4]; BLOCK];
+            for (colour, index) in colours.iter_mut().zip(index) {
+                *colour = self.table[index as usize % TABLE];
             }
-            for ((step, pixel), index) in block.as_chunks_mut::<4>().0.iter_mut().enumerate().zip(index) {
-                let threshold = thresholds[(x as usize + at + step) % 8];
-                let colour = self.table.get(index as usize).copied().unwrap_or_default();
-                *pixel = colour.map(|channel| (channel + threshold).to_le_bytes()[1]);
+            let mut bytes = [0; BLOCK * 4];
+            for ((byte, channel), threshold) in bytes.iter_mut().zip(colours.as_flattened()).zip(thresholds) {
+                *byte = (channel + threshold).to_le_bytes()[1];
             }
-            at += BLOCK;
+            block.copy_from_slice(&bytes[..block.len()]);
+            left += BLOCK_F;
         }
     }
 }
 
-/// The table's entry for an offset.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "limited to the table first")]
+/// The middles of a block's pixels, in the space of the gradient.
+struct Points<'a> {
+    map: &'a Transform,
+    /// The first one's distance from the picture's left edge.
+    left: f32,
+    begin_x: f32,
+    begin_y: f32,
+}
+
+impl Points<'_> {
+    /// The table's entries for what lies so far along.
+    #[inline(always)]
+    fn entries(&self, along: impl Fn(f32, f32) -> f32) -> [u32; BLOCK] {
+        core::array::from_fn(|step| {
+            let pixel = self.left + STEP[step];
+            let (u, v) = (self.map.sx * pixel + self.begin_x, self.map.ky * pixel + self.begin_y);
+            entry(along(u, v))
+        })
+    }
+}
+
+/// The pixels of a block, as floats.
+const STEP: [f32; BLOCK] = {
+    let (mut steps, mut at) = ([0.0; BLOCK], 0);
+    while at + 1 < BLOCK {
+        steps[at + 1] = steps[at] + 1.0;
+        at += 1;
+    }
+    steps
+};
+
+/// The table's entry for an offset: to the nearest, and up from halfway.
+#[inline(always)]
 fn entry(offset: f32) -> u32 {
+    // 2^23: from there on, floats are the whole numbers.
+    const WHOLE: f32 = 8_388_608.0;
     let offset = if offset > 0.0 { offset } else { 0.0 };
     let offset = if offset < 1.0 { offset } else { 1.0 };
-    (offset * f32::from(STEPS) + 0.5) as u32
+    let exact = offset * f32::from(STEPS) + 0.5;
+    let near = (exact + WHOLE) - WHOLE;
+    let floor = if near > exact { near - 1.0 } else { near };
+    // A conversion would have to mind numbers that do not fit, which takes longer.
+    (floor + WHOLE).to_bits() & 0x7f_ffff
 }
 
 /// The angle of a point, clockwise as y points down, in turns from 0 to 1; within 2·10⁻⁵ of a turn.
+#[inline(always)]
 fn turn(x: f32, y: f32) -> f32 {
     let (near, far) = if x.abs() > y.abs() { (y.abs(), x.abs()) } else { (x.abs(), y.abs()) };
     let t = if far > 0.0 { near / far } else { 0.0 };
@@ -178,7 +228,7 @@ fn premultiplied([l, a, b, alpha]: Lab) -> [f64; 4] {
 }
 
 /// The colours at offsets from 0 to 1.
-fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
+fn table(stops: &[Stop]) -> Box<[[u16; 4]; TABLE]> {
     // Stops themselves are exact, so that a colour between two alike is, too.
     let exact = |colour: Rgba| {
         let [red, green, blue, alpha] = colour.0.map(|byte| f64::from(byte) / 255.0);
@@ -187,7 +237,7 @@ fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
     let offset = |stop: &Stop| f64::from(stop.offset).clamp(0.0, 1.0);
     let labs: Vec<Lab> = stops.iter().map(|stop| lab(stop.colour)).collect();
     let mut next = 0;
-    let entry = |step: u16| {
+    let mut entry = |step: u16| {
         let at = f64::from(step) / f64::from(STEPS);
         while stops.get(next).is_some_and(|stop| offset(stop) <= at) {
             next += 1;
@@ -209,10 +259,18 @@ fn table(stops: &[Stop]) -> Vec<[u16; 4]> {
             clippy::cast_sign_loss,
             reason = "limited to a word first"
         )]
-        let [red, green, blue, alpha] = colour.map(|v| (v.clamp(0.0, 1.0) * 65_280.0 + 0.5) as u16);
+        let [red, green, blue, alpha] = colour.map(|v| (v.clamp(0.0, 1.0) * f64::from(OPAQUE) + 0.5) as u16);
         [red.min(alpha), green.min(alpha), blue.min(alpha), alpha]
     };
-    (0..=STEPS).map(entry).collect()
+    let mut table = Box::new([[0; 4]; TABLE]);
+    let mut last = [0; 4];
+    for (step, place) in (0..).zip(table.iter_mut()) {
+        if step <= STEPS {
+            last = entry(step);
+        }
+        *place = last;
+    }
+    table
 }
 
 #[cfg(test)]
@@ -263,7 +321,7 @@ mod tests {
     fn the_table_follows_oklab() {
         let (from, to) = (Rgba([255, 230, 0, 255]), Rgba([20, 10, 200, 80]));
         let stops = [Stop { offset: 0.0, colour: from }, Stop { offset: 1.0, colour: to }];
-        for (step, entry) in (0u16..).zip(table(&stops)) {
+        for (step, entry) in (0..=STEPS).zip(*table(&stops)) {
             let part = f64::from(step) / f64::from(STEPS);
             let (first, last) = (lab(from), lab(to));
             let mixed = core::array::from_fn(|at| first[at] + (last[at] - first[at]) * part);

@@ -1,9 +1,13 @@
 //! A fill layer: a rectangle, with round corners or without, of one colour or a gradient ([`gradient`]).
+//!
+//! Where its edge runs is tiny-skia's to say ([`Coverage`]); what lies inside goes through [`rows`] without a look at it.
 
 pub mod gradient;
 
+use core::ops::Range;
+
 use iridule_core::scene::{Area, Fill, Paint};
-use resvg::tiny_skia::{self, Color, FillRule, Mask, Path, PathBuilder, Pixmap, Rect, Transform};
+use resvg::tiny_skia::{FillRule, Mask, Path, PathBuilder, Pixmap, Rect, Transform};
 
 use self::gradient::Gradient;
 use crate::compose::{Region, rows};
@@ -27,50 +31,141 @@ pub fn paint(fill: &Fill, place: Transform, opacity: u8, picture: &mut Pixmap) -
     if region.is_empty() {
         return nothing;
     }
-    let sharp = fill.radius <= 0.0 && place.kx == 0.0 && place.ky == 0.0;
-    // A sharp rectangle is cut to the picture first, so that it may be of any size.
-    let cut = || {
-        let most = crate::canvas::side(picture.width().max(picture.height())) + 2.0;
-        let [left, top, right, bottom] = edges.map(|edge| edge.clamp(-2.0, most));
-        Rect::from_ltrb(left, top, right, bottom)
-    };
-    let cut = if sharp { cut() } else { None };
-    if cut.is_none() && edges.iter().any(|edge| edge.abs() > FAR) {
-        return nothing;
-    }
-    let Some(colours) = Gradient::new(&fill.paint, place) else {
-        let Paint::Solid(colour) = fill.paint else { return nothing };
-        let [red, green, blue, alpha] = colour.0.map(|channel| f32::from(channel) / 255.0);
-        let alpha = alpha * (f32::from(opacity) / 255.0);
-        let Some(colour) = Color::from_rgba(red, green, blue, alpha) else { return nothing };
-        let paint = tiny_skia::Paint { shader: tiny_skia::Shader::SolidColor(colour), ..Default::default() };
-        match cut {
-            Some(rect) => picture.fill_rect(rect, &paint, Transform::identity(), None),
-            None => picture.fill_path(&outline, &paint, FillRule::Winding, Transform::identity(), None),
-        }
-        return region;
-    };
     let (width, height) = (picture.width(), picture.height());
+    let sharp = fill.radius <= 0.0 && place.kx == 0.0 && place.ky == 0.0;
     let covers = edges[0] <= 0.0
         && edges[1] <= 0.0
         && edges[2] >= crate::canvas::side(width)
         && edges[3] >= crate::canvas::side(height);
-    let mut coverage = None;
-    if !(sharp && covers) {
-        let Some(mut mask) = Mask::new(width, height) else { return nothing };
-        let path = cut.map_or(outline, PathBuilder::from_rect);
-        mask.fill_path(&path, FillRule::Winding, true, Transform::identity());
-        coverage = Some(mask);
-    }
+    let coverage = if sharp && covers {
+        None
+    } else {
+        // A sharp rectangle is cut to the picture first, so that it may be of any size.
+        let cut = || {
+            let most = crate::canvas::side(width.max(height)) + 2.0;
+            let [left, top, right, bottom] = edges.map(|edge| edge.clamp(-2.0, most));
+            Rect::from_ltrb(left, top, right, bottom)
+        };
+        let cut = if sharp { cut() } else { None };
+        if cut.is_none() && edges.iter().any(|edge| edge.abs() > FAR) {
+            return nothing;
+        }
+        let Some(coverage) = Coverage::of(cut.map_or(outline, PathBuilder::from_rect), region) else {
+            return nothing;
+        };
+        Some(coverage)
+    };
+    let colours = Colours::new(&fill.paint, place, opacity);
     let mut bytes = vec![0; (region.right - region.left) as usize * 4];
     for y in region.top..region.bottom {
-        colours.row(region.left, y, &mut bytes);
         let row = region.row(y, width);
-        let pixels = row.start * 4..row.end * 4;
-        rows::thin(&mut bytes, coverage.as_ref().map(|mask| &mask.data()[row]), opacity);
-        rows::over(&mut picture.data_mut()[pixels], &bytes);
+        let below = &mut picture.data_mut()[row.start * 4..row.end * 4];
+        let Some(coverage) = &coverage else {
+            colours.lay(region.left, y, below, &mut bytes);
+            continue;
+        };
+        let coverage = coverage.row(y);
+        let inside = inside(coverage);
+        for edge in [0..inside.start, inside.end..coverage.len()] {
+            let (pixels, bytes) = (edge.start * 4..edge.end * 4, &mut bytes[..edge.len() * 4]);
+            colours.row(region.left + at(edge.start), y, bytes);
+            rows::thin(bytes, Some(&coverage[edge]), colours.opacity);
+            rows::over(&mut below[pixels], bytes);
+        }
+        let x = region.left + at(inside.start);
+        colours.lay(x, y, &mut below[inside.start * 4..inside.end * 4], &mut bytes);
     }
     region
+}
+
+/// A column as the coordinate that it is: sides are at most [`iridule_core::limits::SIDE`].
+fn at(column: usize) -> u32 {
+    u32::try_from(column).unwrap_or(u32::MAX)
+}
+
+/// Where a row is covered wholly: all between the first and the last pixel that is, or nothing.
+fn inside(coverage: &[u8]) -> Range<usize> {
+    let whole = |share: &u8| *share == 255;
+    let (Some(first), Some(last)) = (coverage.iter().position(whole), coverage.iter().rposition(whole))
+    else {
+        return 0..0;
+    };
+    if coverage[first..=last].iter().all(whole) { first..last + 1 } else { 0..0 }
+}
+
+/// How much of each pixel of a region a path covers.
+struct Coverage {
+    mask: Mask,
+    region: Region,
+}
+
+impl Coverage {
+    fn of(path: Path, region: Region) -> Option<Self> {
+        let mut mask = Mask::new(region.right - region.left, region.bottom - region.top)?;
+        let (left, top) = (crate::canvas::side(region.left), crate::canvas::side(region.top));
+        mask.fill_path(&path, FillRule::Winding, true, Transform::from_translate(-left, -top));
+        Some(Self { mask, region })
+    }
+
+    fn row(&self, y: u32) -> &[u8] {
+        let width = self.mask.width() as usize;
+        let start = (y - self.region.top) as usize * width;
+        &self.mask.data()[start..start + width]
+    }
+}
+
+/// What a fill is filled with.
+struct Colours {
+    paint: Kind,
+    opacity: u8,
+    /// Whether nothing below is seen through it.
+    opaque: bool,
+}
+
+enum Kind {
+    /// Premultiplied.
+    Flat([u8; 4]),
+    Gradient(Gradient),
+}
+
+impl Colours {
+    fn new(paint: &Paint, place: Transform, opacity: u8) -> Self {
+        let (paint, opaque) = match (paint, Gradient::new(paint, place)) {
+            (_, Some(gradient)) => {
+                let opaque = gradient.is_opaque();
+                (Kind::Gradient(gradient), opaque)
+            }
+            (Paint::Solid(colour), None) => {
+                let mut flat = colour.0;
+                rows::premultiply(&mut flat);
+                (Kind::Flat(flat), flat[3] == 255)
+            }
+            (_, None) => (Kind::Flat([0; 4]), false),
+        };
+        Self { paint, opacity, opaque: opaque && opacity == 255 }
+    }
+
+    /// The colours of a row from `x` on, without the opacity.
+    fn row(&self, x: u32, y: u32, out: &mut [u8]) {
+        match &self.paint {
+            Kind::Gradient(gradient) => gradient.row(x, y, out),
+            Kind::Flat(colour) => out.as_chunks_mut::<4>().0.fill(*colour),
+        }
+    }
+
+    /// Lays the colours of a row over what is there. `spare` is as long, or longer.
+    fn lay(&self, x: u32, y: u32, below: &mut [u8], spare: &mut [u8]) {
+        if self.opaque {
+            return self.row(x, y, below);
+        }
+        let above = &mut spare[..below.len()];
+        self.row(x, y, above);
+        rows::thin(above, None, self.opacity);
+        match self.paint {
+            Kind::Gradient(_) => rows::over(below, above),
+            Kind::Flat(_) => rows::over_flat(below, above.first_chunk().copied().unwrap_or_default()),
+        }
+    }
 }
 
 /// The outline of a rectangle whose corners are rounded by `radius`, or by as much as it has room for.
