@@ -1,7 +1,6 @@
-// sharp as a process: a line of JSON in ({file, width, height, format, quality}), a line out ({ms, out}).
-// One thread and no cache, so that each answer is the work of one core.
-import { readFileSync, writeFileSync } from "node:fs";
-import { createInterface } from "node:readline";
+// sharp (libvips): `{file, width, height, format, quality}`. One thread and no cache, so that each answer is the work of
+// one core.
+import { readFileSync } from "node:fs";
 import sharp from "sharp";
 
 sharp.concurrency(1);
@@ -11,17 +10,12 @@ const options = {
   png: () => ({}),
   webp: () => ({ lossless: true }),
   jpeg: (quality) => ({ quality }),
+  avif: (quality) => ({ quality }),
 };
 const masters = new Map();
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const { file, width, height, format, quality } = JSON.parse(line);
+export const make = async ({ file, width, height, format, quality }) => {
   if (!masters.has(file)) masters.set(file, readFileSync(file));
-  const started = performance.now();
   const picture = sharp(masters.get(file)).resize(width, height, { kernel: "lanczos3" });
-  const bytes = await picture.toFormat(format, options[format](quality)).toBuffer();
-  const ms = performance.now() - started;
-  const out = `${file}.${width}.${format}`;
-  writeFileSync(out, bytes);
-  console.log(JSON.stringify({ ms, out }));
-}
+  return { bytes: await picture.toFormat(format, options[format](quality)).toBuffer(), extension: format };
+};

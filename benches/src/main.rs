@@ -1,26 +1,40 @@
-//! What things cost, as tables on the terminal: `cargo xtask bench`.
+//! What things cost, as tables on the terminal and as a report: `cargo xtask bench`.
 //!
 //! Every figure is the median of rounds in which all cases take turns, with the lowest and the highest beside it: the
 //! machine may be slow, but it is slow for all.
 #![expect(clippy::print_stdout, reason = "tables are what this makes")]
 
 mod conformance;
+mod distance;
+mod edge_vs_origin;
 mod eviction;
-mod hits;
+mod hosts;
+mod likeness;
+mod load;
+mod machine;
 mod painters;
+mod peer;
+mod peers;
 mod pool;
 mod relay;
 mod renders;
+mod report;
 mod rounds;
 mod running;
 mod shipped;
 mod styles;
 mod trace;
-mod variants;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use tempfile::TempDir;
+
+use crate::machine::Machine;
+
+/// That of `iridule`, whose work some of this does by itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// What things cost.
 #[derive(Parser)]
@@ -78,11 +92,29 @@ enum Bench {
         #[arg(long)]
         binary: PathBuf,
     },
-    /// A cached picture, against nginx serving the file.
-    Hits {
+    /// The same work by us and by what people use today: takumi, satori, Chromium, sharp, nginx, wasmtime.
+    Peers {
+        /// What is measured; everything when not given.
+        #[arg(value_enum)]
+        what: Vec<peers::Work>,
         /// The `iridule` to measure.
         #[arg(long)]
         binary: PathBuf,
+        #[command(flatten)]
+        folders: Folders,
+    },
+    /// What a visitor waits for and an operator pays, by the path of a request, on the PoP and on workerd.
+    EdgeVsOrigin {
+        /// The `iridule` to measure.
+        #[arg(long)]
+        binary: PathBuf,
+        /// Unit prices.
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/prices.toml"))]
+        prices: PathBuf,
+        #[command(flatten)]
+        distances: edge_vs_origin::Distances,
+        #[command(flatten)]
+        folders: Folders,
     },
     /// The public cache test suite, beside what it says of others.
     Conformance {
@@ -93,17 +125,25 @@ enum Bench {
         #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
         peers: PathBuf,
     },
-    /// Smaller variants of one master, against sharp (libvips).
-    Variants {
-        /// The folder of the peers, with their modules installed.
-        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
-        peers: PathBuf,
-    },
+}
+
+/// Where things are and come.
+#[derive(Args)]
+struct Folders {
+    /// The folder of the peers, with their modules installed.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/peers"))]
+    peers: PathBuf,
+    /// Further programs that are measured.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools"))]
+    tools: PathBuf,
+    /// Where the report comes.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/report"))]
+    report: PathBuf,
 }
 
 fn main() -> anyhow::Result<()> {
     let Cli { bench, rounds } = Cli::parse();
-    println!("{}, {rounds} rounds, milliseconds: median (lowest to highest)\n", machine());
+    println!("{}; {rounds} rounds, milliseconds: median (lowest to highest)\n", Machine::here());
     match bench {
         Bench::Styles => styles::run(rounds),
         Bench::Eviction { trace, plot } => eviction::run(&trace, plot.as_deref()),
@@ -111,17 +151,13 @@ fn main() -> anyhow::Result<()> {
         Bench::Renders { trace, prices, plot } => renders::run(&trace, &prices, plot.as_deref()),
         Bench::Pool { binary, plot } => pool::run(&binary, plot.as_deref()),
         Bench::Relay { binary } => relay::run(&binary),
-        Bench::Hits { binary } => hits::run(&binary, rounds),
+        Bench::Peers { what, binary, folders: Folders { peers, tools, report } } => {
+            let bench = peers::Bench { binary, peers, tools, rounds, scratch: TempDir::new()? };
+            peers::run(&bench, &what, &report)
+        }
+        Bench::EdgeVsOrigin { binary, prices, distances, folders } => {
+            edge_vs_origin::run(&binary, &prices, distances, rounds, &folders.report)
+        }
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
-        Bench::Variants { peers } => variants::run(&peers, rounds),
     }
-}
-
-/// The machine, in words.
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let model = model.map_or(std::env::consts::ARCH, |(_, model)| model);
-    format!("{model}, {cores} cores; one core is used")
 }

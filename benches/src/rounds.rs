@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::report::Row;
+
 /// Something that can be done once more, and tells how long it took.
 pub struct Case<'a> {
     /// How it stands in the table.
@@ -25,6 +27,13 @@ impl Times {
     /// The one in the middle.
     pub fn median(&self) -> Duration {
         self.0[self.0.len() / 2]
+    }
+}
+
+impl Times {
+    /// As a row of a report, in milliseconds.
+    pub fn row(&self, case: &str) -> Row {
+        Row::new(case, self.0.iter().map(|time| time.as_secs_f64() * 1e3).collect())
     }
 }
 
@@ -54,6 +63,18 @@ pub fn interleaved(cases: &mut [Case<'_>], rounds: u32) -> anyhow::Result<Vec<Ti
         times.sort_unstable();
     }
     Ok(times.into_iter().map(Times).collect())
+}
+
+/// The mean of so many times.
+///
+/// # Errors
+/// Those of the work.
+pub fn mean(of: u32, mut work: impl FnMut() -> anyhow::Result<Duration>) -> anyhow::Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for _ in 0..of {
+        sum += work()?;
+    }
+    Ok(sum / of)
 }
 
 #[cfg(test)]

@@ -1,12 +1,23 @@
-//! The shipped styles, and tokens of theirs.
+//! Styles, shipped ones and those that are only measured with, and tokens of theirs.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::U256;
 use anyhow::Context as _;
-use iridule_core::scene::Scene;
+use iridule_core::{
+    scene::Scene,
+    seed::Seed,
+    style::Style,
+    traits::Traits,
+    variant::{Asked, Format, Variant},
+};
 use iridule_origin::painter::Sources;
 use iridule_studio::{Built, Folder};
+use minijinja::Value;
 
 /// The folders of the shipped styles, by name.
 ///
@@ -26,7 +37,7 @@ pub fn slugs() -> anyhow::Result<Vec<String>> {
     Ok(slugs)
 }
 
-fn home() -> std::path::PathBuf {
+fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/styles")
 }
 
@@ -39,7 +50,10 @@ fn built(slug: &str) -> anyhow::Result<Built> {
 /// # Errors
 /// When the style cannot be built.
 pub fn sources(slug: &str) -> anyhow::Result<Sources> {
-    let built = built(slug)?;
+    sources_of(&built(slug)?)
+}
+
+fn sources_of(built: &Built) -> anyhow::Result<Sources> {
     let mut sources = Sources::new();
     for shader in built.package.manifest.shaders() {
         let text = built.file(&shader.source).context("a source is missing")?;
@@ -60,4 +74,64 @@ pub fn scenes(slug: &str, count: u64) -> anyhow::Result<Vec<Scene>> {
         Ok(built.scene(&style, &seed, &style.manifest.rest())?)
     };
     (1..=count).map(scene).collect()
+}
+
+/// A style of `benches/work`, at work.
+pub struct Work {
+    pub folder: PathBuf,
+    pub slug: String,
+    built: Built,
+    style: Style,
+}
+
+impl Work {
+    /// Opens a folder of `benches/work`.
+    ///
+    /// # Errors
+    /// When the style cannot be built.
+    pub fn open(slug: &str) -> anyhow::Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("work").join(slug);
+        let built = Folder::open(&folder)?.build()?;
+        let style = built.style()?;
+        Ok(Self { folder, slug: slug.into(), built, style })
+    }
+
+    /// A token's traits, by name.
+    ///
+    /// # Errors
+    /// When there is no such token.
+    pub fn traits(&self, token: u64) -> anyhow::Result<BTreeMap<String, Value>> {
+        let traits = Traits::of(&self.style.manifest, &self.seed(token)?).map_err(anyhow::Error::msg)?;
+        Ok(traits.named(&self.style.manifest).collect())
+    }
+
+    /// A token, ready to be painted: its traits are drawn, its templates expanded.
+    ///
+    /// # Errors
+    /// When there is no such token.
+    pub fn scene(&self, token: u64) -> anyhow::Result<Scene> {
+        Ok(self.built.scene(&self.style, &self.seed(token)?, &self.style.manifest.rest())?)
+    }
+
+    /// What a PNG as large as the canvas is.
+    ///
+    /// # Errors
+    /// When there can be none.
+    pub fn png(&self) -> anyhow::Result<Variant> {
+        let canvas = self.scene(1)?.canvas;
+        let asked = Asked { width: Some(self.style.manifest.canvas.width), ..Asked::default() };
+        Ok(Variant::resolve(&asked, Format::Png, &canvas)?)
+    }
+
+    /// The WGSL of its shaders, by path.
+    ///
+    /// # Errors
+    /// When one is not text.
+    pub fn sources(&self) -> anyhow::Result<Sources> {
+        sources_of(&self.built)
+    }
+
+    fn seed(&self, token: u64) -> anyhow::Result<Seed> {
+        self.built.collection.seed(U256::from(token)).map_err(anyhow::Error::msg)
+    }
 }

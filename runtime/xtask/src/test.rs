@@ -4,7 +4,6 @@
 //! crates that paint or compile wasm are tested optimised, in the profile that `cargo run --release` has built already.
 
 use std::{
-    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -12,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    tools::{program, root, run, say, toolchain},
+    tools::{program, run, say, toolchain, tools_folder},
     worker,
 };
 
@@ -130,10 +129,6 @@ fn deny() -> Result<()> {
         say("skipped: advisories, because their database cannot be reached");
     }
     run(&mut check)
-}
-
-fn tools_folder() -> PathBuf {
-    root().join("target/tools")
 }
 
 fn tests() -> Result<()> {

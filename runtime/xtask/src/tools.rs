@@ -21,6 +21,11 @@ pub(crate) fn root() -> &'static Path {
     here.ancestors().nth(2).unwrap_or(here)
 }
 
+/// Where programs lie that are installed for a step.
+pub(crate) fn tools_folder() -> PathBuf {
+    root().join("target/tools")
+}
+
 /// Says what is being done. On stderr: stdout belongs to what a step is asked for.
 pub(crate) fn say(message: &str) {
     // There is nobody left to tell when the terminal is gone.

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     (
         "iridule",
         &[
@@ -30,8 +30,16 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ),
     (
         "iridule-bench",
-        &["iridule-core", "iridule-node", "iridule-origin", "iridule-raster", "iridule-studio"],
+        &[
+            "iridule-core",
+            "iridule-node",
+            "iridule-origin",
+            "iridule-publish",
+            "iridule-raster",
+            "iridule-studio",
+        ],
     ),
+    ("iridule-bench-empty", &[]),
     ("iridule-cache", &[]),
     ("iridule-core", &[]),
     ("iridule-node", &[]),
@@ -56,7 +64,7 @@ const WITHOUT_A_CHAIN: &str = "alloy-primitives";
 const ONLY_IN: [(&str, &[&str]); 6] = [
     ("alloy", &["iridule-oracle", "iridule-node"]),
     ("worker", &["iridule-worker"]),
-    ("spin-sdk", &["iridule-spin", "iridule-pop-guest"]),
+    ("spin-sdk", &["iridule-bench-empty", "iridule-spin", "iridule-pop-guest"]),
     ("wasmtime", &["iridule-pop"]),
     ("wgpu", &["iridule-origin"]),
     ("naga", &["iridule-wgsl"]),

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
-mod bench;
 mod isolation;
 mod lifecycle;
 mod listeners;

@@ -1,9 +1,19 @@
-//! The edge modules against `budgets.toml`.
+//! What was promised in `budgets.toml`: what the edge modules weigh, what a hit allocates, what styles are reckoned to cost.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test cannot go on without, it stops at")]
+
+mod hits;
+#[allow(dead_code, reason = "nothing is published later here")]
+#[path = "../table/hosts/in_process.rs"]
+mod in_process;
 
 use std::{env, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
+use iridule_core::{
+    plan,
+    variant::{Asked, Format, Variant},
+};
+use iridule_studio::Folder;
 
 fn budget(module: &str, what: &str) -> u64 {
     let text = fs::read_to_string(root().join("budgets.toml")).unwrap();
@@ -45,4 +55,15 @@ fn the_worker_keeps_its_size() {
         return;
     }
     hold("worker", "gzip_bytes", files.iter().map(|file| gzip(&fs::read(file).unwrap())).sum());
+}
+
+#[test]
+fn styles_cost_what_was_reckoned() {
+    for entry in fs::read_dir(root().join("functions/styles")).unwrap() {
+        let built = Folder::open(entry.unwrap().path()).unwrap().build().unwrap();
+        let manifest = &built.package.manifest;
+        let asked = Asked { width: Some(512), ..Asked::default() };
+        let png = Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).unwrap();
+        hold("cost_units_512_png", &built.collection.slug, plan::cost(manifest, &png));
+    }
 }

@@ -21,7 +21,11 @@ use iridule_raster::{canvas::Canvas, derive, encode, image, paint, paint_pixels,
 mod kinds;
 
 fn style(slug: &str) -> Style {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = match slug {
+        "card" => here.join("work/card"),
+        _ => here.join("../functions/styles").join(slug),
+    };
     let read = |file: &str| fs::read(dir.join(file)).map_err(|e| e.to_string());
     let package =
         author::build(&fs::read_to_string(dir.join("style.toml")).unwrap(), None, &author::ByHand, read)
@@ -39,16 +43,20 @@ fn resolved(style: &Style, seed: &Seed, state: &State) -> Scene {
 }
 
 fn stages(criterion: &mut Criterion) {
-    for slug in ["orbits", "skyline"] {
+    for slug in ["orbits", "skyline", "card"] {
         let style = style(slug);
         for (name, band) in [("rest", 40), ("top", 120)] {
-            let (seed, state) = (Seed::derived(1, Address::ZERO, U256::from(1)), State(vec![band]));
+            let seed = Seed::derived(1, Address::ZERO, U256::from(1));
+            let state = State(style.manifest.gauges.iter().map(|_| band).collect());
             let case = format!("{slug}-{name}");
             criterion.bench_function(&format!("expand/{case}"), |b| {
                 b.iter(|| resolved(&style, black_box(&seed), &state));
             });
             let scene = resolved(&style, &seed, &state);
-            let Content::Svg(layer) = &scene.layers[0].content else { continue };
+            let layers = scene.layers.iter().map(|layer| &layer.content);
+            let svg =
+                layers.filter_map(|content| if let Content::Svg(svg) = content { Some(svg) } else { None });
+            let Some(layer) = svg.last() else { continue };
             criterion.bench_function(&format!("gate/{case}"), |b| {
                 b.iter(|| svg::gate::admit(black_box(&layer.document), layer.elements).map(drop).unwrap());
             });

@@ -1,0 +1,284 @@
+//! Open-loop load: requests are sent when they are due, whatever became of those before, and their time counts from then.
+//! So a server that stands still is seen to, and not only by the requests that it held up (Gil Tene's "coordinated
+//! omission").
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow};
+use hdrhistogram::Histogram;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    runtime::Builder,
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
+
+/// How long after its end a load waits for what is still under way.
+const GRACE: Duration = Duration::from_secs(2);
+/// Longest time that is told from longer ones, microseconds.
+const LONGEST: u64 = 60_000_000;
+
+/// How much is asked, and over how many connections. A request that finds all of them busy waits, and that counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Requests per second.
+    pub rate: f64,
+    pub lasts: Duration,
+    pub connections: usize,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Ask {
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// What came of a load.
+pub struct Seen {
+    /// From when a request was due to the last byte of its answer, microseconds.
+    pub latency: Histogram<u64>,
+    /// How late requests were sent although a connection was free: the harness's own share.
+    pub late: Histogram<u64>,
+    /// Answers that were what was expected.
+    pub good: u64,
+    /// Answers that were not, by what they said; the first few.
+    pub others: VecDeque<String>,
+    /// Requests without a good answer.
+    pub bad: u64,
+    /// Bytes of bodies.
+    pub bytes: u64,
+}
+
+impl Seen {
+    fn new() -> anyhow::Result<Self> {
+        let histogram = || Histogram::new_with_max(LONGEST, 3).map_err(|why| anyhow!("{why}"));
+        let (latency, late) = (histogram()?, histogram()?);
+        Ok(Self { latency, late, good: 0, others: VecDeque::new(), bad: 0, bytes: 0 })
+    }
+
+    fn took(&mut self, time: Duration) {
+        self.latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST));
+    }
+
+    fn bad(&mut self, why: String) {
+        self.bad += 1;
+        if self.others.len() < 4 {
+            self.others.push_back(why);
+        }
+    }
+
+    /// The time that this share of requests took at most, milliseconds.
+    #[expect(clippy::cast_precision_loss, reason = "a minute in microseconds")]
+    pub fn quantile(&self, share: f64) -> f64 {
+        self.latency.value_at_quantile(share) as f64 / 1e3
+    }
+}
+
+/// Lays a load on an address. `ask` says what the request of a number is, `expects` whether a status and a `Cache-Status`
+/// are what is to be measured.
+///
+/// # Errors
+/// When no connection can be made.
+pub fn run(
+    address: SocketAddr,
+    load: Load,
+    ask: impl Fn(u64) -> Ask + Send + Sync + 'static,
+    expects: fn(u16, &str) -> bool,
+) -> anyhow::Result<Seen> {
+    let (send, due) = mpsc::unbounded_channel::<(u64, Instant)>();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
+    let count = (load.rate * load.lasts.as_secs_f64()).max(1.0) as u64;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let all = runtime.block_on(async {
+        let (due, ask, seen) = (Arc::new(Mutex::new(due)), Arc::new(ask), Arc::new(Mutex::new(Seen::new()?)));
+        let mut visitors = JoinSet::new();
+        for _ in 0..load.connections {
+            let connection = connect(address).await?;
+            let visitor = Visitor { address, due: due.clone(), seen: seen.clone(), expects };
+            let ask = ask.clone();
+            visitors.spawn(async move { visitor.run(connection, |number| ask(number)).await });
+        }
+        // Only a thread that sleeps by itself is punctual to the tenth of a millisecond; a runtime's timers have one.
+        let clock = thread::spawn(move || {
+            let start = Instant::now();
+            for number in 0..count {
+                #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+                let due = start + Duration::from_secs_f64(number as f64 / load.rate);
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                if send.send((number, due)).is_err() {
+                    break;
+                }
+            }
+        });
+        let deadline = tokio::time::sleep(load.lasts + GRACE);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                done = visitors.join_next() => match done {
+                    Some(done) => done??,
+                    None => break,
+                },
+                () = &mut deadline => {
+                    visitors.shutdown().await;
+                    break;
+                }
+            }
+        }
+        let mut due = due.lock().await;
+        let mut all = seen.lock().await;
+        while let Ok((_, since)) = due.try_recv() {
+            all.took(since.elapsed());
+            all.bad("never sent: every connection was busy to the end".into());
+        }
+        drop(due);
+        for _ in all.good + all.bad..count {
+            all.took(GRACE);
+            all.bad(format!("no answer within {GRACE:?} of the end"));
+        }
+        clock.join().map_err(|_| anyhow!("the clock stopped"))?;
+        let whole = Seen::new()?;
+        Ok::<Seen, anyhow::Error>(std::mem::replace(&mut *all, whole))
+    })?;
+    Ok(all)
+}
+
+type Connection = http1::SendRequest<Empty<Bytes>>;
+
+async fn connect(address: SocketAddr) -> anyhow::Result<Connection> {
+    let stream = TcpStream::connect(address).await.with_context(|| address.to_string())?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // It ends when either side closes; whoever sends next hears of it.
+    tokio::spawn(async move { connection.await.ok() });
+    Ok(sender)
+}
+
+/// One connection, which takes what is due next.
+struct Visitor {
+    address: SocketAddr,
+    due: Arc<Mutex<mpsc::UnboundedReceiver<(u64, Instant)>>>,
+    seen: Arc<Mutex<Seen>>,
+    expects: fn(u16, &str) -> bool,
+}
+
+impl Visitor {
+    async fn run(self, mut connection: Connection, ask: impl Fn(u64) -> Ask) -> anyhow::Result<()> {
+        loop {
+            let idle = Instant::now();
+            let next = self.due.lock().await.recv().await;
+            let Some((number, due)) = next else { return Ok(()) };
+            let late = due.elapsed();
+            if connection.is_closed() {
+                connection = connect(self.address).await?;
+            }
+            let answer = exchange(&mut connection, self.address, &ask(number)).await;
+            let took = due.elapsed();
+            let mut seen = self.seen.lock().await;
+            seen.took(took);
+            if idle <= due {
+                seen.late.saturating_record(u64::try_from(late.as_micros()).unwrap_or(LONGEST));
+            }
+            match answer {
+                Ok((status, said, bytes)) => {
+                    seen.bytes += bytes;
+                    if (self.expects)(status, &said) {
+                        seen.good += 1;
+                    } else {
+                        seen.bad(format!("{status}: {said}"));
+                    }
+                }
+                Err(why) => seen.bad(format!("{why:#}")),
+            }
+        }
+    }
+}
+
+/// Status, `Cache-Status` and bytes of the body.
+async fn exchange(
+    connection: &mut Connection,
+    address: SocketAddr,
+    ask: &Ask,
+) -> anyhow::Result<(u16, String, u64)> {
+    let mut request = Request::get(&ask.path).header("host", address.to_string());
+    for (name, value) in &ask.headers {
+        request = request.header(*name, value);
+    }
+    connection.ready().await?;
+    let answer = connection.send_request(request.body(Empty::new())?).await?;
+    let status = answer.status().as_u16();
+    let said = answer.headers().get_all("cache-status").iter().filter_map(|value| value.to_str().ok());
+    let said = said.collect::<Vec<_>>().join(", ");
+    let (mut body, mut bytes) = (answer.into_body(), 0);
+    while let Some(frame) = body.frame().await {
+        bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    Ok((status, said, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers every request on a connection, but stands still for a while before the tenth.
+    fn server(stands: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = [0; 4096];
+            for number in 0.. {
+                if stream.read(&mut bytes).unwrap_or(0) == 0 {
+                    break;
+                }
+                if number == 10 {
+                    thread::sleep(stands);
+                }
+                let answer = b"HTTP/1.1 200 OK\r\ncache-status: x; hit\r\ncontent-length: 2\r\n\r\nok";
+                stream.write_all(answer).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_stall_is_seen_by_all_that_were_due_meanwhile() {
+        let address = server(Duration::from_millis(400));
+        let load = Load { rate: 100.0, lasts: Duration::from_secs(1), connections: 1 };
+        let seen = run(
+            address,
+            load,
+            |_| Ask { path: "/".into(), headers: vec![] },
+            |status, said| status == 200 && said == "x; hit",
+        )
+        .unwrap();
+        assert_eq!((seen.good, seen.bad, seen.bytes), (100, 0, 200), "{:?}", seen.others);
+        // Forty were due within the stall: the median does not see it, the slowest quarter does.
+        assert!(seen.quantile(0.75) > 80.0, "p75 {}", seen.quantile(0.75));
+        assert!(seen.quantile(1.0) >= 400.0);
+        assert!(seen.quantile(0.4) < 80.0, "p40 {}", seen.quantile(0.4));
+    }
+
+    #[test]
+    fn what_was_never_answered_is_told() {
+        let address = server(Duration::from_secs(60));
+        let load = Load { rate: 50.0, lasts: Duration::from_millis(400), connections: 1 };
+        let seen = run(address, load, |_| Ask { path: "/".into(), headers: vec![] }, |_, _| true).unwrap();
+        assert_eq!(seen.good, 10);
+        assert!(seen.bad > 0 && seen.good + seen.bad >= 19, "{} of 20 were told", seen.good + seen.bad);
+    }
+}
