@@ -1,6 +1,6 @@
 //! A fill layer: a rectangle, with round corners or without, of one colour or a gradient ([`gradient`]).
 //!
-//! Where its edge runs is tiny-skia's to say ([`Coverage`]); what lies inside goes through [`rows`] without a look at it.
+//! Where its edge runs is tiny-skia's to say (`Coverage`); what lies inside goes through [`rows`] without a look at it.
 
 pub mod gradient;
 
