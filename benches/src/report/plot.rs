@@ -1,4 +1,4 @@
-//! Curves as SVG.
+//! Curves over two axes, drawn as SVG.
 
 use anyhow::{Context as _, anyhow};
 use plotters::{
