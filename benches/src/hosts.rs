@@ -175,7 +175,9 @@ pub struct Answer {
 impl Client {
     pub fn new() -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { runtime, client: reqwest::Client::new() })
+        // Servers close connections that nobody used for long; one that is closed right now would fail its request.
+        let client = reqwest::Client::builder().pool_idle_timeout(Duration::from_secs(1)).build()?;
+        Ok(Self { runtime, client })
     }
 
     /// Asks for a picture and waits for its last byte.

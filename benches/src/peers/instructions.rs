@@ -56,8 +56,12 @@ pub fn section(bench: &Bench) -> anyhow::Result<Section> {
             section.rows.push(Row::new(format!("{name}, {answer}"), vec![each]));
         }
         let (ours, theirs) = (format!("{OURS}, {answer}"), format!("{THEIRS}, {answer}"));
-        let because = "hyper builds a header map and two futures where nginx fills a buffer";
-        section.hold(&format!("A {answer} beside nginx"), (&ours, &theirs), Bound::AtMost(1.0), because);
+        section.hold(
+            &format!("A {answer} beside nginx"),
+            (&ours, &theirs),
+            Bound::AtMost(1.0),
+            static_file::SPREAD,
+        );
     }
     Ok(section)
 }

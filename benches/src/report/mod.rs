@@ -191,8 +191,9 @@ impl Bar {
             Bound::AtMost(most) => ("at most", most),
             Bound::AtLeast(least) => ("at least", least),
         };
+        let because = if self.because.is_empty() { "what holds it is not known yet" } else { &self.because };
         let (met, because) =
-            if self.is_met() { ("met", String::new()) } else { ("MISSED", format!(": {}", self.because)) };
+            if self.is_met() { ("met", String::new()) } else { ("MISSED", format!("; {because}")) };
         format!(
             "{}: {met}, {} where {word} {} was promised{because}",
             self.says,
@@ -253,7 +254,7 @@ mod tests {
             said,
             [
                 "half: met, 0.500 where at most 0.500 was promised",
-                "a third: MISSED, 0.500 where at most 0.300 was promised: physics"
+                "a third: MISSED, 0.500 where at most 0.300 was promised; physics"
             ]
         );
     }
