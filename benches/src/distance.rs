@@ -114,7 +114,8 @@ mod tests {
             started.elapsed().as_millis()
         };
         let (first, second) = (ask(), ask());
-        assert!((120..240).contains(&first), "{first} ms");
-        assert!((60..120).contains(&second), "{second} ms");
+        // A busy machine may be late, but never early.
+        assert!((120..2000).contains(&first), "{first} ms");
+        assert!((60..2000).contains(&second), "{second} ms");
     }
 }
