@@ -43,7 +43,7 @@ impl Home {
         Pop::start(self, &["--no-demo", "--no-origin"]).map(drop)
     }
 
-    /// A command of it on this folder. Nothing of it listens outside of the loopback, or on a port that is taken.
+    /// A command of it on this folder.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(words).arg("--data").arg(self.folder.path());

@@ -1,7 +1,7 @@
 //! One picture by many painters: us natively, in the PoP and in workerd, and whoever else paints it.
 
 use std::{
-    fs,
+    env, fs,
     time::{Duration, Instant},
 };
 
@@ -133,7 +133,7 @@ impl<'a> Painting<'a> {
         } else {
             let alike = psnr(&self.ours, &theirs)?;
             if alike <= self.alike {
-                let (one, other) = (self.bench.peers.join("ours.png"), self.bench.peers.join("theirs.png"));
+                let (one, other) = (env::temp_dir().join("ours.png"), env::temp_dir().join("theirs.png"));
                 fs::write(&one, &self.ours)?;
                 fs::write(&other, &theirs)?;
                 anyhow::bail!(

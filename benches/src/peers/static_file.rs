@@ -63,9 +63,8 @@ pub fn sections(bench: &Bench) -> anyhow::Result<Vec<Section>> {
             }
             let (ours, theirs) = (case("iridule"), case("nginx"));
             let says = format!("{answer} over {connections} connections beside nginx");
-            let because = SPREAD;
-            rates.hold(&says, (&ours, &theirs), Bound::AtLeast(1.0), because);
-            slowest.hold(&says, (&ours, &theirs), Bound::AtMost(1.0), because);
+            rates.hold(&says, (&ours, &theirs), Bound::AtLeast(1.0), SPREAD);
+            slowest.hold(&says, (&ours, &theirs), Bound::AtMost(1.0), SPREAD);
         }
     }
     Ok(vec![rates, slowest])

@@ -28,7 +28,7 @@ const DEBIAN: [(&str, &str); 4] =
 /// The wasmtime that is measured: of the version of the one inside our host.
 const WASMTIME: &str = "wasmtime-cli@48.0.8";
 const WASMTIME_FEATURES: &str =
-    "serve,component-model,component-model-async,cranelift,parallel-compilation,pooling-allocator";
+    "run,serve,component-model,component-model-async,cranelift,parallel-compilation,pooling-allocator";
 
 /// Runs a bench.
 ///
