@@ -40,7 +40,7 @@ const root = {
   fontFamily: "Space Grotesk",
 };
 
-export const forTakumi = traits => ({
+const forTakumi = traits => ({
   type: "container",
   style: root,
   children: parts(traits).map(({ words, style }) =>
@@ -51,3 +51,13 @@ export const forSatori = traits => ({
   type: "div",
   props: { style: root, children: parts(traits).map(({ words, style }) => ({ type: "div", props: { style, children: words } })) },
 });
+
+// How either renderer of takumi makes a card of its traits.
+export const byTakumi = async (renderer) => {
+  await renderer.registerFont({ name: "Space Grotesk", data: regular, weight: 400 });
+  await renderer.registerFont({ name: "Space Grotesk", data: bold, weight: 700 });
+  return async (traits) => ({
+    bytes: await renderer.render(forTakumi(traits), { ...size, format: "png" }),
+    extension: "png",
+  });
+};

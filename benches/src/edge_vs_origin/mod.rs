@@ -179,7 +179,6 @@ fn latency(cells: &[Cell]) -> anyhow::Result<Vec<Section>> {
         slow.rows.push(cell.row(&cell.p99));
     }
     let mut hosts: Vec<&str> = cells.iter().map(|cell| cell.host).collect();
-    hosts.dedup();
     hosts.sort_unstable();
     hosts.dedup();
     for host in hosts {
@@ -209,15 +208,18 @@ fn latency(cells: &[Cell]) -> anyhow::Result<Vec<Section>> {
     };
     for (path, spec) in PATHS.iter().enumerate() {
         for host in ["PoP", "workerd"] {
-            let of = cells.iter().filter(|cell| cell.path == path && cell.host == host);
-            if let Some(best) =
-                of.filter(|cell| cell.share() >= BORNE).max_by(|a, b| a.rate.total_cmp(&b.rate))
-            {
+            if let Some(best) = borne(cells, path, host) {
                 through.rows.push(Row::new(format!("{host}: {}", spec.name), vec![best.rate * best.share()]));
             }
         }
     }
     Ok(vec![middle, slow, through])
+}
+
+/// The highest rate that a path bore on a host.
+fn borne<'a>(cells: &'a [Cell], path: usize, host: &str) -> Option<&'a Cell> {
+    let of = cells.iter().filter(|cell| cell.path == path && cell.host == host);
+    of.filter(|cell| cell.share() >= BORNE).max_by(|a, b| a.rate.total_cmp(&b.rate))
 }
 
 /// What a million requests of each path come to, from the CPU time that the hosts used for them.
@@ -233,11 +235,7 @@ fn costs(cells: &[Cell], prices: &Prices) -> Section {
     };
     for (path, spec) in PATHS.iter().enumerate() {
         for host in ["PoP", "workerd"] {
-            let of = cells.iter().filter(|cell| cell.path == path && cell.host == host);
-            let Some(best) = of.filter(|cell| cell.share() >= BORNE).max_by(|a, b| a.rate.total_cmp(&b.rate))
-            else {
-                continue;
-            };
+            let Some(best) = borne(cells, path, host) else { continue };
             #[expect(clippy::cast_precision_loss, reason = "a few hundred thousand")]
             let each = |sum: f64| sum / best.good.max(1) as f64;
             let (edge, origin) = (each(best.spent.edge.as_secs_f64()), each(best.spent.origin.as_secs_f64()));

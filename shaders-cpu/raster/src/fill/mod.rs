@@ -158,12 +158,18 @@ impl Colours {
         if self.opaque {
             return self.row(x, y, below);
         }
-        let above = &mut spare[..below.len()];
-        self.row(x, y, above);
-        rows::thin(above, None, self.opacity);
-        match self.paint {
-            Kind::Gradient(_) => rows::over(below, above),
-            Kind::Flat(_) => rows::over_flat(below, above.first_chunk().copied().unwrap_or_default()),
+        match &self.paint {
+            Kind::Gradient(gradient) => {
+                let above = &mut spare[..below.len()];
+                gradient.row(x, y, above);
+                rows::thin(above, None, self.opacity);
+                rows::over(below, above);
+            }
+            Kind::Flat(colour) => {
+                let mut above = *colour;
+                rows::thin(&mut above, None, self.opacity);
+                rows::over_flat(below, above);
+            }
         }
     }
 }
