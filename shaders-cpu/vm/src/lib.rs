@@ -33,6 +33,7 @@ pub mod program;
 mod register_file;
 pub mod scalar;
 mod texture;
+mod tile;
 mod verify;
 
 pub use encoding::DecodeError;

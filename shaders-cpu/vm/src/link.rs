@@ -4,14 +4,16 @@
 //! does not take as such is spread into a scratch strip first. An operation on uniform values alone runs one
 //! vector of lanes on scratch strips, and the first lane is kept.
 
+use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use fearless_simd::Simd;
 
-use crate::kernel::{self, Flow, Form, Frame, Insn};
+use crate::kernel::{self, Form, Frame, Insn};
 use crate::opcode::{Class, Opcode};
 use crate::program::{Op, Program, Reg};
-use crate::register_file::{LANE_ALIGN, Layout, MAX_LANES, Place};
+use crate::register_file::{BLOCK, Layout, MAX_LANES, Place, UNIT};
 
 /// The scratch strip for the result of an operation on uniform values.
 const RESULT: usize = 4;
@@ -21,8 +23,48 @@ pub(crate) struct Code<S: Simd> {
     pub layout: Layout,
     pub setup: Vec<Insn<S>>,
     pub body: Vec<Insn<S>>,
+    /// The body's blocks, in order.
+    pub blocks: Vec<Block>,
     pub color: [Place; 4],
     pub discard: Option<Place>,
+}
+
+/// Instructions of the body without a jump into or out of them, and how they end.
+pub(crate) struct Block {
+    pub insns: Range<usize>,
+    /// To another block than the next.
+    pub exit: Option<Jump>,
+}
+
+/// A jump.
+pub(crate) struct Jump {
+    pub when: When,
+    /// The block to go on with.
+    pub to: usize,
+    /// A back-edge.
+    pub repeat: Option<Repeat>,
+}
+
+/// What a back-edge pays.
+pub(crate) struct Repeat {
+    /// The operations that it repeats.
+    pub ops: u64,
+    /// Its number among the program's back-edges.
+    pub number: usize,
+}
+
+/// When a jump is taken.
+#[derive(Clone, Copy)]
+pub(crate) enum When {
+    Always,
+    /// The uniform word is true.
+    True(Place),
+    /// The uniform word is false.
+    False(Place),
+    /// A lane of the mask is set.
+    Any(Place),
+    /// No lane of the mask is set.
+    None(Place),
 }
 
 /// How many lanes a strip of `program` has: as many as keep its registers within 48 KiB (the first-level data cache of
@@ -31,14 +73,14 @@ pub(crate) struct Code<S: Simd> {
 fn lanes(program: &Program) -> usize {
     const CACHE_WORDS: usize = 48 * 1024 / 4;
     let loops = program.body.iter().any(|op| op.code.is_back_edge());
-    let most = if loops { MAX_LANES / 2 } else { MAX_LANES };
+    let most = if loops { 128 } else { MAX_LANES };
     let strips = usize::from(program.varyings) + program.locals as usize + 1;
-    let fitting = CACHE_WORDS / strips;
-    [MAX_LANES, MAX_LANES / 2].into_iter().find(|lanes| *lanes <= fitting.min(most)).unwrap_or(MAX_LANES / 4)
+    let fitting = (CACHE_WORDS / strips).clamp(UNIT, most);
+    1 << fitting.ilog2()
 }
 
 fn keep_first<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    f.file.set(i.dst, 0, f.file.get(i.src[0], 0));
+    f.file.set_uniform(i.dst, f.file.get(i.src[0], 0));
 }
 
 fn nothing<S: Simd>(_: S, _: &Frame<'_>, _: &Insn<S>) {}
@@ -51,24 +93,27 @@ struct Linker<S: Simd> {
 impl<S: Simd> Linker<S> {
     fn insn(&self, op: &Op, count: usize) -> Insn<S> {
         let place = Place::default();
-        let count = u32::try_from(count).unwrap_or(0);
-        let flow = Flow::Step;
-        Insn { kernel: nothing::<S>, dst: place, src: [place; 4], imm: op.imm, aux: op.aux, count, flow }
+        let count = u16::try_from(count).unwrap_or(0);
+        Insn { kernel: nothing::<S>, dst: place, src: [place; 4], count, imm: op.imm, aux: op.aux }
     }
 
-    /// Adds the instructions of one operation; `None` if a place does not exist.
+    /// When a control operation jumps; `None` if it is not one, or if a place does not exist.
+    fn when(&self, op: &Op) -> Option<When> {
+        let condition = || self.layout.register(*op.operands().first()?);
+        Some(match op.code {
+            Opcode::Jump | Opcode::Loop => When::Always,
+            Opcode::JumpUnless => When::False(condition()?),
+            Opcode::JumpNone => When::None(condition()?),
+            Opcode::LoopIf => When::True(condition()?),
+            Opcode::LoopAny => When::Any(condition()?),
+            _ => return None,
+        })
+    }
+
+    /// Adds the instructions of an operation that is not control; `None` if a place does not exist.
     fn op(&mut self, op: &Op) -> Option<()> {
-        if op.code.class() == Class::Control {
-            let mut insn = self.insn(op, 0);
-            insn.flow = Flow::Control(op.code);
-            if let Some(reg) = op.operands().first() {
-                insn.src[0] = self.layout.register(*reg)?;
-            }
-            self.out.push(insn);
-            return Some(());
-        }
         let uniform_result = op.code.has_result() && !op.dst.is_varying();
-        let count = if uniform_result { LANE_ALIGN } else { self.layout.lanes() };
+        let count = if uniform_result { BLOCK } else { self.layout.lanes() };
         let mut insn = self.insn(op, count);
         let mut form: Form = 0;
         for (n, reg) in op.operands().iter().enumerate() {
@@ -117,6 +162,50 @@ fn memory_words(code: Opcode, aux: u32) -> u32 {
     }
 }
 
+/// Whether a block starts at each operation, and after the last.
+fn block_starts(body: &[Op]) -> Option<Vec<bool>> {
+    let mut starts = vec![false; body.len() + 1];
+    *starts.first_mut()? = true;
+    *starts.last_mut()? = true;
+    for (at, op) in body.iter().enumerate().filter(|(_, op)| op.code.class() == Class::Control) {
+        *starts.get_mut(at + 1)? = true;
+        *starts.get_mut(op.imm as usize)? = true;
+    }
+    Some(starts)
+}
+
+fn link_body<S: Simd>(program: &Program, layout: Layout) -> Option<(Vec<Insn<S>>, Vec<Block>)> {
+    let starts = block_starts(&program.body)?;
+    // The number of the block that starts at an operation.
+    let counted = |count: &mut usize, start: &bool| {
+        let number = *count;
+        *count += usize::from(*start);
+        Some(number)
+    };
+    let numbers: Vec<usize> = starts.iter().scan(0, counted).collect();
+    let mut linker = Linker { layout, out: Vec::with_capacity(program.body.len()) };
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    let mut repeats = 0;
+    for (at, op) in program.body.iter().enumerate() {
+        let mut exit = None;
+        if let Some(when) = linker.when(op) {
+            let repeat = op.code.is_back_edge().then(|| {
+                repeats += 1;
+                Repeat { ops: (at + 1 - op.imm as usize) as u64, number: repeats - 1 }
+            });
+            exit = Some(Jump { when, to: *numbers.get(op.imm as usize)?, repeat });
+        } else {
+            linker.op(op)?;
+        }
+        if *starts.get(at + 1)? {
+            blocks.push(Block { insns: start..linker.out.len(), exit });
+            start = linker.out.len();
+        }
+    }
+    Some((linker.out, blocks))
+}
+
 /// Links a program that [`crate::verify`] has passed. `None` only for one that it has not.
 pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
     let layout = Layout::new(
@@ -129,25 +218,7 @@ pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
     for op in &program.setup {
         setup.op(op)?;
     }
-    let mut body = Linker { layout, out: Vec::with_capacity(program.body.len() + program.body.len() / 4) };
-    let mut starts = Vec::with_capacity(program.body.len() + 1);
-    for op in &program.body {
-        starts.push(body.out.len());
-        body.op(op)?;
-    }
-    starts.push(body.out.len());
-    for insn in &mut body.out {
-        if matches!(insn.flow, Flow::Control(_)) {
-            insn.imm = u32::try_from(*starts.get(insn.imm as usize)?).ok()?;
-        }
-    }
-    // A back-edge pays for the operations it repeats.
-    let back_edges = program.body.iter().enumerate().filter(|(_, op)| op.code.is_back_edge());
-    for (number, (at, op)) in (0..).zip(back_edges) {
-        let insn = body.out.get_mut(*starts.get(at)?)?;
-        insn.aux = u32::try_from(at + 1 - op.imm as usize).ok()?;
-        insn.count = number;
-    }
+    let (body, blocks) = link_body(program, layout)?;
     let place = |reg: Reg| layout.register(reg);
     let [r, g, b, a] = program.color;
     let color = [place(r)?, place(g)?, place(b)?, place(a)?];
@@ -155,5 +226,5 @@ pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
         Some(reg) => Some(place(reg)?),
         None => None,
     };
-    Some(Code { layout, setup: setup.out, body: body.out, color, discard })
+    Some(Code { layout, setup: setup.out, body, blocks, color, discard })
 }

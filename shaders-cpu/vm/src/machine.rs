@@ -1,7 +1,7 @@
 //! The machine: a verified program, linked for an instruction set, painting strips.
 //!
-//! A picture is cut into strips of two rows by 128 columns (fewer for programs with many registers), from the top
-//! left. `setup` runs once, then `body` once per strip, whose lanes beyond the picture's edge are computed and
+//! A picture is cut into tiles, from the top left, and a strip holds the pixels of one. `setup` runs once, then `body`
+//! once per strip, whose lanes beyond the picture's edge are computed and
 //! dropped: they are the helper pixels that derivatives at the edge need. Lanes that a branch leaves out are
 //! computed too, where that is cheaper than not, and their results are never chosen.
 //!
@@ -13,13 +13,13 @@ use alloc::boxed::Box;
 use fearless_simd::{Simd, SimdBase, SimdMask};
 
 use crate::inputs::Inputs;
-use crate::kernel::{Flow, Frame, Insn};
+use crate::kernel::Frame;
 use crate::level::{Level, with_level};
-use crate::link::{Code, link};
-use crate::opcode::Opcode;
+use crate::link::{Code, When, link};
 use crate::picture::{Canvas, Pixels, Size};
 use crate::program::{Program, Reg};
-use crate::register_file::{Access, MAX_LANES, Place, RegisterFile, Strip};
+use crate::register_file::{Access, Cursor, MAX_LANES, Place, RegisterFile, Strip};
+use crate::tile::Tile;
 use crate::verify::{VerifyError, verify};
 
 /// How much work a run may do, in operations on one pixel. What is left after a run can be read.
@@ -33,8 +33,9 @@ impl Budget {
     /// Enough for `ops` operations on each pixel of a picture, helper pixels at its edges included.
     #[must_use]
     pub fn per_pixel(size: Size, ops: u32) -> Self {
-        let width = u64::from(size.width).next_multiple_of(MAX_LANES as u64 / 2);
-        let height = u64::from(size.height).next_multiple_of(2);
+        let tile = Tile::of(MAX_LANES);
+        let width = u64::from(size.width).next_multiple_of(tile.columns.into());
+        let height = u64::from(size.height).next_multiple_of(tile.rows.into());
         Self { left: width.saturating_mul(height).saturating_mul(u64::from(ops)) }
     }
 }
@@ -115,7 +116,7 @@ impl Machine {
         self.level
     }
 
-    /// Lanes of a strip: 256, 128 or 64.
+    /// Lanes of a strip: 512, 256, 128 or 64.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.engine.lanes()
@@ -124,8 +125,8 @@ impl Machine {
     /// What a picture costs before any loop turns, in operations on one pixel.
     #[must_use]
     pub fn straight_cost(&self, size: Size) -> u64 {
-        let columns = u64::from(size.width).div_ceil(self.lanes() as u64 / 2);
-        let strips = columns * u64::from(size.height).div_ceil(2);
+        let tile = Tile::of(self.lanes());
+        let strips = u64::from(size.width.div_ceil(tile.columns)) * u64::from(size.height.div_ceil(tile.rows));
         strips * self.lanes() as u64 * self.program.body.len() as u64
     }
 
@@ -196,7 +197,7 @@ fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
             let mut all = S::u32s::splat(s, 0);
             let mut lane = 0;
             while lane < f.lanes {
-                all |= Strip::get(s, mask, lane);
+                all |= mask.get(s, lane);
                 lane += S::u32s::LEN;
             }
             !all.simd_eq(S::u32s::splat(s, 0)).all_true()
@@ -204,28 +205,33 @@ fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
     )
 }
 
-/// Runs `body` once. `Err` holds the number of the back-edge at which the budget ran out.
-fn run<S: Simd>(s: S, f: &Frame<'_>, body: &[Insn<S>], budget: &mut Budget) -> Result<(), u32> {
+/// Whether a jump is taken.
+fn taken<S: Simd>(s: S, f: &Frame<'_>, when: When) -> bool {
+    match when {
+        When::Always => true,
+        When::True(word) => f.file.uniform(word) != 0,
+        When::False(word) => f.file.uniform(word) == 0,
+        When::Any(mask) => any(s, f, mask),
+        When::None(mask) => !any(s, f, mask),
+    }
+}
+
+/// Runs the body once. `Err` holds the number of the back-edge at which the budget ran out.
+fn run<S: Simd>(s: S, f: &Frame<'_>, code: &Code<S>, budget: &mut Budget) -> Result<(), usize> {
     let mut at = 0;
-    while let Some(insn) = body.get(at) {
-        at += 1;
-        let Flow::Control(code) = insn.flow else {
+    while let Some(block) = code.blocks.get(at) {
+        for insn in code.body.get(block.insns.clone()).unwrap_or_default() {
             (insn.kernel)(s, f, insn);
-            continue;
-        };
-        let taken = match code {
-            Opcode::JumpUnless => f.file.get(insn.src[0], 0) == 0,
-            Opcode::LoopIf => f.file.get(insn.src[0], 0) != 0,
-            Opcode::JumpNone => !any(s, f, insn.src[0]),
-            Opcode::LoopAny => any(s, f, insn.src[0]),
-            _ => true,
-        };
-        if taken {
-            if code.is_back_edge() {
-                let cost = u64::from(insn.aux) * f.lanes as u64;
-                budget.left = budget.left.checked_sub(cost).ok_or(insn.count)?;
+        }
+        at += 1;
+        if let Some(jump) = &block.exit
+            && taken(s, f, jump.when)
+        {
+            if let Some(repeat) = &jump.repeat {
+                let cost = repeat.ops * f.lanes as u64;
+                budget.left = budget.left.checked_sub(cost).ok_or(repeat.number)?;
             }
-            at = insn.imm as usize;
+            at = jump.to;
         }
     }
     Ok(())
@@ -243,13 +249,14 @@ impl<S: Simd> Engine for Linked<S> {
         mut canvas: Canvas<'_>,
         budget: &mut Budget,
     ) -> Result<(), RunError> {
-        let Code { layout, setup, body, color, discard } = &self.code;
+        let Code { layout, setup, color, discard, .. } = &self.code;
         let lanes = layout.lanes();
         let file = RegisterFile::new(*layout);
-        let mut frame = Frame { file, inputs, table: &program.table, lanes, x: 0, y: 0 };
+        let tile = Tile::of(lanes);
+        let mut frame = Frame { file, inputs, table: &program.table, lanes, tile, x: 0, y: 0 };
         for (index, value) in (0..).zip(&program.constants) {
             if let Some(place) = layout.register(Reg::uniform(index)) {
-                frame.file.set(place, 0, *value);
+                frame.file.set_uniform(place, *value);
             }
         }
         for insn in setup {
@@ -257,18 +264,18 @@ impl<S: Simd> Engine for Linked<S> {
         }
         // A register of the uniform bank holds one word for all lanes.
         let read = |f: &Frame<'_>, place: Place, reg: Reg, lane: usize| {
-            f.file.get(place, if reg.is_varying() { lane } else { 0 })
+            if reg.is_varying() { f.file.get(place, lane) } else { f.file.uniform(place) }
         };
         let strip_cost = program.body.len() as u64 * lanes as u64;
         let size = canvas.size();
-        for y in (0..size.height).step_by(2) {
-            for x in (0..size.width).step_by(lanes / 2) {
+        for y in (0..size.height).step_by(tile.rows as usize) {
+            for x in (0..size.width).step_by(tile.columns as usize) {
                 (frame.x, frame.y) = (x, y);
-                let line = |edge: u32| program.loop_lines.get(edge as usize).copied().unwrap_or(0);
+                let line = |edge: usize| program.loop_lines.get(edge).copied().unwrap_or(0);
                 let short = |line: u32| RunError::OutOfBudget { line, x, y };
                 budget.left = budget.left.checked_sub(strip_cost).ok_or_else(|| short(0))?;
-                run(self.simd, &frame, body, budget).map_err(|edge| short(line(edge)))?;
-                canvas.strip(x, y, lanes, |lane| {
+                run(self.simd, &frame, &self.code, budget).map_err(|edge| short(line(edge)))?;
+                canvas.tile(x, y, tile, |lane| {
                     let gone =
                         discard.zip(program.discard).is_some_and(|(p, r)| read(&frame, p, r, lane) != 0);
                     if gone {

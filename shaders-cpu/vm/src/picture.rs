@@ -1,6 +1,7 @@
 //! Where pixels go: a caller's buffer, as floats or as bytes.
 
 use crate::machine::RunError;
+use crate::tile::Tile;
 
 /// A picture's sides in pixels, each up to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +60,13 @@ impl<'a> Canvas<'a> {
         self.size
     }
 
-    /// Writes the pixels of the strip at (x, y) that lie in the picture.
-    pub(crate) fn strip(&mut self, x: u32, y: u32, lanes: usize, pixel: impl Fn(usize) -> [f32; 4]) {
-        let half = lanes / 2;
-        let columns = half.min((self.size.width - x) as usize);
-        for row in 0..2.min(self.size.height - y) {
+    /// Writes the pixels of the tile at (x, y) that lie in the picture, each from its lane.
+    pub(crate) fn tile(&mut self, x: u32, y: u32, tile: Tile, pixel: impl Fn(usize) -> [f32; 4]) {
+        let columns = tile.columns.min(self.size.width - x) as usize;
+        for row in 0..tile.rows.min(self.size.height - y) {
             let start = ((y + row) as usize * self.size.width as usize + x as usize) * 4;
-            let lanes = row as usize * half..row as usize * half + columns;
+            let first = (row * tile.columns) as usize;
+            let lanes = first..first + columns;
             let range = start..start + columns * 4;
             match &mut self.pixels {
                 Pixels::F32(out) => {

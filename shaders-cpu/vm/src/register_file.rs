@@ -4,11 +4,12 @@
 //! picture row. Slices cannot say that, and a range check per operand costs as much as a cheap kernel.
 //!
 //! Why it is sound:
-//! * A [`Place`] is made only by [`Layout`], which checks the register, local word or scratch strip it stands
-//!   for, and it means "a whole strip (or, for the uniform bank, one word) lies here in a file of this layout".
+//! * A [`Place`] is made only by [`Layout`], which checks the register, local word or scratch strip it stands for. It
+//!   means "a whole strip lies here in a file of this layout" or, for the uniform bank, "one word lies here"; `link`
+//!   gives a kernel the kind that it reads.
 //! * A [`RegisterFile`] is made only with its `Layout`, and `link` pairs the two in one `Code`, which is private
 //!   to [`crate::machine`]: kernels never meet a place of another layout.
-//! * Cursors are indexed by kernels with `lane < lanes`, in steps of a vector that divides [`LANE_ALIGN`]; every
+//! * Cursors are indexed by kernels with `lane < lanes`, in steps of a vector that divides [`BLOCK`]; every
 //!   layout's strip is a multiple of that. `debug_assert` states it at each access.
 //! * All access is through one raw pointer to memory the file owns, so a load never overlaps a live reference.
 //! * Every word is initialised and any bits are a valid `u32`.
@@ -22,21 +23,23 @@ use fearless_simd::{Simd, SimdBase};
 
 use crate::program::Reg;
 
-/// Strips are a multiple of this many lanes: the widest vector of any level.
-pub(crate) const LANE_ALIGN: usize = 16;
+/// What kernels do at a time, in lanes: the widest vector of any level.
+pub(crate) const BLOCK: usize = 16;
+/// Strips are a multiple of this many lanes, and lie at multiples of it, so that 16 bits say where.
+pub(crate) const UNIT: usize = 64;
 /// The lanes of a strip of a program with few registers.
-pub(crate) const MAX_LANES: usize = 256;
+pub(crate) const MAX_LANES: usize = 512;
 /// Strips beside the registers in which the linker spreads uniform operands.
 pub(crate) const SCRATCH: usize = 5;
 
-/// Sixteen words on a cache line of their own.
+/// Words on cache lines of their own.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u32; LANE_ALIGN]);
+struct Unit([u32; UNIT]);
 
-/// Where a value lies in a register file, in words from its start.
+/// Where a value lies in a register file, from its start: a strip in units, a uniform in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Place(u32);
+pub(crate) struct Place(u16);
 
 /// How many of each kind of register a file has, and how long a strip is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +51,12 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// A layout of that many registers and local words, in strips of `lanes`. `None` if a strip is not a
-    /// multiple of [`LANE_ALIGN`], or the file would not fit 32-bit offsets.
+    /// A layout of that many registers and local words, in strips of `lanes`. `None` if those are not a power of two from
+    /// [`UNIT`] to [`MAX_LANES`], or the file would have more units than a place can say.
     pub(crate) fn new(uniforms: usize, varyings: usize, locals: usize, lanes: usize) -> Option<Self> {
         let layout = Self { uniforms, varyings, locals, lanes };
-        let aligned = lanes.is_multiple_of(LANE_ALIGN) && (LANE_ALIGN..=MAX_LANES).contains(&lanes);
-        (aligned && layout.checked_words()? <= (u32::MAX / 4) as usize).then_some(layout)
+        let aligned = lanes.is_power_of_two() && (UNIT..=MAX_LANES).contains(&lanes);
+        (aligned && layout.checked_units()? <= usize::from(u16::MAX)).then_some(layout)
     }
 
     /// Lanes in a strip.
@@ -61,18 +64,14 @@ impl Layout {
         self.lanes
     }
 
-    fn strips_start(self) -> usize {
-        self.uniforms.next_multiple_of(LANE_ALIGN)
-    }
-
-    fn checked_words(self) -> Option<usize> {
+    fn checked_units(self) -> Option<usize> {
         let strips = self.varyings.checked_add(self.locals)?.checked_add(SCRATCH)?;
-        strips.checked_mul(self.lanes)?.checked_add(self.uniforms)?.checked_add(LANE_ALIGN)
+        strips.checked_mul(self.lanes / UNIT)?.checked_add(self.uniforms.div_ceil(UNIT))
     }
 
     fn strip(self, index: usize) -> Option<Place> {
-        let word = self.strips_start().checked_add(index.checked_mul(self.lanes)?)?;
-        u32::try_from(word).ok().map(Place)
+        let unit = self.uniforms.div_ceil(UNIT).checked_add(index.checked_mul(self.lanes / UNIT)?)?;
+        u16::try_from(unit).ok().map(Place)
     }
 
     /// The place of a register, if the layout has it.
@@ -81,7 +80,7 @@ impl Layout {
         if reg.is_varying() {
             (index < self.varyings).then(|| self.strip(index))?
         } else {
-            (index < self.uniforms).then(|| Place(u32::from(reg.index())))
+            (index < self.uniforms).then(|| Place(reg.index()))
         }
     }
 
@@ -100,7 +99,7 @@ impl Layout {
 /// The memory behind a layout.
 pub(crate) struct RegisterFile {
     base: *mut u32,
-    lines: Box<[Line]>,
+    units: Box<[Unit]>,
 }
 
 // SAFETY: the pointer is to memory the file owns; nothing in it is tied to a thread.
@@ -109,46 +108,65 @@ unsafe impl Send for RegisterFile {}
 impl RegisterFile {
     /// A file of zeros.
     pub(crate) fn new(layout: Layout) -> Self {
-        let words = layout.strips_start() + (layout.varyings + layout.locals + SCRATCH) * layout.lanes;
-        let mut lines = vec![Line([0; LANE_ALIGN]); words.div_ceil(LANE_ALIGN)].into_boxed_slice();
-        let base = lines.as_mut_ptr().cast::<u32>();
-        Self { base, lines }
+        let units = layout.checked_units().unwrap_or(0);
+        let mut units = vec![Unit([0; UNIT]); units].into_boxed_slice();
+        let base = units.as_mut_ptr().cast::<u32>();
+        Self { base, units }
     }
 
     #[inline(always)]
-    fn word(&self, place: Place, lane: usize) -> *mut u32 {
-        debug_assert!(place.0 as usize + lane < self.lines.len() * LANE_ALIGN, "{place:?} lane {lane}");
-        // SAFETY: see the header; place and lane lie in this file.
-        unsafe { self.base.add(place.0 as usize + lane) }
+    fn at(&self, word: usize) -> *mut u32 {
+        debug_assert!(word < self.units.len() * UNIT, "word {word}");
+        // SAFETY: see the header; places and lanes lie in this file.
+        unsafe { self.base.add(word) }
     }
 
-    /// One word.
+    #[inline(always)]
+    fn lane(&self, place: Place, lane: usize) -> *mut u32 {
+        self.at(usize::from(place.0) * UNIT + lane)
+    }
+
+    /// One lane of a strip.
     #[inline(always)]
     pub(crate) fn get(&self, place: Place, lane: usize) -> u32 {
-        // SAFETY: in range by `word`.
-        unsafe { self.word(place, lane).read() }
+        // SAFETY: in range by `at`.
+        unsafe { self.lane(place, lane).read() }
     }
 
-    /// Sets one word.
+    /// Sets one lane of a strip.
     #[inline(always)]
     pub(crate) fn set(&self, place: Place, lane: usize, value: u32) {
-        // SAFETY: in range by `word`.
-        unsafe { self.word(place, lane).write(value) }
+        // SAFETY: in range by `at`.
+        unsafe { self.lane(place, lane).write(value) }
+    }
+
+    /// A word of the uniform bank.
+    #[inline(always)]
+    pub(crate) fn uniform(&self, place: Place) -> u32 {
+        // SAFETY: in range by `at`.
+        unsafe { self.at(usize::from(place.0)).read() }
+    }
+
+    /// Sets a word of the uniform bank.
+    #[inline(always)]
+    pub(crate) fn set_uniform(&self, place: Place, value: u32) {
+        // SAFETY: in range by `at`.
+        unsafe { self.at(usize::from(place.0)).write(value) }
     }
 
     /// A cursor over the strip at `place`, for writing.
     #[inline(always)]
     pub(crate) fn target(&self, place: Place) -> Target<'_> {
-        Target { at: self.word(place, 0), file: PhantomData }
+        Target { at: self.lane(place, 0), file: PhantomData }
     }
 
     /// `word` strips further on than `place`, within a run of locals made by [`Layout::locals`].
     #[inline(always)]
     pub(crate) fn local(&self, place: Place, word: u32, lanes: usize) -> Place {
-        let at = place.0 as usize + word as usize * lanes;
-        debug_assert!(at + lanes <= self.lines.len() * LANE_ALIGN, "local word {word}");
-        #[expect(clippy::cast_possible_truncation, reason = "within the file, which fits 32 bits")]
-        Place(at as u32)
+        let unit = usize::from(place.0) + word as usize * (lanes / UNIT);
+        debug_assert!(unit < self.units.len(), "local word {word}");
+        #[expect(clippy::cast_possible_truncation, reason = "within the file, which fits 16 bits of units")]
+        Place(unit as u16)
     }
 }
 
@@ -160,6 +178,13 @@ pub(crate) struct Target<'f> {
 }
 
 impl Target<'_> {
+    /// The same, `lanes` further on.
+    #[inline(always)]
+    pub(crate) fn ahead(self, lanes: usize) -> Self {
+        // SAFETY: as in `put`.
+        Self { at: unsafe { self.at.add(lanes) }, file: PhantomData }
+    }
+
     /// Writes a vector from `lane` on.
     #[inline(always)]
     pub(crate) fn put<S: Simd>(self, lane: usize, value: S::u32s) {
@@ -168,14 +193,20 @@ impl Target<'_> {
     }
 }
 
+/// A reader of an operand, at some lane of a strip.
+pub(crate) trait Cursor<S: Simd>: Copy {
+    /// The same, `lanes` further on.
+    fn ahead(self, lanes: usize) -> Self;
+    /// The vector from `lane` on.
+    fn get(self, simd: S, lane: usize) -> S::u32s;
+}
+
 /// How an operand is read: one value a lane, or one value for all.
 pub(crate) trait Access {
     /// What is kept while a kernel runs over its strip.
-    type Cursor<'f, S: Simd>: Copy;
+    type Cursor<'f, S: Simd>: Cursor<S>;
     /// Starts reading at `place`.
     fn open<S: Simd>(simd: S, file: &RegisterFile, place: Place) -> Self::Cursor<'_, S>;
-    /// The vector from `lane` on.
-    fn get<S: Simd>(simd: S, cursor: Self::Cursor<'_, S>, lane: usize) -> S::u32s;
 }
 
 /// A strip: one value a lane.
@@ -190,25 +221,43 @@ impl Access for Strip {
     fn open<S: Simd>(_: S, file: &RegisterFile, place: Place) -> Target<'_> {
         file.target(place)
     }
+}
+
+impl<S: Simd> Cursor<S> for Target<'_> {
+    #[inline(always)]
+    fn ahead(self, lanes: usize) -> Self {
+        Target::ahead(self, lanes)
+    }
 
     #[inline(always)]
-    fn get<S: Simd>(simd: S, cursor: Target<'_>, lane: usize) -> S::u32s {
+    fn get(self, simd: S, lane: usize) -> S::u32s {
         // SAFETY: as in `Target::put`; the copy ends before anything is written.
-        let array = unsafe { &*cursor.at.add(lane).cast::<<S::u32s as core::ops::Deref>::Target>() };
+        let array = unsafe { &*self.at.add(lane).cast::<<S::u32s as core::ops::Deref>::Target>() };
         S::u32s::load_array_ref(simd, array)
     }
 }
 
+/// One vector for every lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Everywhere<V>(V);
+
 impl Access for Splat {
-    type Cursor<'f, S: Simd> = S::u32s;
+    type Cursor<'f, S: Simd> = Everywhere<S::u32s>;
 
     #[inline(always)]
-    fn open<S: Simd>(simd: S, file: &RegisterFile, place: Place) -> S::u32s {
-        S::u32s::splat(simd, file.get(place, 0))
+    fn open<S: Simd>(simd: S, file: &RegisterFile, place: Place) -> Everywhere<S::u32s> {
+        Everywhere(S::u32s::splat(simd, file.uniform(place)))
+    }
+}
+
+impl<S: Simd> Cursor<S> for Everywhere<S::u32s> {
+    #[inline(always)]
+    fn ahead(self, _: usize) -> Self {
+        self
     }
 
     #[inline(always)]
-    fn get<S: Simd>(_: S, cursor: S::u32s, _: usize) -> S::u32s {
-        cursor
+    fn get(self, _: S, _: usize) -> S::u32s {
+        self.0
     }
 }

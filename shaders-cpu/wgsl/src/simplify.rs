@@ -1,11 +1,16 @@
-//! Identities that hold for every value, bit for bit: what makes folded control flow and unrolled loops small.
+//! Identities that hold for every value, bit for bit but for the sign of a zero, which WGSL §15.7.2 lets an
+//! implementation ignore: what makes folded control flow and unrolled loops small.
 
 use iridule_vm::Opcode;
 
 use crate::ssa::{Builder, Id, TRUE};
 
 const ONE: u32 = 0x3f80_0000;
-const MINUS_ZERO: u32 = 0x8000_0000;
+
+/// Whether these are the bits of a zero of either sign.
+fn is_zero(bits: u32) -> bool {
+    bits << 1 == 0
+}
 
 /// A value equal to the operation, if there is one that costs less.
 pub(crate) fn simplify(b: &mut Builder, code: Opcode, v: &[Id]) -> Option<Id> {
@@ -41,10 +46,8 @@ pub(crate) fn simplify(b: &mut Builder, code: Opcode, v: &[Id]) -> Option<Id> {
             _ => None,
         },
         Opcode::Not => not(b, v[0]),
-        // x − 0 is x for every x; x + 0 is not (−0 + 0 is +0), but x + −0 is.
-        Opcode::Sub if bits(b, 1) == Some(0) => Some(v[0]),
-        Opcode::Add if bits(b, 1) == Some(MINUS_ZERO) => Some(v[0]),
-        Opcode::Add if bits(b, 0) == Some(MINUS_ZERO) => Some(v[1]),
+        Opcode::Add | Opcode::Sub if bits(b, 1).is_some_and(is_zero) => Some(v[0]),
+        Opcode::Add if bits(b, 0).is_some_and(is_zero) => Some(v[1]),
         Opcode::Mul if bits(b, 1) == Some(ONE) => Some(v[0]),
         Opcode::Mul if bits(b, 0) == Some(ONE) => Some(v[1]),
         Opcode::Div => divide(b, v),

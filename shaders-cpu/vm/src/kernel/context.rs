@@ -1,8 +1,7 @@
 //! Operations on the strip itself and on what is bound: positions, derivatives, uniforms, tables.
 //!
-//! A strip is a tile of two rows: the first half of its lanes is the upper row, the second half the lower, each
-//! from left to right. A strip starts on an even row and column, so every quad lies in one strip: the pixel to
-//! the right is the next lane, the pixel below is half a strip further on.
+//! A strip is a tile of the picture (see `tile`) that starts on an even row and column: every quad lies in one strip,
+//! the pixel to the right is the next lane, and the pixel below is a row of the tile further on.
 
 use fearless_simd::Simd;
 
@@ -14,22 +13,23 @@ fn centre(pixel: u32) -> u32 {
     (pixel as f32 + 0.5).to_bits()
 }
 
-fn position_x<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    let half = f.lanes / 2;
-    let mut x = f.x;
-    for lane in 0..half {
-        f.file.set(i.dst, lane, centre(x));
-        f.file.set(i.dst, lane + half, centre(x));
-        x = x.wrapping_add(1);
+/// Sets a value for each pixel of the tile.
+fn each_pixel<S: Simd>(f: &Frame<'_>, i: &Insn<S>, value: impl Fn(u32, u32) -> u32) {
+    let mut lane = 0;
+    for row in 0..f.tile.rows {
+        for column in 0..f.tile.columns {
+            f.file.set(i.dst, lane, value(column, row));
+            lane += 1;
+        }
     }
 }
 
+fn position_x<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
+    each_pixel(f, i, |column, _| centre(f.x.wrapping_add(column)));
+}
+
 fn position_y<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    let half = f.lanes / 2;
-    for lane in 0..half {
-        f.file.set(i.dst, lane, centre(f.y));
-        f.file.set(i.dst, lane + half, centre(f.y.wrapping_add(1)));
-    }
+    each_pixel(f, i, |_, row| centre(f.y.wrapping_add(row)));
 }
 
 fn difference(f: &Frame<'_>, i: &Insn<impl Simd>, from: usize, to: usize) -> u32 {
@@ -45,11 +45,13 @@ fn dpdx<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
 }
 
 fn dpdy<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    let half = f.lanes / 2;
-    for lane in 0..half {
-        let d = difference(f, i, lane, lane + half);
-        f.file.set(i.dst, lane, d);
-        f.file.set(i.dst, lane + half, d);
+    let row = f.tile.columns as usize;
+    for upper in (0..f.lanes).step_by(2 * row) {
+        for lane in upper..upper + row {
+            let d = difference(f, i, lane, lane + row);
+            f.file.set(i.dst, lane, d);
+            f.file.set(i.dst, lane + row, d);
+        }
     }
 }
 

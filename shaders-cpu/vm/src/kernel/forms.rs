@@ -6,7 +6,7 @@
 use fearless_simd::{Simd, SimdBase};
 
 use super::{Choice, Form, Frame, Insn};
-use crate::register_file::{Access, LANE_ALIGN, Splat, Strip};
+use crate::register_file::{Access, Cursor, BLOCK, Splat, Strip};
 
 /// An operation of one operand.
 pub(crate) trait Op1 {
@@ -28,18 +28,24 @@ pub(crate) trait Op4 {
     fn apply<S: Simd>(s: S, a: S::u32s, b: S::u32s, c: S::u32s, d: S::u32s) -> S::u32s;
 }
 
-/// Calls `each` for every vector of the strip, sixteen lanes to a turn: strips are a multiple of that, and a kernel of
-/// few instructions is mostly its loop otherwise.
+/// Calls `block` for the first lane of every block of the strip.
 #[inline(always)]
-fn over_lanes<S: Simd>(i: &Insn<S>, each: impl Fn(usize)) {
+fn over_lanes<S: Simd>(i: &Insn<S>, block: impl Fn(usize)) {
     let mut lane = 0;
     while lane < i.count as usize {
-        let mut part = 0;
-        while part < LANE_ALIGN {
-            each(lane + part);
-            part += S::u32s::LEN;
-        }
-        lane += LANE_ALIGN;
+        block(lane);
+        lane += BLOCK;
+    }
+}
+
+/// Calls `each` for every vector of a block: a kernel of few instructions is mostly its loop otherwise. Cursors are moved
+/// to the block before, so that what is added here goes into the addresses of loads and stores.
+#[inline(always)]
+fn over_block<S: Simd>(each: impl Fn(usize)) {
+    let mut part = 0;
+    while part < BLOCK {
+        each(part);
+        part += S::u32s::LEN;
     }
 }
 
@@ -49,11 +55,17 @@ fn run1<S: Simd, O: Op1>(s: S, f: &Frame<'_>, i: &Insn<S>) {
         move || {
             let to = f.file.target(i.dst);
             let a = Strip::open(s, &f.file, i.src[0]);
-            let mut lane = 0;
-            while lane < i.count as usize {
-                to.put::<S>(lane, O::apply(s, Strip::get(s, a, lane)));
-                lane += S::u32s::LEN;
-            }
+            over_lanes::<S>(
+                i,
+                #[inline(always)]
+                |lane| {
+                    let (to, a) = (to.ahead(lane), a.ahead(lane));
+                    over_block::<S>(
+                        #[inline(always)]
+                        |lane| to.put::<S>(lane, O::apply(s, a.get(s, lane))),
+                    );
+                },
+            );
         },
     );
 }
@@ -69,7 +81,11 @@ fn run2<S: Simd, O: Op2, A: Access, B: Access>(s: S, f: &Frame<'_>, i: &Insn<S>)
                 i,
                 #[inline(always)]
                 |lane| {
-                    to.put::<S>(lane, O::apply(s, A::get(s, a, lane), B::get(s, b, lane)));
+                    let (to, a, b) = (to.ahead(lane), a.ahead(lane), b.ahead(lane));
+                    over_block::<S>(
+                        #[inline(always)]
+                        |lane| to.put::<S>(lane, O::apply(s, a.get(s, lane), b.get(s, lane))),
+                    );
                 },
             );
         },
@@ -88,9 +104,14 @@ fn run3<S: Simd, O: Op3, A: Access, B: Access, C: Access>(s: S, f: &Frame<'_>, i
                 i,
                 #[inline(always)]
                 |lane| {
-                    to.put::<S>(
-                        lane,
-                        O::apply(s, A::get(s, a, lane), B::get(s, b, lane), C::get(s, c, lane)),
+                    let (to, a) = (to.ahead(lane), a.ahead(lane));
+                    let (b, c) = (b.ahead(lane), c.ahead(lane));
+                    over_block::<S>(
+                        #[inline(always)]
+                        |lane| {
+                            let (a, b, c) = (a.get(s, lane), b.get(s, lane), c.get(s, lane));
+                            to.put::<S>(lane, O::apply(s, a, b, c));
+                        },
                     );
                 },
             );
@@ -111,8 +132,16 @@ fn run4<S: Simd, O: Op4, A: Access, B: Access, C: Access, D: Access>(s: S, f: &F
                 i,
                 #[inline(always)]
                 |lane| {
-                    let (a, b) = (A::get(s, a, lane), B::get(s, b, lane));
-                    to.put::<S>(lane, O::apply(s, a, b, C::get(s, c, lane), D::get(s, d, lane)));
+                    let (to, a, b) = (to.ahead(lane), a.ahead(lane), b.ahead(lane));
+                    let (c, d) = (c.ahead(lane), d.ahead(lane));
+                    over_block::<S>(
+                        #[inline(always)]
+                        |lane| {
+                            let (a, b) = (a.get(s, lane), b.get(s, lane));
+                            let (c, d) = (c.get(s, lane), d.get(s, lane));
+                            to.put::<S>(lane, O::apply(s, a, b, c, d));
+                        },
+                    );
                 },
             );
         },
@@ -128,7 +157,7 @@ pub(crate) fn splat<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
             let value = Splat::open(s, &f.file, i.src[0]);
             let mut lane = 0;
             while lane < i.count as usize {
-                to.put::<S>(lane, value);
+                to.put::<S>(lane, value.get(s, lane));
                 lane += S::u32s::LEN;
             }
         },

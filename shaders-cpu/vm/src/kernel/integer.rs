@@ -6,7 +6,7 @@ use super::forms::{cold2, cold3, cold4, each1, each2, each3, hot2, hot3, operati
 use super::{Choice, Form, Frame, Insn, Kernel};
 use crate::math::bits;
 use crate::opcode::Opcode;
-use crate::register_file::{Access, Strip};
+use crate::register_file::{Access, Cursor, Strip};
 
 operations! {
     Add(s; a: u, b: u) -> u = a + b;
@@ -92,10 +92,10 @@ fn run_shift<S: Simd, O: Shift>(s: S, f: &Frame<'_>, i: &Insn<S>) {
         move || {
             let to = f.file.target(i.dst);
             let a = Strip::open(s, &f.file, i.src[0]);
-            let by = f.file.get(i.src[1], 0) & 31;
+            let by = f.file.uniform(i.src[1]) & 31;
             let mut lane = 0;
             while lane < i.count as usize {
-                to.put::<S>(lane, O::shift::<S>(Strip::get(s, a, lane), by));
+                to.put::<S>(lane, O::shift::<S>(a.get(s, lane), by));
                 lane += S::u32s::LEN;
             }
         },

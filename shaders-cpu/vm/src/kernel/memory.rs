@@ -8,7 +8,7 @@ use fearless_simd::{Select, Simd, SimdBase};
 use super::forms::lanes_in;
 use super::{Choice, Frame, Insn, Kernel};
 use crate::opcode::Opcode;
-use crate::register_file::{Access, Strip};
+use crate::register_file::{Access, Cursor, Strip};
 use crate::texture;
 
 fn copy<S: Simd>(s: S, f: &Frame<'_>, from: crate::register_file::Place, to: crate::register_file::Place) {
@@ -19,7 +19,7 @@ fn copy<S: Simd>(s: S, f: &Frame<'_>, from: crate::register_file::Place, to: cra
             let from = Strip::open(s, &f.file, from);
             let mut lane = 0;
             while lane < f.lanes {
-                to.put::<S>(lane, Strip::get(s, from, lane));
+                to.put::<S>(lane, from.get(s, lane));
                 lane += S::u32s::LEN;
             }
         },
@@ -37,9 +37,9 @@ fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
             let mask = Strip::open(s, &f.file, i.src[mask]);
             let mut lane = 0;
             while lane < f.lanes {
-                let m = Strip::get(s, mask, lane);
+                let m = mask.get(s, lane);
                 let m = lanes_in!(m m);
-                to.put::<S>(lane, m.select(Strip::get(s, from, lane), Strip::get(s, old, lane)));
+                to.put::<S>(lane, m.select(from.get(s, lane), old.get(s, lane)));
                 lane += S::u32s::LEN;
             }
         },

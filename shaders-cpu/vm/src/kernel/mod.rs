@@ -14,6 +14,7 @@ use fearless_simd::Simd;
 use crate::inputs::Inputs;
 use crate::opcode::Opcode;
 use crate::register_file::{Place, RegisterFile};
+use crate::tile::Tile;
 
 pub(crate) use forms::splat;
 
@@ -27,31 +28,24 @@ pub(crate) struct Frame<'a> {
     pub table: &'a [u32],
     /// Lanes of a strip.
     pub lanes: usize,
-    /// The strip's left column, in pixels.
+    /// The pixels of those lanes.
+    pub tile: Tile,
+    /// The tile's left column, in pixels.
     pub x: u32,
-    /// The strip's upper row, in pixels.
+    /// The tile's upper row, in pixels.
     pub y: u32,
 }
 
-/// A linked instruction: operands are places, and the kernel has been chosen.
+/// A linked instruction: operands are places, and the kernel has been chosen. Programs are read from start to end for
+/// every strip, so it counts that two of these share a cache line.
 pub(crate) struct Insn<S: Simd> {
     pub kernel: Kernel<S>,
     pub dst: Place,
     pub src: [Place; 4],
+    /// Lanes to run: a strip, or one block.
+    pub count: u16,
     pub imm: u32,
     pub aux: u32,
-    /// Lanes to run: a strip, or one vector.
-    pub count: u32,
-    pub flow: Flow,
-}
-
-/// How the program counter goes on after an instruction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// To the next one.
-    Step,
-    /// As `imm` and the operation say.
-    Control(Opcode),
 }
 
 /// A kernel.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use iridule_vm::{Op, Program, Reg};
+use iridule_vm::{Op, Opcode, Program, Reg};
 
 use super::{allocate, dead, fuse};
 use crate::diagnostic::Diagnostic;
@@ -41,7 +41,8 @@ pub(crate) fn assemble(lowered: Lowered) -> Result<Program, Diagnostic> {
         let operands: Vec<Reg> = inst.operands().iter().map(|id| register(*id)).collect();
         let mut op = Op::new(code, inst.dst.map(register).unwrap_or_default(), &operands);
         (op.imm, op.aux) = (inst.imm, inst.aux);
-        Some(op)
+        // A copy between values that came to share a register is nothing.
+        (code != Opcode::Copy || op.operands() != [op.dst]).then_some(op)
     };
 
     let mut addresses = HashMap::new();
@@ -66,7 +67,7 @@ pub(crate) fn assemble(lowered: Lowered) -> Result<Program, Diagnostic> {
     }
     let reads_memory =
         b.body.iter().any(|i| i.code().is_some_and(|c| c.class() == iridule_vm::Class::Memory));
-    let reads_table = b.body.iter().chain(&b.setup).any(|i| i.code() == Some(iridule_vm::Opcode::TableAt));
+    let reads_table = b.body.iter().chain(&b.setup).any(|i| i.code() == Some(Opcode::TableAt));
     Ok(Program {
         bindings,
         constants: allocation.constants,
