@@ -13,7 +13,7 @@ use fearless_simd::Simd;
 use crate::kernel::{self, Form, Frame, Insn};
 use crate::opcode::{Class, Opcode};
 use crate::program::{Op, Program, Reg};
-use crate::register_file::{BLOCK, Layout, MAX_LANES, Place, UNIT};
+use crate::register_file::{BLOCK, Layout, MAX_LANES, Place, Source, UNIT};
 
 /// The scratch strip for the result of an operation on uniform values.
 const RESULT: usize = 4;
@@ -25,8 +25,8 @@ pub(crate) struct Code<S: Simd> {
     pub body: Vec<Insn<S>>,
     /// The body's blocks, in order.
     pub blocks: Vec<Block>,
-    pub color: [Place; 4],
-    pub discard: Option<Place>,
+    pub color: [Source; 4],
+    pub discard: Option<Source>,
 }
 
 /// Instructions of the body without a jump into or out of them, and how they end.
@@ -137,8 +137,10 @@ impl<S: Simd> Linker<S> {
             _ if op.code.has_result() => self.layout.register(op.dst)?,
             code => self.layout.locals(op.imm, memory_words(code, op.aux))?,
         };
-        if matches!(op.code, Opcode::LocalRead | Opcode::LocalLoad) {
-            insn.src[3] = self.layout.locals(op.imm, memory_words(op.code, op.aux))?;
+        match op.code {
+            Opcode::LocalRead => insn.src[0] = self.layout.locals(op.imm, 1)?,
+            Opcode::LocalLoad => insn.src[3] = self.layout.locals(op.imm, op.aux)?,
+            _ => {}
         }
         let result = insn.dst;
         self.out.push(insn);
@@ -156,7 +158,7 @@ impl<S: Simd> Linker<S> {
 /// How many local words the run at `imm` must have.
 fn memory_words(code: Opcode, aux: u32) -> u32 {
     match code {
-        Opcode::LocalLoad | Opcode::LocalStore | Opcode::LocalStoreMasked => aux,
+        Opcode::LocalStore | Opcode::LocalStoreMasked => aux,
         Opcode::TextureSample | Opcode::TextureGather | Opcode::TextureLoad => 4,
         _ => 1,
     }
@@ -219,11 +221,11 @@ pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
         setup.op(op)?;
     }
     let (body, blocks) = link_body(program, layout)?;
-    let place = |reg: Reg| layout.register(reg);
+    let source = |reg: Reg| layout.source(reg);
     let [r, g, b, a] = program.color;
-    let color = [place(r)?, place(g)?, place(b)?, place(a)?];
+    let color = [source(r)?, source(g)?, source(b)?, source(a)?];
     let discard = match program.discard {
-        Some(reg) => Some(place(reg)?),
+        Some(reg) => Some(source(reg)?),
         None => None,
     };
     Some(Code { layout, setup: setup.out, body, blocks, color, discard })

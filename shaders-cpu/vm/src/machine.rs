@@ -16,9 +16,9 @@ use crate::inputs::Inputs;
 use crate::kernel::Frame;
 use crate::level::{Level, with_level};
 use crate::link::{Code, When, link};
-use crate::picture::{Canvas, Pixels, Size};
+use crate::picture::{Canvas, Painted, Pixels, Size};
 use crate::program::{Program, Reg};
-use crate::register_file::{Access, Cursor, MAX_LANES, Place, RegisterFile, Strip};
+use crate::register_file::{MAX_LANES, Place, RegisterFile};
 use crate::tile::Tile;
 use crate::verify::{VerifyError, verify};
 
@@ -126,7 +126,8 @@ impl Machine {
     #[must_use]
     pub fn straight_cost(&self, size: Size) -> u64 {
         let tile = Tile::of(self.lanes());
-        let strips = u64::from(size.width.div_ceil(tile.columns)) * u64::from(size.height.div_ceil(tile.rows));
+        let strips =
+            u64::from(size.width.div_ceil(tile.columns)) * u64::from(size.height.div_ceil(tile.rows));
         strips * self.lanes() as u64 * self.program.body.len() as u64
     }
 
@@ -193,7 +194,7 @@ fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
     s.vectorize(
         #[inline(always)]
         move || {
-            let mask = Strip::open(s, &f.file, mask);
+            let mask = f.file.target(mask);
             let mut all = S::u32s::splat(s, 0);
             let mut lane = 0;
             while lane < f.lanes {
@@ -262,10 +263,6 @@ impl<S: Simd> Engine for Linked<S> {
         for insn in setup {
             (insn.kernel)(self.simd, &frame, insn);
         }
-        // A register of the uniform bank holds one word for all lanes.
-        let read = |f: &Frame<'_>, place: Place, reg: Reg, lane: usize| {
-            if reg.is_varying() { f.file.get(place, lane) } else { f.file.uniform(place) }
-        };
         let strip_cost = program.body.len() as u64 * lanes as u64;
         let size = canvas.size();
         for y in (0..size.height).step_by(tile.rows as usize) {
@@ -275,15 +272,7 @@ impl<S: Simd> Engine for Linked<S> {
                 let short = |line: u32| RunError::OutOfBudget { line, x, y };
                 budget.left = budget.left.checked_sub(strip_cost).ok_or_else(|| short(0))?;
                 run(self.simd, &frame, &self.code, budget).map_err(|edge| short(line(edge)))?;
-                canvas.tile(x, y, tile, |lane| {
-                    let gone =
-                        discard.zip(program.discard).is_some_and(|(p, r)| read(&frame, p, r, lane) != 0);
-                    if gone {
-                        return [0.0; 4];
-                    }
-                    let channel = |n: usize| f32::from_bits(read(&frame, color[n], program.color[n], lane));
-                    [channel(0), channel(1), channel(2), channel(3)]
-                });
+                canvas.tile(x, y, tile, &Painted { file: &frame.file, color: *color, gone: *discard });
             }
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! Where pixels go: a caller's buffer, as floats or as bytes.
 
+use core::ops::Range;
+
 use crate::machine::RunError;
+use crate::register_file::{RegisterFile, Source};
 use crate::tile::Tile;
 
 /// A picture's sides in pixels, each up to 65535.
@@ -34,12 +37,40 @@ pub(crate) struct Canvas<'a> {
     pixels: Pixels<'a>,
 }
 
+/// What a tile leaves on the picture.
+pub(crate) struct Painted<'f> {
+    pub file: &'f RegisterFile,
+    pub color: [Source; 4],
+    /// A mask of the pixels that are transparent black.
+    pub gone: Option<Source>,
+}
+
+impl Painted<'_> {
+    /// Writes the pixels of some lanes.
+    fn write<T: Copy + Default>(&self, out: &mut [T], lanes: Range<usize>, convert: impl Fn(f32) -> T) {
+        let [r, g, b, a] = self.color;
+        for (pixel, lane) in out.chunks_exact_mut(4).zip(lanes) {
+            let channel = |source| convert(f32::from_bits(self.file.read(source, lane)));
+            let gone = self.gone.is_some_and(|gone| self.file.read(gone, lane) != 0);
+            let color = [channel(r), channel(g), channel(b), channel(a)];
+            pixel.copy_from_slice(&if gone { [T::default(); 4] } else { color });
+        }
+    }
+}
+
+/// A value as it is, but every NaN as one.
+fn canonical(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value }
+}
+
 /// A channel as a byte. NaN counts as 0.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the value is in 0…255")]
+#[expect(clippy::cast_possible_truncation, reason = "what is cut off is the float's exponent")]
 fn byte(value: f32) -> u8 {
-    // Below 2^22 the sum's last place is a half: adding and taking away 2^23 rounds to the nearest, ties to even.
-    let scaled = value.clamp(0.0, 1.0) * 255.0;
-    ((scaled + 8_388_608.0) - 8_388_608.0) as u8
+    let value = if value > 0.0 { value } else { 0.0 };
+    let value = if value < 1.0 { value } else { 1.0 };
+    // The last place of a float from 2^23 on is 1: adding that rounds to the nearest integer, ties to even, and leaves it
+    // in the low bits.
+    (value * 255.0 + 8_388_608.0).to_bits() as u8
 }
 
 impl<'a> Canvas<'a> {
@@ -60,27 +91,17 @@ impl<'a> Canvas<'a> {
         self.size
     }
 
-    /// Writes the pixels of the tile at (x, y) that lie in the picture, each from its lane.
-    pub(crate) fn tile(&mut self, x: u32, y: u32, tile: Tile, pixel: impl Fn(usize) -> [f32; 4]) {
+    /// Writes the pixels of the tile at (x, y) that lie in the picture.
+    pub(crate) fn tile(&mut self, x: u32, y: u32, tile: Tile, painted: &Painted<'_>) {
         let columns = tile.columns.min(self.size.width - x) as usize;
         for row in 0..tile.rows.min(self.size.height - y) {
             let start = ((y + row) as usize * self.size.width as usize + x as usize) * 4;
+            let range = start..start + columns * 4;
             let first = (row * tile.columns) as usize;
             let lanes = first..first + columns;
-            let range = start..start + columns * 4;
             match &mut self.pixels {
-                Pixels::F32(out) => {
-                    let out = out.get_mut(range).unwrap_or_default().chunks_exact_mut(4);
-                    for (to, lane) in out.zip(lanes) {
-                        to.copy_from_slice(&pixel(lane).map(|v| if v.is_nan() { f32::NAN } else { v }));
-                    }
-                }
-                Pixels::Rgba8(out) => {
-                    let out = out.get_mut(range).unwrap_or_default().chunks_exact_mut(4);
-                    for (to, lane) in out.zip(lanes) {
-                        to.copy_from_slice(&pixel(lane).map(byte));
-                    }
-                }
+                Pixels::F32(out) => painted.write(out.get_mut(range).unwrap_or_default(), lanes, canonical),
+                Pixels::Rgba8(out) => painted.write(out.get_mut(range).unwrap_or_default(), lanes, byte),
             }
         }
     }

@@ -41,6 +41,24 @@ struct Unit([u32; UNIT]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Place(u16);
 
+impl Place {
+    /// `strips` of so many lanes further on, within a run of locals made by [`Layout::locals`].
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "within a file, which fits 16 bits of units")]
+    pub(crate) fn ahead(self, strips: u32, lanes: usize) -> Self {
+        Self((usize::from(self.0) + strips as usize * (lanes / UNIT)) as u16)
+    }
+}
+
+/// A register of either bank, to be read lane by lane.
+#[derive(Clone, Copy)]
+pub(crate) struct Source {
+    /// The first lane's word.
+    first: usize,
+    /// Words from one lane to the next.
+    step: usize,
+}
+
 /// How many of each kind of register a file has, and how long a strip is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -82,6 +100,13 @@ impl Layout {
         } else {
             (index < self.uniforms).then(|| Place(reg.index()))
         }
+    }
+
+    /// Where to read a register's lanes, if the layout has it.
+    pub(crate) fn source(self, reg: Reg) -> Option<Source> {
+        let Place(place) = self.register(reg)?;
+        let (unit, step) = if reg.is_varying() { (UNIT, 1) } else { (1, 0) };
+        Some(Source { first: usize::from(place) * unit, step })
     }
 
     /// The place of a run of `count` local words, if the layout has them all.
@@ -154,23 +179,21 @@ impl RegisterFile {
         unsafe { self.at(usize::from(place.0)).write(value) }
     }
 
-    /// A cursor over the strip at `place`, for writing.
+    /// A value at a lane, whichever bank it is in.
+    #[inline(always)]
+    pub(crate) fn read(&self, source: Source, lane: usize) -> u32 {
+        // SAFETY: in range by `at`.
+        unsafe { self.at(source.first + lane * source.step).read() }
+    }
+
+    /// A cursor over the strip at `place`.
     #[inline(always)]
     pub(crate) fn target(&self, place: Place) -> Target<'_> {
         Target { at: self.lane(place, 0), file: PhantomData }
     }
-
-    /// `word` strips further on than `place`, within a run of locals made by [`Layout::locals`].
-    #[inline(always)]
-    pub(crate) fn local(&self, place: Place, word: u32, lanes: usize) -> Place {
-        let unit = usize::from(place.0) + word as usize * (lanes / UNIT);
-        debug_assert!(unit < self.units.len(), "local word {word}");
-        #[expect(clippy::cast_possible_truncation, reason = "within the file, which fits 16 bits of units")]
-        Place(unit as u16)
-    }
 }
 
-/// A strip that a kernel writes.
+/// A strip that a kernel reads or writes.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'f> {
     at: *mut u32,
@@ -185,79 +208,18 @@ impl Target<'_> {
         Self { at: unsafe { self.at.add(lanes) }, file: PhantomData }
     }
 
+    /// The vector from `lane` on.
+    #[inline(always)]
+    pub(crate) fn get<S: Simd>(self, simd: S, lane: usize) -> S::u32s {
+        // SAFETY: as in `put`; the copy ends before anything is written.
+        let array = unsafe { &*self.at.add(lane).cast::<<S::u32s as core::ops::Deref>::Target>() };
+        S::u32s::load_array_ref(simd, array)
+    }
+
     /// Writes a vector from `lane` on.
     #[inline(always)]
     pub(crate) fn put<S: Simd>(self, lane: usize, value: S::u32s) {
         // SAFETY: `lane` and the vector lie within the strip (see the header); alignment is the array's, 4.
         unsafe { value.store_array(&mut *self.at.add(lane).cast::<<S::u32s as core::ops::Deref>::Target>()) }
-    }
-}
-
-/// A reader of an operand, at some lane of a strip.
-pub(crate) trait Cursor<S: Simd>: Copy {
-    /// The same, `lanes` further on.
-    fn ahead(self, lanes: usize) -> Self;
-    /// The vector from `lane` on.
-    fn get(self, simd: S, lane: usize) -> S::u32s;
-}
-
-/// How an operand is read: one value a lane, or one value for all.
-pub(crate) trait Access {
-    /// What is kept while a kernel runs over its strip.
-    type Cursor<'f, S: Simd>: Cursor<S>;
-    /// Starts reading at `place`.
-    fn open<S: Simd>(simd: S, file: &RegisterFile, place: Place) -> Self::Cursor<'_, S>;
-}
-
-/// A strip: one value a lane.
-pub(crate) struct Strip;
-/// A word of the uniform bank: one value for all lanes.
-pub(crate) struct Splat;
-
-impl Access for Strip {
-    type Cursor<'f, S: Simd> = Target<'f>;
-
-    #[inline(always)]
-    fn open<S: Simd>(_: S, file: &RegisterFile, place: Place) -> Target<'_> {
-        file.target(place)
-    }
-}
-
-impl<S: Simd> Cursor<S> for Target<'_> {
-    #[inline(always)]
-    fn ahead(self, lanes: usize) -> Self {
-        Target::ahead(self, lanes)
-    }
-
-    #[inline(always)]
-    fn get(self, simd: S, lane: usize) -> S::u32s {
-        // SAFETY: as in `Target::put`; the copy ends before anything is written.
-        let array = unsafe { &*self.at.add(lane).cast::<<S::u32s as core::ops::Deref>::Target>() };
-        S::u32s::load_array_ref(simd, array)
-    }
-}
-
-/// One vector for every lane.
-#[derive(Clone, Copy)]
-pub(crate) struct Everywhere<V>(V);
-
-impl Access for Splat {
-    type Cursor<'f, S: Simd> = Everywhere<S::u32s>;
-
-    #[inline(always)]
-    fn open<S: Simd>(simd: S, file: &RegisterFile, place: Place) -> Everywhere<S::u32s> {
-        Everywhere(S::u32s::splat(simd, file.uniform(place)))
-    }
-}
-
-impl<S: Simd> Cursor<S> for Everywhere<S::u32s> {
-    #[inline(always)]
-    fn ahead(self, _: usize) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    fn get(self, _: S, _: usize) -> S::u32s {
-        self.0
     }
 }

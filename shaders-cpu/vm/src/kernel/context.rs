@@ -13,23 +13,27 @@ fn centre(pixel: u32) -> u32 {
     (pixel as f32 + 0.5).to_bits()
 }
 
-/// Sets a value for each pixel of the tile.
-fn each_pixel<S: Simd>(f: &Frame<'_>, i: &Insn<S>, value: impl Fn(u32, u32) -> u32) {
+fn position_x<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
+    let (x, tile) = (f.x, f.tile);
     let mut lane = 0;
-    for row in 0..f.tile.rows {
-        for column in 0..f.tile.columns {
-            f.file.set(i.dst, lane, value(column, row));
+    for _ in 0..tile.rows {
+        for column in 0..tile.columns {
+            f.file.set(i.dst, lane, centre(x.wrapping_add(column)));
             lane += 1;
         }
     }
 }
 
-fn position_x<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    each_pixel(f, i, |column, _| centre(f.x.wrapping_add(column)));
-}
-
 fn position_y<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
-    each_pixel(f, i, |_, row| centre(f.y.wrapping_add(row)));
+    let (y, tile) = (f.y, f.tile);
+    let mut lane = 0;
+    for row in 0..tile.rows {
+        let y = centre(y.wrapping_add(row));
+        for _ in 0..tile.columns {
+            f.file.set(i.dst, lane, y);
+            lane += 1;
+        }
+    }
 }
 
 fn difference(f: &Frame<'_>, i: &Insn<impl Simd>, from: usize, to: usize) -> u32 {

@@ -2,11 +2,10 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdInt};
 
-use super::forms::{cold2, cold3, cold4, each1, each2, each3, hot2, hot3, operations, right2, unary};
+use super::forms::{each1, each2, each3, hot2, hot3, operations, right2, strips};
 use super::{Choice, Form, Frame, Insn, Kernel};
 use crate::math::bits;
 use crate::opcode::Opcode;
-use crate::register_file::{Access, Cursor, Strip};
 
 operations! {
     Add(s; a: u, b: u) -> u = a + b;
@@ -91,7 +90,7 @@ fn run_shift<S: Simd, O: Shift>(s: S, f: &Frame<'_>, i: &Insn<S>) {
         #[inline(always)]
         move || {
             let to = f.file.target(i.dst);
-            let a = Strip::open(s, &f.file, i.src[0]);
+            let a = f.file.target(i.src[0]);
             let by = f.file.uniform(i.src[1]) & 31;
             let mut lane = 0;
             while lane < i.count as usize {
@@ -102,9 +101,9 @@ fn run_shift<S: Simd, O: Shift>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     );
 }
 
-fn shift<S: Simd, O: Shift + super::forms::Op2>(form: Form) -> Choice<S> {
+fn shift<S: Simd, O: Shift + super::forms::Operation>(form: Form) -> Choice<S> {
     if form & 0b10 == 0 {
-        return cold2::<S, O>();
+        return strips::<S, O>();
     }
     let kernel: Kernel<S> = run_shift::<S, O>;
     Choice { kernel, takes: 0b10 }
@@ -116,10 +115,10 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::SubI => hot2::<S, Sub>(form),
         Opcode::MulI => right2::<S, Mul>(form),
         Opcode::MulAddI => hot3::<S, MulAdd>(form),
-        Opcode::DivI => cold2::<S, DivI>(),
-        Opcode::DivU => cold2::<S, DivU>(),
-        Opcode::RemI => cold2::<S, RemI>(),
-        Opcode::RemU => cold2::<S, RemU>(),
+        Opcode::DivI => strips::<S, DivI>(),
+        Opcode::DivU => strips::<S, DivU>(),
+        Opcode::RemI => strips::<S, RemI>(),
+        Opcode::RemU => strips::<S, RemU>(),
         Opcode::MinI => right2::<S, MinI>(form),
         Opcode::MaxI => right2::<S, MaxI>(form),
         Opcode::MinU => right2::<S, MinU>(form),
@@ -132,21 +131,21 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::ShrI => shift::<S, ShrI>(form),
         Opcode::ShrU => shift::<S, ShrU>(form),
         Opcode::XorShr => shift::<S, XorShr>(form),
-        Opcode::AbsI => unary::<S, AbsI>(),
-        Opcode::SignI => unary::<S, SignI>(),
-        Opcode::Not => unary::<S, Not>(),
-        Opcode::CountOnes => unary::<S, CountOnes>(),
-        Opcode::ReverseBits => unary::<S, ReverseBits>(),
-        Opcode::LeadingZeros => unary::<S, LeadingZeros>(),
-        Opcode::TrailingZeros => unary::<S, TrailingZeros>(),
-        Opcode::FirstLeadingI => unary::<S, FirstLeadingI>(),
-        Opcode::FirstLeadingU => unary::<S, FirstLeadingU>(),
-        Opcode::FirstTrailing => unary::<S, FirstTrailing>(),
-        Opcode::ExtractI => cold3::<S, ExtractI>(),
-        Opcode::ExtractU => cold3::<S, ExtractU>(),
-        Opcode::InsertBits => cold4::<S, InsertBits>(),
-        Opcode::Dot4I8 => cold2::<S, Dot4I8>(),
-        Opcode::Dot4U8 => cold2::<S, Dot4U8>(),
+        Opcode::AbsI => strips::<S, AbsI>(),
+        Opcode::SignI => strips::<S, SignI>(),
+        Opcode::Not => strips::<S, Not>(),
+        Opcode::CountOnes => strips::<S, CountOnes>(),
+        Opcode::ReverseBits => strips::<S, ReverseBits>(),
+        Opcode::LeadingZeros => strips::<S, LeadingZeros>(),
+        Opcode::TrailingZeros => strips::<S, TrailingZeros>(),
+        Opcode::FirstLeadingI => strips::<S, FirstLeadingI>(),
+        Opcode::FirstLeadingU => strips::<S, FirstLeadingU>(),
+        Opcode::FirstTrailing => strips::<S, FirstTrailing>(),
+        Opcode::ExtractI => strips::<S, ExtractI>(),
+        Opcode::ExtractU => strips::<S, ExtractU>(),
+        Opcode::InsertBits => strips::<S, InsertBits>(),
+        Opcode::Dot4I8 => strips::<S, Dot4I8>(),
+        Opcode::Dot4U8 => strips::<S, Dot4U8>(),
         _ => return None,
     })
 }

@@ -5,26 +5,10 @@
 
 use fearless_simd::{Select, Simd, SimdBase};
 
-use super::forms::lanes_in;
+use super::forms::{copy, lanes_in};
 use super::{Choice, Frame, Insn, Kernel};
 use crate::opcode::Opcode;
-use crate::register_file::{Access, Cursor, Strip};
 use crate::texture;
-
-fn copy<S: Simd>(s: S, f: &Frame<'_>, from: crate::register_file::Place, to: crate::register_file::Place) {
-    s.vectorize(
-        #[inline(always)]
-        move || {
-            let to = f.file.target(to);
-            let from = Strip::open(s, &f.file, from);
-            let mut lane = 0;
-            while lane < f.lanes {
-                to.put::<S>(lane, from.get(s, lane));
-                lane += S::u32s::LEN;
-            }
-        },
-    );
-}
 
 /// `to = mask ? from : to`
 fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
@@ -32,9 +16,9 @@ fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
         #[inline(always)]
         move || {
             let to = f.file.target(i.dst);
-            let old = Strip::open(s, &f.file, i.dst);
-            let from = Strip::open(s, &f.file, i.src[from]);
-            let mask = Strip::open(s, &f.file, i.src[mask]);
+            let old = f.file.target(i.dst);
+            let from = f.file.target(i.src[from]);
+            let mask = f.file.target(i.src[mask]);
             let mut lane = 0;
             while lane < f.lanes {
                 let m = mask.get(s, lane);
@@ -46,16 +30,8 @@ fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
     );
 }
 
-/// `dst` holds the place of the run's first word in every memory operation that addresses memory by `imm`;
-/// reads put their result at `src[3]`.
-fn local_read<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
-    copy(s, f, i.src[3], i.dst);
-}
-
-fn local_write<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
-    copy(s, f, i.src[0], i.dst);
-}
-
+/// `dst` holds the place of the run's first word in every operation that writes memory addressed by `imm`; loads have it
+/// at `src[3]`.
 fn local_write_masked<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     blend(s, f, i, 0, 1);
 }
@@ -63,14 +39,14 @@ fn local_write_masked<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
 fn local_load<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-        f.file.set(i.dst, lane, f.file.get(f.file.local(i.src[3], word, f.lanes), lane));
+        f.file.set(i.dst, lane, f.file.get(i.src[3].ahead(word, f.lanes), lane));
     }
 }
 
 fn local_store<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-        f.file.set(f.file.local(i.dst, word, f.lanes), lane, f.file.get(i.src[1], lane));
+        f.file.set(i.dst.ahead(word, f.lanes), lane, f.file.get(i.src[1], lane));
     }
 }
 
@@ -78,7 +54,7 @@ fn local_store_masked<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         if f.file.get(i.src[2], lane) != 0 {
             let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-            f.file.set(f.file.local(i.dst, word, f.lanes), lane, f.file.get(i.src[1], lane));
+            f.file.set(i.dst.ahead(word, f.lanes), lane, f.file.get(i.src[1], lane));
         }
     }
 }
@@ -87,7 +63,7 @@ fn put_texel<S: Simd>(f: &Frame<'_>, i: &Insn<S>, lane: usize, texel: [f32; 4]) 
     let mut place = i.dst;
     for value in texel {
         f.file.set(place, lane, value.to_bits());
-        place = f.file.local(place, 1, f.lanes);
+        place = place.ahead(1, f.lanes);
     }
 }
 
@@ -123,8 +99,7 @@ fn texture_load<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
 
 pub(super) fn select<S: Simd>(code: Opcode) -> Option<Choice<S>> {
     let kernel: Kernel<S> = match code {
-        Opcode::LocalRead => local_read,
-        Opcode::LocalWrite => local_write,
+        Opcode::LocalRead | Opcode::LocalWrite => copy,
         Opcode::LocalWriteMasked => local_write_masked,
         Opcode::LocalLoad => local_load,
         Opcode::LocalStore => local_store,
