@@ -59,7 +59,7 @@ fn corpus_is_the_same_bits_on_every_level_and_as_on_record() {
 
 #[test]
 fn random_shaders_are_the_same_bits_on_every_level() {
-    let count = std::env::var("SHADERS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let count = std::env::var("SHADERS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
     for seed in 0..count {
         same_on_all_levels(&format!("seed {seed}"), &generator::shader(seed));
     }

@@ -6,6 +6,7 @@
 //!
 //! A `switch` is a chain of branches.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use iridule_vm::Opcode;
@@ -60,8 +61,9 @@ impl<'m> Lowering<'m> {
         Ok(())
     }
 
-    /// One turn: the body, then the continuing part for lanes that have not left.
-    fn turn(&mut self, parts: Parts<'m>) -> Result<()> {
+    /// One turn: the body, then the continuing part for lanes that have not left. `rolled` is the key of a loop that is
+    /// lowered as one.
+    fn turn(&mut self, parts: Parts<'m>, rolled: Option<u64>) -> Result<()> {
         self.statements(&list(parts.body))?;
         let Some(frame) = self.frames.last() else { return Ok(()) };
         let (broke, continued) = (frame.broke, frame.continued);
@@ -72,14 +74,31 @@ impl<'m> Lowering<'m> {
             return Ok(());
         }
         let continuing = list(parts.continuing);
+        let before = self.env.clone();
+        let of_those_alive = RefCell::new(before.clone());
         self.while_alive(&|l| {
             l.statements(&continuing)?;
             if let Some(condition) = parts.break_if {
                 let condition = l.scalar(condition)?;
                 l.env[broke] = l.b.or(l.env[broke], condition);
             }
+            of_those_alive.borrow_mut().clone_from(&l.env);
             Ok(())
-        })
+        })?;
+        // What a word is for lanes that have left matters only where it is read after the loop. Where it is not, a counter
+        // counts on for them, and stays the same for all.
+        if let Some(key) = rolled {
+            let exact = |word: &usize| self.facts.loops.get(&key).and_then(|f| f.carried.get(word));
+            let (alive, flags) = (of_those_alive.into_inner(), self.flags());
+            let free = |word: &usize| exact(word) != Some(&Carry::Varying) && !flags.contains(word);
+            for word in (0..before.len()).filter(free) {
+                let apart = !self.is_uniform(self.env[word]);
+                if apart && self.is_uniform(before[word]) && self.is_uniform(alive[word]) {
+                    self.env[word] = alive[word];
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where a lane has left the loop that is last among the frames.
@@ -102,7 +121,7 @@ impl<'m> Lowering<'m> {
         let mut done = false;
         for _ in 0..MAX_TURNS {
             let broke = self.push_loop(None);
-            self.turn(parts)?;
+            self.turn(parts, None)?;
             self.frames.pop();
             let gone = self.gone(broke);
             self.env.truncate(before.len());
@@ -163,7 +182,7 @@ impl<'m> Lowering<'m> {
         let head = self.env.clone();
         let exit = Exit { label: end, key, carried: carried.clone(), live, head: head.clone(), used: false };
         let broke = self.push_loop(Some(exit));
-        self.turn(parts)?;
+        self.turn(parts, Some(key))?;
         let exit_used = self.frames.pop().and_then(|f| f.exit).is_some_and(|e| e.used);
         self.depth -= 1;
         self.mask = outer;

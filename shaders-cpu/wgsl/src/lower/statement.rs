@@ -142,7 +142,7 @@ impl<'m> Lowering<'m> {
     }
 
     /// Words that say where a lane has ended.
-    fn flags(&self) -> Vec<usize> {
+    pub(super) fn flags(&self) -> Vec<usize> {
         let frames = &self.frames[self.here().frames..];
         let of_frames = frames.iter().flat_map(|f| std::iter::once(f.broke).chain(f.continued));
         of_frames.chain(std::iter::once(self.here().returned)).collect()
@@ -286,6 +286,12 @@ impl<'m> Lowering<'m> {
             Some(mask) => (self.b.and(mask, condition), self.b.op(Opcode::AndNot, &[mask, condition])),
             None => (condition, self.b.not(condition)),
         };
+        // Under a mask that already says what the condition does, one side is for nobody.
+        match (self.b.constant(mask_yes), self.b.constant(mask_no)) {
+            (Some(0), _) => return no(self),
+            (_, Some(0)) => return yes(self),
+            _ => {}
+        }
         let before = self.env.clone();
 
         let start = self.b.checkpoint();
