@@ -1,9 +1,9 @@
 //! The machine: a verified program, linked for an instruction set, painting strips.
 //!
 //! A picture is cut into tiles, from the top left, and a strip holds the pixels of one. `setup` runs once, then `body`
-//! once per strip, whose lanes beyond the picture's edge are computed and
-//! dropped: they are the helper pixels that derivatives at the edge need. Lanes that a branch leaves out are
-//! computed too, where that is cheaper than not, and their results are never chosen.
+//! once per strip, whose lanes beyond the picture's edge are computed and dropped: they are the helper pixels that
+//! derivatives at the edge need. Lanes that a branch leaves out are computed too, where that is cheaper than not, and
+//! their results are never chosen.
 //!
 //! Work is counted, not timed. A strip costs its lanes times the operations of the body, and a back-edge costs
 //! its lanes times the operations it repeats, so what a picture costs is the same on every machine.

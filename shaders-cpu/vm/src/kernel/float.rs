@@ -2,7 +2,7 @@
 
 use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdFloat};
 
-use super::forms::{copy, each1, hot2, hot3, operations, pairs4, right2, strips};
+use super::forms::{brief, copy, each1, hot2, hot3, operations, pairs4, right2, strips};
 use super::{Choice, Form};
 use crate::math;
 use crate::opcode::Opcode;
@@ -113,16 +113,16 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
     Some(match code {
         Opcode::Copy => Choice { kernel: copy, takes: 0 },
         Opcode::Select => hot3::<S, Select3>(form),
-        Opcode::Neg => strips::<S, Neg>(),
-        Opcode::Abs => strips::<S, Abs>(),
+        Opcode::Neg => brief::<S, Neg>(),
+        Opcode::Abs => brief::<S, Abs>(),
         Opcode::Sign => strips::<S, Sign>(),
-        Opcode::Floor => strips::<S, Floor>(),
-        Opcode::Ceil => strips::<S, Ceil>(),
-        Opcode::Round => strips::<S, Round>(),
-        Opcode::Trunc => strips::<S, Trunc>(),
-        Opcode::Fract => strips::<S, Fract>(),
-        Opcode::Sqrt => strips::<S, Sqrt>(),
-        Opcode::InverseSqrt => strips::<S, InverseSqrt>(),
+        Opcode::Floor => brief::<S, Floor>(),
+        Opcode::Ceil => brief::<S, Ceil>(),
+        Opcode::Round => brief::<S, Round>(),
+        Opcode::Trunc => brief::<S, Trunc>(),
+        Opcode::Fract => brief::<S, Fract>(),
+        Opcode::Sqrt => brief::<S, Sqrt>(),
+        Opcode::InverseSqrt => brief::<S, InverseSqrt>(),
         Opcode::Exp => strips::<S, Exp>(),
         Opcode::Exp2 => strips::<S, Exp2>(),
         Opcode::Log => strips::<S, Log>(),
@@ -139,7 +139,7 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Asinh => strips::<S, Asinh>(),
         Opcode::Acosh => strips::<S, Acosh>(),
         Opcode::Atanh => strips::<S, Atanh>(),
-        Opcode::Saturate => strips::<S, Saturate>(),
+        Opcode::Saturate => brief::<S, Saturate>(),
         Opcode::QuantizeF16 => strips::<S, QuantizeF16>(),
         Opcode::FrexpFract => strips::<S, FrexpFract>(),
         Opcode::FrexpExp => strips::<S, FrexpExp>(),
@@ -150,12 +150,12 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Rem => right2::<S, Rem>(form),
         Opcode::Min => hot2::<S, Min>(form),
         Opcode::Max => hot2::<S, Max>(form),
-        Opcode::Pow => right2::<S, Pow>(form),
+        Opcode::Pow => strips::<S, Pow>(),
         Opcode::Atan2 => strips::<S, Atan2>(),
         Opcode::Step => hot2::<S, Step>(form),
         Opcode::Ldexp => strips::<S, Ldexp>(),
         Opcode::FractMul => right2::<S, FractMul>(form),
-        Opcode::Length2 => strips::<S, Length2>(),
+        Opcode::Length2 => brief::<S, Length2>(),
         Opcode::EqF => right2::<S, EqF>(form),
         Opcode::NeF => right2::<S, NeF>(form),
         Opcode::LtF => hot2::<S, LtF>(form),
@@ -176,11 +176,11 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Mix => hot3::<S, Mix>(form),
         Opcode::Clamp => hot3::<S, Clamp>(form),
         Opcode::Smoothstep => hot3::<S, Smoothstep>(form),
-        Opcode::Length3 => strips::<S, Length3>(),
+        Opcode::Length3 => brief::<S, Length3>(),
         Opcode::Dot2 => pairs4::<S, Dot2>(form),
         Opcode::ToI => strips::<S, ToI>(),
         Opcode::ToU => strips::<S, ToU>(),
-        Opcode::FromI => strips::<S, FromI>(),
+        Opcode::FromI => brief::<S, FromI>(),
         Opcode::FromU => strips::<S, FromU>(),
         Opcode::Bits => strips::<S, Bits>(),
         Opcode::ToHalf => strips::<S, ToHalf>(),

@@ -8,7 +8,11 @@ use core::array::from_fn;
 use fearless_simd::{Simd, SimdBase};
 
 use super::{Choice, Form, Frame, Insn};
-use crate::register_file::{BLOCK, Target};
+use crate::register_file::{BLOCK, Target, UNIT};
+
+/// Lanes to a turn of the loop of what takes a few instructions. In wasm as many as strips allow: at each turn, the host may
+/// look whether it is time to interrupt.
+const LONG: usize = if cfg!(target_family = "wasm") { UNIT } else { BLOCK };
 
 /// What a kernel computes.
 pub(crate) trait Operation {
@@ -33,7 +37,8 @@ const fn is_uniform(form: Form, operand: usize) -> bool {
     form >> operand & 1 == 1
 }
 
-fn run<S: Simd, O: Operation, const FORM: Form>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+/// Runs an operation over a strip, `BLOCK` lanes to a turn of the loop.
+fn run<S: Simd, O: Operation, const FORM: Form, const BLOCK: usize>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     s.vectorize(
         #[inline(always)]
         move || {
@@ -107,15 +112,20 @@ pub(crate) fn splat<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
 macro_rules! forms {
     ($form:expr; $($takes:literal for $($of:literal)|+),*) => {
         match $form {
-            $($($of)|+ => Choice { kernel: run::<S, O, $takes>, takes: $takes },)*
-            _ => Choice { kernel: run::<S, O, 0>, takes: 0 },
+            $($($of)|+ => Choice { kernel: run::<S, O, $takes, LONG>, takes: $takes },)*
+            _ => brief::<S, O>(),
         }
     };
 }
 
-/// Operands always from strips.
+/// Operands always from strips, for what takes many instructions.
 pub(crate) fn strips<S: Simd, O: Operation>() -> Choice<S> {
-    Choice { kernel: run::<S, O, 0>, takes: 0 }
+    Choice { kernel: run::<S, O, 0, BLOCK>, takes: 0 }
+}
+
+/// Operands always from strips, for what takes a few instructions.
+pub(crate) fn brief<S: Simd, O: Operation>() -> Choice<S> {
+    Choice { kernel: run::<S, O, 0, LONG>, takes: 0 }
 }
 
 /// Two operands, either of which may be uniform.

@@ -2,7 +2,7 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdInt};
 
-use super::forms::{each1, each2, each3, hot2, hot3, operations, right2, strips};
+use super::forms::{brief, each1, each2, each3, hot2, hot3, operations, right2, strips};
 use super::{Choice, Form, Frame, Insn, Kernel};
 use crate::math::bits;
 use crate::opcode::Opcode;
@@ -131,9 +131,9 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::ShrI => shift::<S, ShrI>(form),
         Opcode::ShrU => shift::<S, ShrU>(form),
         Opcode::XorShr => shift::<S, XorShr>(form),
-        Opcode::AbsI => strips::<S, AbsI>(),
+        Opcode::AbsI => brief::<S, AbsI>(),
         Opcode::SignI => strips::<S, SignI>(),
-        Opcode::Not => strips::<S, Not>(),
+        Opcode::Not => brief::<S, Not>(),
         Opcode::CountOnes => strips::<S, CountOnes>(),
         Opcode::ReverseBits => strips::<S, ReverseBits>(),
         Opcode::LeadingZeros => strips::<S, LeadingZeros>(),

@@ -16,14 +16,13 @@ fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
         #[inline(always)]
         move || {
             let to = f.file.target(i.dst);
-            let old = f.file.target(i.dst);
             let from = f.file.target(i.src[from]);
             let mask = f.file.target(i.src[mask]);
             let mut lane = 0;
             while lane < f.lanes {
                 let m = mask.get(s, lane);
                 let m = lanes_in!(m m);
-                to.put::<S>(lane, m.select(from.get(s, lane), old.get(s, lane)));
+                to.put::<S>(lane, m.select(from.get(s, lane), to.get(s, lane)));
                 lane += S::u32s::LEN;
             }
         },
