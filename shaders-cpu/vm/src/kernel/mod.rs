@@ -42,7 +42,7 @@ pub(crate) struct Insn<S: Simd> {
     pub kernel: Kernel<S>,
     pub dst: Place,
     pub src: [Place; 4],
-    /// Lanes to run: a strip, or one block.
+    /// Lanes to run: a strip, or one block, of which a kernel may do as much more as its turns are long: strips have room.
     pub count: u16,
     pub imm: u32,
     pub aux: u32,
