@@ -131,7 +131,7 @@ impl<'b> Reader<'b> {
 
     fn ops(&mut self) -> Result<Vec<Op>, DecodeError> {
         let count = self.count(1)?;
-        // An instruction is 24 bytes in memory and at least 1 here: grow as they come instead of trusting `count`.
+        // An instruction is 28 bytes in memory and at least 1 here: grow as they come instead of trusting `count`.
         let mut ops = Vec::with_capacity(count.min(1 << 12));
         for _ in 0..count {
             ops.push(self.op()?);

@@ -11,12 +11,13 @@ use core::ops::Range;
 use fearless_simd::Simd;
 
 use crate::kernel::{self, Form, Frame, Insn};
-use crate::opcode::{Class, Opcode};
+use crate::level::{Level, with_level};
+use crate::opcode::{Class, MAX_ARITY, Opcode};
 use crate::program::{Op, Program, Reg};
 use crate::register_file::{BLOCK, Layout, MAX_LANES, Place, Source, UNIT};
 
 /// The scratch strip for the result of an operation on uniform values.
-const RESULT: usize = 4;
+const RESULT: usize = MAX_ARITY;
 
 /// Linked code and where its values lie.
 pub(crate) struct Code<S: Simd> {
@@ -79,6 +80,16 @@ fn lanes(program: &Program) -> usize {
     1 << fitting.ilog2()
 }
 
+/// Whether kernels of an operation read these operands (bit n for operand n) from the uniform bank as they are; otherwise
+/// the linker spreads them into strips, which costs as much as a short operation each.
+#[must_use]
+pub fn takes_uniform(code: Opcode, operands: u8) -> bool {
+    fn takes<S: Simd>(_: S, code: Opcode, form: Form) -> bool {
+        kernel::select::<S>(code, form).is_some_and(|choice| choice.takes == form)
+    }
+    with_level!(Level::best(), simd => takes(simd, code, operands))
+}
+
 fn keep_first<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     f.file.set_uniform(i.dst, f.file.get(i.src[0], 0));
 }
@@ -94,7 +105,7 @@ impl<S: Simd> Linker<S> {
     fn insn(&self, op: &Op, count: usize) -> Insn<S> {
         let place = Place::default();
         let count = u16::try_from(count).unwrap_or(0);
-        Insn { kernel: nothing::<S>, dst: place, src: [place; 4], count, imm: op.imm, aux: op.aux }
+        Insn { kernel: nothing::<S>, dst: place, src: [place; MAX_ARITY], count, imm: op.imm, aux: op.aux }
     }
 
     /// When a control operation jumps; `None` if it is not one, or if a place does not exist.

@@ -17,9 +17,12 @@ pub enum Class {
     Control,
 }
 
+/// The most operands that an operation has.
+pub const MAX_ARITY: usize = 6;
+
 macro_rules! opcodes {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal $arity:literal $class:ident;)*) => {
-        /// One operation. Operands are named `a b c d` in order; lanes hold `f32`, `i32` or `u32` bits, and
+        /// One operation. Operands are named `a b c d e f` in order; lanes hold `f32`, `i32` or `u32` bits, and
         /// booleans as all zeros or all ones.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
@@ -41,7 +44,7 @@ macro_rules! opcodes {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// How many register operands it reads (0 to 4).
+            /// How many register operands it reads, 0 to [`MAX_ARITY`].
             #[must_use]
             pub const fn arity(self) -> usize {
                 match self { $(Self::$name => $arity,)* }
@@ -149,6 +152,10 @@ opcodes! {
     FractMul = 43 "fract.mul" 2 Pure;
     /// `sqrt(a*a + b*b)`
     Length2 = 44 "length2" 2 Pure;
+    /// `|a| - b`
+    AbsSub = 45 "abssub.f" 2 Pure;
+    /// The distance from a box's surface: `length(max(ab, 0)) + min(max(a, b), 0)`
+    Box2 = 46 "box2" 2 Pure;
 
     /// `a == b`
     EqF = 48 "eq.f" 2 Pure;
@@ -195,6 +202,16 @@ opcodes! {
     Length3 = 74 "length3" 3 Pure;
     /// `a * b + c * d`
     Dot2 = 75 "dot2" 4 Pure;
+    /// `a * b + c * d + e * f`
+    Dot3 = 76 "dot3" 6 Pure;
+    /// `mix(mix(a, b, e), mix(c, d, e), f)`
+    Bilinear = 77 "bilinear" 6 Pure;
+    /// `fract((a + b) * c)`
+    FractAddMul = 78 "fract.addmul" 3 Pure;
+    /// `a * (b + d) + b * (c + d) + c * (a + d)`: `dot(abc, bca + d)`, as hashes of floats begin
+    DotHash = 63 "dot.hash" 4 Pure;
+    /// `fract(((a + d) + (b + d)) * (c + d))`, as hashes of floats end
+    FractHash = 79 "fract.hash" 4 Pure;
 
     /// `a + b`, wrapping
     AddI = 80 "add.i" 2 Pure;
@@ -267,6 +284,12 @@ opcodes! {
     /// Sum of products of four unsigned bytes
     Dot4U8 = 114 "dot4.u8" 2 Pure;
 
+    /// `(a ^ (a >> (b & 31))) * c`, a round of many hashes
+    XorShrMul = 115 "xorshrmul" 3 Pure;
+    /// `w ^ (w >> e)` of `w = ((a >> ((a >> b) + c)) ^ a) * d`, the output permutation of PCG (O'Neill, 2014: RXS M XS);
+    /// shifts modulo 32
+    Pcg = 116 "pcg" 5 Pure;
+
     /// `f32` to `i32`, towards zero, limited to the range
     ToI = 120 "f.to.i" 1 Pure;
     /// `f32` to `u32`, towards zero, limited to the range
@@ -281,6 +304,27 @@ opcodes! {
     ToHalf = 125 "f.to.h" 1 Pure;
     /// The `f32` with the value of binary16 bits
     FromHalf = 126 "h.to.f" 1 Pure;
+
+    /// `a * a * (c - a * b)`, Hermite's cubic
+    Hermite = 130 "hermite" 3 Pure;
+    /// The same of `fract(a)`: where a lattice's noise lies between its points
+    HermiteFract = 139 "hermite.fract" 3 Pure;
+    /// `(a + b) - c`
+    AddSub = 131 "addsub.f" 3 Pure;
+    /// `|a - b| - c`
+    SubAbsSub = 132 "subabssub.f" 3 Pure;
+    /// `sqrt(a*a + b*b) - c`
+    Length2Sub = 133 "length2.sub" 3 Pure;
+    /// `sqrt(a*a + b*b + c*c) - d`
+    Length3Sub = 134 "length3.sub" 4 Pure;
+    /// The distance from a box's surface: `length(max(abc, 0)) + min(max(a, max(b, c)), 0)`
+    Box3 = 135 "box3" 3 Pure;
+    /// `min(min(a, b), c)`
+    Min3 = 136 "min3.f" 3 Pure;
+    /// `min(min(a, b), min(c, d))`
+    Min4 = 137 "min4.f" 4 Pure;
+    /// `a < b ? c : d`
+    SelectLt = 138 "select.lt" 4 Pure;
 
     /// Horizontal position of the pixel's centre, in pixels from the left
     PositionX = 140 "position.x" 0 Context;

@@ -6,7 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::opcode::Opcode;
+use crate::opcode::{MAX_ARITY, Opcode};
 
 /// The version of format and meaning. A program of another version is refused: it must be published again.
 pub const FORMAT: u8 = 1;
@@ -64,8 +64,8 @@ pub struct Op {
     pub code: Opcode,
     /// Where the result goes, if there is one.
     pub dst: Reg,
-    /// The operands `a b c d`; only the first [`Opcode::arity`] count.
-    pub src: [Reg; 4],
+    /// The operands `a b c d e f`; only the first [`Opcode::arity`] count.
+    pub src: [Reg; MAX_ARITY],
     /// Address, offset or jump target, by operation.
     pub imm: u32,
     /// Second immediate, by operation.
@@ -76,7 +76,7 @@ impl Op {
     /// An instruction without immediates.
     #[must_use]
     pub fn new(code: Opcode, dst: Reg, operands: &[Reg]) -> Self {
-        let mut src = [Reg::default(); 4];
+        let mut src = [Reg::default(); MAX_ARITY];
         for (to, from) in src.iter_mut().zip(operands) {
             *to = *from;
         }

@@ -30,7 +30,7 @@ pub(crate) const UNIT: usize = 64;
 /// The lanes of a strip of a program with few registers.
 pub(crate) const MAX_LANES: usize = 512;
 /// Strips beside the registers in which the linker spreads uniform operands.
-pub(crate) const SCRATCH: usize = 5;
+pub(crate) const SCRATCH: usize = crate::opcode::MAX_ARITY + 1;
 
 /// Words on cache lines of their own.
 #[derive(Clone, Copy)]

@@ -4,7 +4,7 @@
 use crate::inputs::Inputs;
 use crate::kernel::{Frame, Insn, select};
 use crate::level::{Level, with_level};
-use crate::opcode::{Class, Opcode};
+use crate::opcode::{Class, MAX_ARITY, Opcode};
 use crate::program::Reg;
 use crate::register_file::{BLOCK, Layout, RegisterFile, UNIT};
 use crate::tile::Tile;
@@ -15,19 +15,23 @@ pub fn evaluate(code: Opcode, operands: &[u32]) -> Option<u32> {
     if code.class() != Class::Pure {
         return None;
     }
-    let layout = Layout::new(0, 5, 0, UNIT)?;
+    const RESULT: u16 = 6;
+    let layout = Layout::new(0, usize::from(RESULT) + 1, 0, UNIT)?;
     let inputs = Inputs::default();
     let file = RegisterFile::new(layout);
     let frame = Frame { file, inputs: &inputs, table: &[], lanes: UNIT, tile: Tile::of(UNIT), x: 0, y: 0 };
     let place = |index| layout.register(Reg::varying(index));
-    let src = [place(0)?, place(1)?, place(2)?, place(3)?];
+    let (dst, mut src) = (place(RESULT)?, [place(0)?; MAX_ARITY]);
+    for (index, src) in (0..RESULT).zip(&mut src) {
+        *src = place(index)?;
+    }
     for (place, value) in src.iter().zip(operands) {
         frame.file.set(*place, 0, *value);
     }
     with_level!(Level::best(), simd => {
         let kernel = select(code, 0)?.kernel;
         let count = u16::try_from(BLOCK).ok()?;
-        kernel(simd, &frame, &Insn { kernel, dst: place(4)?, src, imm: 0, aux: 0, count });
-        Some(frame.file.get(place(4)?, 0))
+        kernel(simd, &frame, &Insn { kernel, dst, src, imm: 0, aux: 0, count });
+        Some(frame.file.get(dst, 0))
     })
 }

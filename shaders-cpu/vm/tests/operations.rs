@@ -10,7 +10,7 @@
 )]
 
 use iridule_vm::{
-    Binding, BindingKind, Budget, Class, Inputs, Level, Machine, Op, Opcode, Program, Reg, Resource, Size,
+    Binding, BindingKind, Budget, Class, Inputs, Level, MAX_ARITY, Machine, Op, Opcode, Program, Reg, Resource, Size,
     scalar,
 };
 
@@ -104,22 +104,23 @@ fn program(code: Opcode, uniform: u32) -> Program {
             operands.push(v(2 + n));
         }
     }
-    body.push(Op::new(code, v(6), &operands));
-    body.push(Op::new(Opcode::And, v(7), &[v(6), u(3)]));
-    body.push(Op::new(Opcode::ShrU, v(6), &[v(6), u(2)]));
-    body.push(Op::new(Opcode::FromU, v(7), &[v(7)]));
-    body.push(Op::new(Opcode::FromU, v(6), &[v(6)]));
+    let (low, high) = (v(2 + MAX_ARITY as u16), v(3 + MAX_ARITY as u16));
+    body.push(Op::new(code, high, &operands));
+    body.push(Op::new(Opcode::And, low, &[high, u(3)]));
+    body.push(Op::new(Opcode::ShrU, high, &[high, u(2)]));
+    body.push(Op::new(Opcode::FromU, low, &[low]));
+    body.push(Op::new(Opcode::FromU, high, &[high]));
     let kind = BindingKind::Uniform { size: COUNT as u32 * 4 };
     Program {
-        bindings: (0..4).map(|binding| Binding { group: 0, binding, name: "b".into(), kind }).collect(),
+        bindings: (0..MAX_ARITY as u32).map(|binding| Binding { group: 0, binding, name: "b".into(), kind }).collect(),
         constants,
         table: vec![],
-        uniforms: 10,
-        varyings: 8,
+        uniforms: 6 + MAX_ARITY as u16,
+        varyings: 4 + MAX_ARITY as u16,
         locals: 0,
         setup,
         body,
-        color: [v(7), v(6), u(4), u(4)],
+        color: [low, high, u(4), u(4)],
         discard: None,
         loop_lines: vec![],
     }
@@ -133,7 +134,7 @@ fn canonical(bits: u32) -> u32 {
 #[test]
 fn every_operation_gives_the_same_bits_on_every_level() {
     let data: Vec<Vec<u8>> =
-        (0..4).map(|n| (0..COUNT).flat_map(|i| operand(n, i).to_le_bytes()).collect()).collect();
+        (0..MAX_ARITY as u32).map(|n| (0..COUNT).flat_map(|i| operand(n, i).to_le_bytes()).collect()).collect();
     for code in Opcode::ALL.iter().copied().filter(|code| code.class() == Class::Pure) {
         for uniform in 0..1u32 << code.arity() {
             let program = program(code, uniform);
@@ -160,7 +161,7 @@ fn every_operation_gives_the_same_bits_on_every_level() {
                     assert_eq!(
                         canonical(got),
                         canonical(want),
-                        "{code:?} of {operands:x?} (uniform {uniform:04b}) on {}: {got:#x}, folded {want:#x}",
+                        "{code:?} of {operands:x?} (uniform {uniform:06b}) on {}: {got:#x}, folded {want:#x}",
                         level.name(),
                     );
                 }

@@ -59,8 +59,19 @@ pub(crate) fn simplify(b: &mut Builder, code: Opcode, v: &[Id]) -> Option<Id> {
         Opcode::MulI if bits(b, 0) == Some(1) => Some(v[1]),
         Opcode::MulI if bits(b, 0) == Some(0) || bits(b, 1) == Some(0) => Some(b.bits(0)),
         Opcode::DivU | Opcode::RemU => unsigned_division(b, code, v),
+        // What has no sign bit is the same number either way, and signed ones convert in one instruction.
+        Opcode::FromU if is_below_sign(b, v[0]) => Some(b.op(Opcode::FromI, &[v[0]])),
         _ => None,
     }
+}
+
+/// Whether the highest bit of a value is known to be 0.
+fn is_below_sign(b: &Builder, id: Id) -> bool {
+    let masked = b.made_by(id, Opcode::And).is_some_and(|[p, q, ..]| {
+        [p, q].iter().any(|id| b.constant(*id).is_some_and(|mask| mask >> 31 == 0))
+    });
+    let shifted = b.made_by(id, Opcode::ShrU).and_then(|[_, by, ..]| b.constant(by));
+    masked || shifted.is_some_and(|by| by & 31 > 0)
 }
 
 /// A mask is all zeros or all ones, so choosing between constants is bit logic.
@@ -76,6 +87,15 @@ fn select(b: &mut Builder, v: &[Id]) -> Option<Id> {
     }
     if let Some([inverse, ..]) = b.made_by(mask, Opcode::Not) {
         return Some(b.select(inverse, no, yes));
+    }
+    if let Some([p, q, ..]) = b.made_by(mask, Opcode::LtF) {
+        // What the builtins are defined as.
+        if (yes, no) == (p, q) {
+            return Some(b.op(Opcode::Min, &[q, p]));
+        }
+        if (yes, no) == (q, p) {
+            return Some(b.op(Opcode::Max, &[p, q]));
+        }
     }
     match (b.constant(yes), b.constant(no)) {
         (Some(TRUE), _) => Some(b.or(mask, no)),

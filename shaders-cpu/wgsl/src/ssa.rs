@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use iridule_vm::{Class, Opcode};
+use iridule_vm::{Class, MAX_ARITY, Opcode};
 
 /// A value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -35,7 +35,7 @@ pub(crate) enum Origin {
     /// These bits.
     Constant(u32),
     /// An instruction, once.
-    Result(Opcode, [Id; 4]),
+    Result(Opcode, [Id; MAX_ARITY]),
     /// Several instructions: a register value.
     Register,
     /// Nowhere: what a variable holds after a loop that kept no exact copy of it. Reading it is a reason to
@@ -63,20 +63,20 @@ pub(crate) enum Action {
 pub(crate) struct Inst {
     pub action: Action,
     pub dst: Option<Id>,
-    pub src: [Id; 4],
+    pub src: [Id; MAX_ARITY],
     pub imm: u32,
     pub aux: u32,
 }
 
 impl Inst {
     pub(crate) fn op(code: Opcode, dst: Option<Id>, operands: &[Id]) -> Self {
-        let mut src = [Id(0); 4];
+        let mut src = [Id(0); MAX_ARITY];
         src.iter_mut().zip(operands).for_each(|(to, from)| *to = *from);
         Self { action: Action::Op(code), dst, src, imm: 0, aux: 0 }
     }
 
     pub(crate) fn label(label: u32) -> Self {
-        Self { action: Action::Label, dst: None, src: [Id(0); 4], imm: label, aux: 0 }
+        Self { action: Action::Label, dst: None, src: [Id(0); MAX_ARITY], imm: label, aux: 0 }
     }
 
     pub(crate) fn operands(&self) -> &[Id] {
@@ -94,7 +94,7 @@ impl Inst {
     }
 }
 
-type Key = (Opcode, [Id; 4], u32, u32);
+type Key = (Opcode, [Id; MAX_ARITY], u32, u32);
 
 /// Where lowering stood, to go back there.
 #[derive(Clone, Copy)]
@@ -149,7 +149,7 @@ impl Builder {
     }
 
     /// The operands of a value made by `code`.
-    pub(crate) fn made_by(&self, id: Id, code: Opcode) -> Option<[Id; 4]> {
+    pub(crate) fn made_by(&self, id: Id, code: Opcode) -> Option<[Id; MAX_ARITY]> {
         match self.info(id).origin {
             Origin::Result(made, operands) if made == code => Some(operands),
             _ => None,

@@ -2,7 +2,9 @@
 
 use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdFloat};
 
-use super::forms::{brief, copy, each1, hot2, hot3, operations, pairs4, right2, strips};
+use super::forms::{
+    brief, choice4, copy, each1, hot2, hot3, last4, operations, pairs4, pairs6, right2, right3, strips,
+};
 use super::{Choice, Form};
 use crate::math;
 use crate::opcode::Opcode;
@@ -53,6 +55,12 @@ operations! {
     Ldexp(s; a: f, b: i) -> f = math::ldexp(s, a, b);
     FractMul(s; a: f, b: f) -> f = { let p = a * b; p - p.floor() };
     Length2(s; a: f, b: f) -> f = (a * a + b * b).sqrt();
+    AbsSub(s; a: f, b: f) -> f = a.abs() - b;
+    Box2(s; a: f, b: f) -> f = {
+        let zero = S::f32s::splat(s, 0.0);
+        let (x, y) = (maximum::<S>(a, zero), maximum::<S>(b, zero));
+        (x * x + y * y).sqrt() + minimum::<S>(maximum::<S>(a, b), zero)
+    };
 
     EqF(s; a: f, b: f) -> m = a.simd_eq(b);
     NeF(s; a: f, b: f) -> m = !a.simd_eq(b);
@@ -77,6 +85,30 @@ operations! {
     Smoothstep(s; a: f, b: f, c: f) -> f = math::smoothstep(s, a, b, c);
     Length3(s; a: f, b: f, c: f) -> f = (a * a + b * b + c * c).sqrt();
     Dot2(s; a: f, b: f, c: f, d: f) -> f = a * b + c * d;
+    Dot3(s; a: f, b: f, c: f, d: f, e: f, g: f) -> f = a * b + c * d + e * g;
+    Bilinear(s; a: f, b: f, c: f, d: f, e: f, g: f) -> f = {
+        let one = S::f32s::splat(s, 1.0);
+        let rest = one - e;
+        (a * rest + b * e) * (one - g) + (c * rest + d * e) * g
+    };
+    FractAddMul(s; a: f, b: f, c: f) -> f = { let p = (a + b) * c; p - p.floor() };
+    DotHash(s; a: f, b: f, c: f, d: f) -> f = a * (b + d) + b * (c + d) + c * (a + d);
+    FractHash(s; a: f, b: f, c: f, d: f) -> f = { let p = ((a + d) + (b + d)) * (c + d); p - p.floor() };
+    Hermite(s; a: f, b: f, c: f) -> f = a * a * (c - a * b);
+    HermiteFract(s; a: f, b: f, c: f) -> f = { let f = a - a.floor(); f * f * (c - f * b) };
+    AddSub(s; a: f, b: f, c: f) -> f = a + b - c;
+    SubAbsSub(s; a: f, b: f, c: f) -> f = (a - b).abs() - c;
+    Length2Sub(s; a: f, b: f, c: f) -> f = (a * a + b * b).sqrt() - c;
+    Length3Sub(s; a: f, b: f, c: f, d: f) -> f = (a * a + b * b + c * c).sqrt() - d;
+    Box3(s; a: f, b: f, c: f) -> f = {
+        let zero = S::f32s::splat(s, 0.0);
+        let (x, y, z) = (maximum::<S>(a, zero), maximum::<S>(b, zero), maximum::<S>(c, zero));
+        let inside = maximum::<S>(a, maximum::<S>(b, c));
+        (x * x + y * y + z * z).sqrt() + minimum::<S>(inside, zero)
+    };
+    Min3(s; a: f, b: f, c: f) -> f = minimum::<S>(minimum::<S>(a, b), c);
+    Min4(s; a: f, b: f, c: f, d: f) -> f = minimum::<S>(minimum::<S>(a, b), minimum::<S>(c, d));
+    SelectLt(s; a: f, b: f, c: u, d: u) -> u = a.simd_lt(b).select(c, d);
 
     ToI(s; a: f) -> i = within(s, a, -2_147_483_648.0, 2_147_483_520.0).to_int::<S::i32s>();
     ToU(s; a: f) -> u = within(s, a, 0.0, 4_294_967_040.0).to_int::<S::u32s>();
@@ -177,7 +209,24 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Clamp => hot3::<S, Clamp>(form),
         Opcode::Smoothstep => hot3::<S, Smoothstep>(form),
         Opcode::Length3 => brief::<S, Length3>(),
+        Opcode::AbsSub => right2::<S, AbsSub>(form),
+        Opcode::Box2 => brief::<S, Box2>(),
         Opcode::Dot2 => pairs4::<S, Dot2>(form),
+        Opcode::Dot3 => pairs6::<S, Dot3>(form),
+        Opcode::Bilinear => brief::<S, Bilinear>(),
+        Opcode::FractAddMul => right3::<S, FractAddMul>(form),
+        Opcode::DotHash => last4::<S, DotHash>(form),
+        Opcode::FractHash => brief::<S, FractHash>(),
+        Opcode::Hermite => right3::<S, Hermite>(form),
+        Opcode::HermiteFract => right3::<S, HermiteFract>(form),
+        Opcode::AddSub => right3::<S, AddSub>(form),
+        Opcode::SubAbsSub => right3::<S, SubAbsSub>(form),
+        Opcode::Length2Sub => right3::<S, Length2Sub>(form),
+        Opcode::Length3Sub => last4::<S, Length3Sub>(form),
+        Opcode::Box3 => brief::<S, Box3>(),
+        Opcode::Min3 => right3::<S, Min3>(form),
+        Opcode::Min4 => brief::<S, Min4>(),
+        Opcode::SelectLt => choice4::<S, SelectLt>(form),
         Opcode::ToI => strips::<S, ToI>(),
         Opcode::ToU => strips::<S, ToU>(),
         Opcode::FromI => brief::<S, FromI>(),

@@ -8,6 +8,7 @@ use core::array::from_fn;
 use fearless_simd::{Simd, SimdBase};
 
 use super::{Choice, Form, Frame, Insn};
+use crate::opcode::MAX_ARITY;
 use crate::register_file::{BLOCK, Target, UNIT};
 
 /// Lanes to a turn of the loop of what takes a few instructions. In wasm as many as strips allow: at each turn, the host may
@@ -16,9 +17,9 @@ const LONG: usize = if cfg!(target_family = "wasm") { UNIT } else { BLOCK };
 
 /// What a kernel computes.
 pub(crate) trait Operation {
-    /// Operands in use, the first of the four.
+    /// Operands in use, the first of all.
     const ARITY: usize;
-    fn apply<S: Simd>(s: S, operands: [S::u32s; 4]) -> S::u32s;
+    fn apply<S: Simd>(s: S, operands: [S::u32s; MAX_ARITY]) -> S::u32s;
 }
 
 /// Calls `each` for every vector of `lanes`, which vectors divide. Cursors are moved to the place before, so that what is
@@ -32,6 +33,38 @@ fn over_vectors<S: Simd>(lanes: usize, each: impl Fn(usize)) {
     }
 }
 
+/// Fills the strip `to` with what `each` makes of others at a lane, `TURN` lanes to a turn of the loop.
+#[inline(always)]
+fn over_strip<S: Simd, const N: usize, const TURN: usize>(
+    i: &Insn<S>,
+    to: Target<'_>,
+    from: [Target<'_>; N],
+    each: impl Fn([Target<'_>; N], usize) -> S::u32s,
+) {
+    let mut lane = 0;
+    while lane < i.count as usize {
+        let (to, from) = (to.ahead(lane), from.map(|strip| strip.ahead(lane)));
+        over_vectors::<S>(
+            TURN,
+            #[inline(always)]
+            |lane| to.put::<S>(lane, each(from, lane)),
+        );
+        lane += TURN;
+    }
+}
+
+/// Runs what takes one strip, the first operand, and has read the others already.
+#[inline(always)]
+pub(crate) fn over_first<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, each: impl Fn(S::u32s) -> S::u32s) {
+    over_strip::<S, 1, LONG>(
+        i,
+        f.file.target(i.dst),
+        [f.file.target(i.src[0])],
+        #[inline(always)]
+        |[strip], lane| each(strip.get(s, lane)),
+    );
+}
+
 #[inline(always)]
 const fn is_uniform(form: Form, operand: usize) -> bool {
     form >> operand & 1 == 1
@@ -43,36 +76,33 @@ fn run<S: Simd, O: Operation, const FORM: Form, const BLOCK: usize>(s: S, f: &Fr
         #[inline(always)]
         move || {
             let to = f.file.target(i.dst);
-            let words: [S::u32s; 4] = from_fn(
+            let words: [S::u32s; MAX_ARITY] = from_fn(
                 #[inline(always)]
                 |n| S::u32s::splat(s, if is_uniform(FORM, n) { f.file.uniform(i.src[n]) } else { 0 }),
             );
-            let strips: [Target<'_>; 4] = from_fn(
+            let strips: [Target<'_>; MAX_ARITY] = from_fn(
                 #[inline(always)]
                 |n| if n < O::ARITY && !is_uniform(FORM, n) { f.file.target(i.src[n]) } else { to },
             );
-            let mut lane = 0;
-            while lane < i.count as usize {
-                let (to, strips) = (to.ahead(lane), strips.map(|strip| strip.ahead(lane)));
-                over_vectors::<S>(
-                    BLOCK,
-                    #[inline(always)]
-                    |lane| {
-                        let operands = from_fn(
-                            #[inline(always)]
-                            |n| {
-                                if n >= O::ARITY || is_uniform(FORM, n) {
-                                    words[n]
-                                } else {
-                                    strips[n].get(s, lane)
-                                }
-                            },
-                        );
-                        to.put::<S>(lane, O::apply(s, operands));
-                    },
-                );
-                lane += BLOCK;
-            }
+            over_strip::<S, MAX_ARITY, BLOCK>(
+                i,
+                to,
+                strips,
+                #[inline(always)]
+                |strips, lane| {
+                    let operands = from_fn(
+                        #[inline(always)]
+                        |n| {
+                            if n >= O::ARITY || is_uniform(FORM, n) {
+                                words[n]
+                            } else {
+                                strips[n].get(s, lane)
+                            }
+                        },
+                    );
+                    O::apply(s, operands)
+                },
+            );
         },
     );
 }
@@ -144,6 +174,26 @@ pub(crate) fn hot3<S: Simd, O: Operation>(form: Form) -> Choice<S> {
         0b110 for 0b110 | 0b111)
 }
 
+/// Three operands; those after the first may be uniform.
+pub(crate) fn right3<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b010 for 0b010, 0b100 for 0b100, 0b110 for 0b110 | 0b111)
+}
+
+/// Four operands; the last may be uniform.
+pub(crate) fn last4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b1000 for 0b1000)
+}
+
+/// `a < b ? c : d`: what is compared with, and what is chosen, may be uniform.
+pub(crate) fn choice4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b0010 for 0b0010, 0b0100 for 0b0100, 0b1000 for 0b1000, 0b1100 for 0b1100, 0b1110 for 0b1110)
+}
+
+/// `a * b + c * d + e * f` and the like: the factors on the right may all be uniform.
+pub(crate) fn pairs6<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b10_1010 for 0b10_1010)
+}
+
 /// `a * b + c * d` and the like: the factors on the right may both be uniform.
 pub(crate) fn pairs4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
     forms!(form; 0b1010 for 0b1010)
@@ -189,7 +239,7 @@ macro_rules! operations {
             const ARITY: usize = [$(stringify!($v)),+].len();
 
             #[inline(always)]
-            fn apply<S: Simd>($s: S, operands: [S::u32s; 4]) -> S::u32s {
+            fn apply<S: Simd>($s: S, operands: [S::u32s; $crate::opcode::MAX_ARITY]) -> S::u32s {
                 let _ = $s;
                 let [$($v,)+ ..] = operands;
                 $(let $v = $crate::kernel::forms::lanes_in!($t $v);)+

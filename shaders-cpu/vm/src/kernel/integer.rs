@@ -2,7 +2,7 @@
 
 use fearless_simd::{Select, Simd, SimdBase, SimdInt};
 
-use super::forms::{brief, each1, each2, each3, hot2, hot3, operations, right2, strips};
+use super::forms::{brief, each1, each2, each3, hot2, hot3, operations, over_first, right2, strips};
 use super::{Choice, Form, Frame, Insn, Kernel};
 use crate::math::bits;
 use crate::opcode::Opcode;
@@ -30,6 +30,11 @@ operations! {
     ShrI(s; a: i, b: i) -> i = a >> (b & 31);
     ShrU(s; a: u, b: u) -> u = a >> (b & 31);
     XorShr(s; a: u, b: u) -> u = a ^ (a >> (b & 31));
+    XorShrMul(s; a: u, b: u, c: u) -> u = (a ^ (a >> (b & 31))) * c;
+    Pcg(s; a: u, b: u, c: u, d: u, e: u) -> u = {
+        let word = (a ^ (a >> (((a >> (b & 31)) + c) & 31))) * d;
+        word ^ (word >> (e & 31))
+    };
     AbsI(s; a: i) -> i = a.max(S::i32s::splat(s, 0) - a);
     SignI(s; a: i) -> i = {
         let negative = a >> 31u32;
@@ -89,24 +94,59 @@ fn run_shift<S: Simd, O: Shift>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     s.vectorize(
         #[inline(always)]
         move || {
-            let to = f.file.target(i.dst);
-            let a = f.file.target(i.src[0]);
             let by = f.file.uniform(i.src[1]) & 31;
-            let mut lane = 0;
-            while lane < i.count as usize {
-                to.put::<S>(lane, O::shift::<S>(a.get(s, lane), by));
-                lane += S::u32s::LEN;
-            }
+            over_first(
+                s,
+                f,
+                i,
+                #[inline(always)]
+                |a| O::shift::<S>(a, by),
+            );
         },
     );
 }
 
-fn shift<S: Simd, O: Shift + super::forms::Operation>(form: Form) -> Choice<S> {
-    if form & 0b10 == 0 {
-        return strips::<S, O>();
-    }
-    let kernel: Kernel<S> = run_shift::<S, O>;
-    Choice { kernel, takes: 0b10 }
+fn run_xorshrmul<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let by = f.file.uniform(i.src[1]) & 31;
+            let factor = S::u32s::splat(s, f.file.uniform(i.src[2]));
+            over_first(
+                s,
+                f,
+                i,
+                #[inline(always)]
+                |a| (a ^ (a >> by)) * factor,
+            );
+        },
+    );
+}
+
+fn run_pcg<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let [by, last] = [1, 4].map(|n| f.file.uniform(i.src[n]) & 31);
+            let [more, factor] = [2, 3].map(|n| S::u32s::splat(s, f.file.uniform(i.src[n])));
+            over_first(
+                s,
+                f,
+                i,
+                #[inline(always)]
+                |a| {
+                    let word = (a ^ (a >> (((a >> by) + more) & 31))) * factor;
+                    word ^ (word >> last)
+                },
+            );
+        },
+    );
+}
+
+/// What shifts by uniform amounts, with all operands after the first from the uniform bank, or with none.
+fn shift<S: Simd, O: super::forms::Operation>(uniform: Kernel<S>, form: Form) -> Choice<S> {
+    let takes = (1 << O::ARITY) - 2;
+    if form & takes == takes { Choice { kernel: uniform, takes } } else { strips::<S, O>() }
 }
 
 pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
@@ -127,10 +167,12 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Or => right2::<S, Or>(form),
         Opcode::Xor => right2::<S, Xor>(form),
         Opcode::AndNot => hot2::<S, AndNot>(form),
-        Opcode::Shl => shift::<S, Shl>(form),
-        Opcode::ShrI => shift::<S, ShrI>(form),
-        Opcode::ShrU => shift::<S, ShrU>(form),
-        Opcode::XorShr => shift::<S, XorShr>(form),
+        Opcode::Shl => shift::<S, Shl>(run_shift::<S, Shl>, form),
+        Opcode::ShrI => shift::<S, ShrI>(run_shift::<S, ShrI>, form),
+        Opcode::ShrU => shift::<S, ShrU>(run_shift::<S, ShrU>, form),
+        Opcode::XorShr => shift::<S, XorShr>(run_shift::<S, XorShr>, form),
+        Opcode::XorShrMul => shift::<S, XorShrMul>(run_xorshrmul::<S>, form),
+        Opcode::Pcg => shift::<S, Pcg>(run_pcg::<S>, form),
         Opcode::AbsI => brief::<S, AbsI>(),
         Opcode::SignI => strips::<S, SignI>(),
         Opcode::Not => brief::<S, Not>(),

@@ -12,7 +12,7 @@ mod memory;
 use fearless_simd::Simd;
 
 use crate::inputs::Inputs;
-use crate::opcode::Opcode;
+use crate::opcode::{MAX_ARITY, Opcode};
 use crate::register_file::{Place, RegisterFile};
 use crate::tile::Tile;
 
@@ -41,7 +41,7 @@ pub(crate) struct Frame<'a> {
 pub(crate) struct Insn<S: Simd> {
     pub kernel: Kernel<S>,
     pub dst: Place,
-    pub src: [Place; 4],
+    pub src: [Place; MAX_ARITY],
     /// Lanes to run: a strip, or one block, of which a kernel may do as much more as its turns are long: strips have room.
     pub count: u16,
     pub imm: u32,

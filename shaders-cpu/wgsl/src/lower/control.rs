@@ -274,8 +274,8 @@ impl<'m> Lowering<'m> {
             let mask = if *carry == Carry::Varying { live } else { None };
             // "The new value where c, else the old" is a write under c.
             let narrowed = match self.b.made_by(new, Opcode::Select) {
-                Some([c, yes, no, _]) if no == *register && *carry == Carry::Varying => Some((c, yes)),
-                Some([c, yes, no, _]) if yes == *register && *carry == Carry::Varying => {
+                Some([c, yes, no, ..]) if no == *register && *carry == Carry::Varying => Some((c, yes)),
+                Some([c, yes, no, ..]) if yes == *register && *carry == Carry::Varying => {
                     Some((self.b.not(c), no))
                 }
                 _ => None,

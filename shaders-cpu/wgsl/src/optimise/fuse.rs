@@ -1,13 +1,17 @@
-//! Joins two operations into one where the first has no other reader: half the instructions, half the loads and
-//! stores, the same roundings in the same order.
+//! Joins operations into one where what comes between has no other reader: fewer instructions, loads and stores, the same
+//! roundings in the same order.
 //!
-//! Both must stand in the same straight run of code, and what the first read must not have been written since.
+//! All must stand in the same straight run of code, and what they read must not have been written since. A fused operation is
+//! used only where its kernels take the uniform operands as they are: spreading one costs what fusing saves.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use iridule_vm::Opcode;
+use iridule_vm::{MAX_ARITY, Opcode, takes_uniform};
 
-use crate::ssa::{Builder, Id, Inst, Origin};
+use crate::ssa::{Builder, Id, Inst, Origin, Rate};
+
+type Operands = [Id; MAX_ARITY];
+type Fused = Option<(Opcode, Vec<Id>)>;
 
 /// The positions of definitions and the number of readers, in code without jumps between them.
 struct Uses<'b> {
@@ -17,19 +21,291 @@ struct Uses<'b> {
     defined: HashMap<Id, (usize, usize)>,
     /// Position of the last write to each register value so far.
     written: HashMap<Id, usize>,
+    /// Values whose operation has become a fused one.
+    fused: HashSet<Id>,
 }
 
 impl Uses<'_> {
-    /// The operands of `id` if it was made by `code`, in this run, for one reader, and could as well be made here.
-    fn only(&self, code: Opcode, id: Id, like: Id, run: usize) -> Option<[Id; 4]> {
-        let operands = self.b.made_by(id, code)?;
-        let (at, made_in) = *self.defined.get(&id)?;
+    /// These have one reader more each; what had none is there again, and with it its own reading.
+    fn hold(&mut self, body: &[Inst], operands: &[Id]) {
+        let mut left: Vec<Id> = operands.to_vec();
+        while let Some(id) = left.pop() {
+            let readers = self.readers.entry(id).or_default();
+            *readers += 1;
+            if *readers == 1
+                && let Some((at, _)) = self.defined.get(&id)
+            {
+                left.extend(body[*at].operands());
+            }
+        }
+    }
+
+    /// These have one reader less each; what has none is as good as gone, and with it its own reading.
+    fn release(&mut self, body: &[Inst], operands: &[Id]) {
+        let mut left: Vec<Id> = operands.to_vec();
+        while let Some(id) = left.pop() {
+            let readers = self.readers.entry(id).or_default();
+            *readers = readers.saturating_sub(1);
+            if *readers == 0
+                && let Some((at, _)) = self.defined.get(&id)
+            {
+                left.extend(body[*at].operands());
+            }
+        }
+    }
+}
+
+/// The operation that others are to be fused into.
+struct Site<'u, 'b> {
+    uses: &'u Uses<'b>,
+    dst: Id,
+    run: usize,
+}
+
+impl Site<'_, '_> {
+    /// The operands of `id` if it was made by `code`, in this run, and could as well be made here.
+    fn made(&self, code: Opcode, id: Id) -> Option<Operands> {
+        let Uses { b, defined, written, .. } = self.uses;
+        let operands = b.made_by(id, code)?;
+        let (at, made_in) = *defined.get(&id)?;
         let unchanged = operands[..code.arity()].iter().all(|operand| {
-            self.b.info(*operand).origin != Origin::Register
-                || self.written.get(operand).is_none_or(|w| *w < at)
+            b.info(*operand).origin != Origin::Register || written.get(operand).is_none_or(|w| *w < at)
         });
-        let same = made_in == run && self.b.rate(id) == self.b.rate(like);
-        (same && unchanged && self.readers.get(&id) == Some(&1)).then_some(operands)
+        (made_in == self.run && b.rate(id) == b.rate(self.dst) && unchanged).then_some(operands)
+    }
+
+    fn readers(&self, id: Id) -> u32 {
+        self.uses.readers.get(&id).copied().unwrap_or(0)
+    }
+
+    /// The same, if nothing else reads it: then it goes. It may have been fused before, in part of what is fused now.
+    fn inner(&self, code: Opcode, id: Id) -> Option<Operands> {
+        self.made(code, id).filter(|_| self.readers(id) <= 1)
+    }
+
+    /// The same, if it was not fused before: taking it apart again would gain nothing.
+    fn only(&self, code: Opcode, id: Id) -> Option<Operands> {
+        self.made(code, id).filter(|_| self.readers(id) == 1 && !self.uses.fused.contains(&id))
+    }
+
+    /// The operation, if a kernel takes these operands.
+    fn fit(&self, code: Opcode, operands: &[Id]) -> Fused {
+        let b = self.uses.b;
+        let uniform = operands.iter().rev().fold(0, |form, id| form << 1 | u8::from(b.rate(*id) < Rate::Varying));
+        let fits = b.rate(self.dst) < Rate::Varying || takes_uniform(code, uniform);
+        fits.then(|| (code, operands.to_vec()))
+    }
+
+    fn is_zero(&self, id: Id) -> bool {
+        self.uses.b.constant(id) == Some(0)
+    }
+
+    fn fused(&self, code: Opcode, [a, b, c, ..]: Operands) -> Fused {
+        match code {
+            Opcode::Add => (self.box3(a, b).or_else(|| self.box3(b, a)))
+                .or_else(|| self.box2(a, b).or_else(|| self.box2(b, a)))
+                .or_else(|| self.dot3(a, b).or_else(|| self.dot3(b, a)))
+                .or_else(|| self.sum(a, b)),
+            Opcode::Sub => self.difference(a, b),
+            Opcode::Mul => (self.hermite(a, b).or_else(|| self.hermite(b, a)))
+                .or_else(|| self.product(a, b).or_else(|| self.product(b, a))),
+            Opcode::Fract => self.fract(a),
+            Opcode::Mix => {
+                let ([p, q, e, ..], [r, s, g, ..]) = (self.inner(code, a)?, self.inner(code, b)?);
+                (e == g).then(|| self.fit(Opcode::Bilinear, &[p, q, r, s, e, c]))?
+            }
+            Opcode::Min => {
+                let [p, q, ..] = self.inner(code, a)?;
+                let four = self.inner(code, b).filter(|_| a != b);
+                let four = four.and_then(|[r, s, ..]| self.fit(Opcode::Min4, &[p, q, r, s]));
+                four.or_else(|| self.only(code, a).and_then(|_| self.fit(Opcode::Min3, &[p, q, b])))
+            }
+            Opcode::Select => {
+                let [p, q, ..] = self.only(Opcode::LtF, a)?;
+                self.fit(Opcode::SelectLt, &[p, q, b, c])
+            }
+            Opcode::AddI => {
+                let joined = |product, other| {
+                    let [p, q, ..] = self.only(Opcode::MulI, product)?;
+                    self.fit(Opcode::MulAddI, &[p, q, other])
+                };
+                (a != b).then(|| joined(a, b).or_else(|| joined(b, a)))?
+            }
+            Opcode::MulI => (self.shifted(a).map(|x| (x, b)))
+                .or_else(|| self.shifted(b).map(|x| (x, a)))
+                .and_then(|([x, by], factor)| self.fit(Opcode::XorShrMul, &[x, by, factor])),
+            Opcode::Xor => self.pcg(a, b).or_else(|| self.pcg(b, a)).or_else(|| {
+                let joined = |shifted, other| {
+                    let [x, by, ..] = self.only(Opcode::ShrU, shifted)?;
+                    (x == other).then(|| self.fit(Opcode::XorShr, &[x, by]))?
+                };
+                joined(a, b).or_else(|| joined(b, a))
+            }),
+            _ => None,
+        }
+    }
+
+    fn sum(&self, a: Id, b: Id) -> Fused {
+        let (left, right) = (self.only(Opcode::Mul, a), self.only(Opcode::Mul, b));
+        let two = match (left, right) {
+            (Some([p, q, ..]), Some([r, s, ..])) if a != b => self.fit(Opcode::Dot2, &[p, q, r, s]),
+            _ => None,
+        };
+        let one = |product: Option<Operands>, other| {
+            let [p, q, ..] = product?;
+            self.fit(Opcode::MulAdd, &[p, q, other])
+        };
+        let three = |sum, other| {
+            let [p, q, ..] = self.only(Opcode::Add, sum)?;
+            self.fit(Opcode::AddAdd, &[p, q, other])
+        };
+        two.or_else(|| one(left, b)).or_else(|| one(right, a)).or_else(|| three(a, b)).or_else(|| three(b, a))
+    }
+
+    /// `(p * q + r * s) + t * u`. The last product may have another reader: it is likely to be another of these.
+    fn dot3(&self, sum: Id, product: Id) -> Fused {
+        let [one, two, ..] = self.inner(Opcode::Add, sum)?;
+        let product = self.made(Opcode::Mul, product).filter(|_| self.readers(product) <= 2);
+        let [first, second] = [one, two].map(|id| self.inner(Opcode::Mul, id));
+        let ([p, q, ..], [r, s, ..], [t, u, ..]) = (first?, second?, product?);
+        let hash = self.dot_hash([[p, q], [r, s], [t, u]]);
+        hash.or_else(|| self.fit(Opcode::Dot3, &[p, q, r, s, t, u]))
+    }
+
+    /// `x * (y + d) + y * (z + d) + z * (x + d)`.
+    fn dot_hash(&self, products: [[Id; 2]; 3]) -> Fused {
+        // The factor, and the value and the uniform that the other factor adds.
+        let taken = |[factor, sum]: [Id; 2]| {
+            let [of, more, ..] = self.made(Opcode::Add, sum)?;
+            Some((factor, of, more))
+        };
+        let each = |product: [Id; 2]| {
+            let [p, q] = product;
+            [taken([p, q]), taken([q, p])].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let [first, second, third] = products.map(each);
+        let fits = |(x, y1, d): (Id, Id, Id)| {
+            second.iter().filter(|(y, _, e)| *y == y1 && *e == d).find_map(|(y, z2, _)| {
+                let closes = third.iter().any(|(z, x3, e)| z == z2 && *x3 == x && *e == d);
+                closes.then(|| self.fit(Opcode::DotHash, &[x, *y, *z2, d]))?
+            })
+        };
+        first.iter().copied().find_map(fits)
+    }
+
+    fn difference(&self, a: Id, b: Id) -> Fused {
+        let pair = |inner, outer| {
+            let [p, q, ..] = self.only(inner, a)?;
+            self.fit(outer, &[p, q, b])
+        };
+        let distance = || {
+            let [inside, ..] = self.only(Opcode::Abs, a)?;
+            let apart = self.only(Opcode::Sub, inside);
+            let apart = apart.and_then(|[p, q, ..]| self.fit(Opcode::SubAbsSub, &[p, q, b]));
+            apart.or_else(|| self.fit(Opcode::AbsSub, &[inside, b]))
+        };
+        let length3 = || {
+            let [x, y, z, ..] = self.only(Opcode::Length3, a)?;
+            self.fit(Opcode::Length3Sub, &[x, y, z, b])
+        };
+        let taken = || {
+            let [p, q, ..] = self.only(Opcode::Mul, b)?;
+            self.fit(Opcode::NegMulAdd, &[p, q, a])
+        };
+        (pair(Opcode::Mul, Opcode::MulSub).or_else(taken))
+            .or_else(distance)
+            .or_else(|| pair(Opcode::Length2, Opcode::Length2Sub))
+            .or_else(length3)
+            .or_else(|| pair(Opcode::Add, Opcode::AddSub))
+    }
+
+    fn product(&self, factor: Id, other: Id) -> Fused {
+        let pairs =
+            [(Opcode::Add, Opcode::AddMul), (Opcode::Sub, Opcode::SubMul), (Opcode::Mul, Opcode::MulMul)];
+        pairs.into_iter().filter(|_| factor != other).find_map(|(inner, outer)| {
+            let [p, q, ..] = self.only(inner, factor)?;
+            self.fit(outer, &[p, q, other])
+        })
+    }
+
+    /// `(x * x) * (c - x * k)`.
+    fn hermite(&self, square: Id, rest: Id) -> Fused {
+        let [x, again, ..] = self.inner(Opcode::Mul, square)?;
+        let [c, product, ..] = self.inner(Opcode::Sub, rest)?;
+        let [p, q, ..] = self.inner(Opcode::Mul, product)?;
+        let factor = if p == x { q } else { p };
+        let matches = x == again && (p == x || q == x);
+        let of_fract = || {
+            // Its readers are the square, twice, and the product; none of them remains.
+            let [of, ..] = self.made(Opcode::Fract, x).filter(|_| self.readers(x) <= 3)?;
+            self.fit(Opcode::HermiteFract, &[of, factor, c])
+        };
+        matches.then(|| of_fract().or_else(|| self.fit(Opcode::Hermite, &[x, factor, c])))?
+    }
+
+    fn fract(&self, a: Id) -> Fused {
+        let [p, q, ..] = self.inner(Opcode::Mul, a)?;
+        let joined = |sum, factor| {
+            let [x, y, ..] = self.inner(Opcode::Add, sum).filter(|_| sum != factor)?;
+            self.hash(x, y, factor).or_else(|| self.fit(Opcode::FractAddMul, &[x, y, factor]))
+        };
+        let plain = || self.only(Opcode::Mul, a).and_then(|_| self.fit(Opcode::FractMul, &[p, q]));
+        joined(p, q).or_else(|| joined(q, p)).or_else(plain)
+    }
+
+    /// `((x + d) + (y + d)) * (z + d)` of the three in brackets.
+    fn hash(&self, x: Id, y: Id, z: Id) -> Fused {
+        let [x, y, z] = [x, y, z].map(|sum| self.made(Opcode::Add, sum));
+        let ([x0, x1, ..], y, z) = (x?, y?, z?);
+        let other = |[p, q, ..]: Operands, d| if p == d { Some(q) } else { (q == d).then_some(p) };
+        [(x0, x1), (x1, x0)].into_iter().find_map(|(x, d)| {
+            let (y, z) = (other(y, d)?, other(z, d)?);
+            self.fit(Opcode::FractHash, &[x, y, z, d])
+        })
+    }
+
+    /// `x` and `by` of `x ^ (x >> by)`.
+    fn shifted(&self, xor: Id) -> Option<[Id; 2]> {
+        let [p, q, ..] = self.inner(Opcode::Xor, xor)?;
+        [(p, q), (q, p)].into_iter().find_map(|(shifted, x)| {
+            let [of, by, ..] = self.inner(Opcode::ShrU, shifted)?;
+            (of == x).then_some([x, by])
+        })
+    }
+
+    /// `(w >> e) ^ w` of `w = (x ^ (x >> ((x >> b) + c))) * d`.
+    fn pcg(&self, shifted: Id, word: Id) -> Fused {
+        let [of, last, ..] = self.inner(Opcode::ShrU, shifted).filter(|[of, ..]| *of == word)?;
+        let [p, q, ..] = self.made(Opcode::MulI, of).filter(|_| self.readers(word) <= 2)?;
+        let ([x, by], factor) =
+            self.shifted(p).map(|x| (x, q)).or_else(|| self.shifted(q).map(|x| (x, p)))?;
+        let [r, s, ..] = self.inner(Opcode::AddI, by)?;
+        let amount = |id, more| {
+            let [of, by, ..] = self.inner(Opcode::ShrU, id)?;
+            (of == x).then(|| self.fit(Opcode::Pcg, &[x, by, more, factor, last]))?
+        };
+        amount(r, s).or_else(|| amount(s, r))
+    }
+
+    /// `length(max(q, 0)) + min(max(q.x, max(q.y, q.z)), 0)`.
+    fn box3(&self, outside: Id, inside: Id) -> Fused {
+        let [x, y, z, ..] = self.inner(Opcode::Length3, outside)?;
+        let [most, zero, ..] = self.inner(Opcode::Min, inside)?;
+        let [p, rest, ..] = self.inner(Opcode::Max, most)?;
+        let [q, r, ..] = self.made(Opcode::Max, rest)?;
+        let clamped = |id, of| self.made(Opcode::Max, id).is_some_and(|[a, b, ..]| a == of && self.is_zero(b));
+        let fits = self.is_zero(zero) && clamped(x, p) && clamped(y, q) && clamped(z, r);
+        fits.then(|| self.fit(Opcode::Box3, &[p, q, r]))?
+    }
+
+    /// `length(max(q, 0)) + min(max(q.x, q.y), 0)`.
+    fn box2(&self, outside: Id, inside: Id) -> Fused {
+        let [x, y, ..] = self.inner(Opcode::Length2, outside)?;
+        let [most, zero, ..] = self.inner(Opcode::Min, inside)?;
+        let [p, q, ..] = self.inner(Opcode::Max, most)?;
+        let clamped = |id, of| self.made(Opcode::Max, id).is_some_and(|[a, b, ..]| a == of && self.is_zero(b));
+        let fits = self.is_zero(zero) && clamped(x, p) && clamped(y, q);
+        fits.then(|| self.fit(Opcode::Box2, &[p, q]))?
     }
 }
 
@@ -41,10 +317,11 @@ pub(super) fn fuse(b: &mut Builder, results: &[Id]) {
         inst.operands().iter().for_each(|id| *readers.entry(*id).or_default() += 1);
     }
     results.iter().for_each(|id| *readers.entry(*id).or_default() += 1);
-    let mut uses = Uses { b, readers, defined: HashMap::new(), written: HashMap::new() };
+    let (defined, written, fused) = (HashMap::new(), HashMap::new(), HashSet::new());
+    let mut uses = Uses { b, readers, defined, written, fused };
     let mut run = 0;
-    // What fused instructions now are, so that they can fuse again.
-    for (at, inst) in body.iter_mut().enumerate() {
+    for at in 0..body.len() {
+        let inst = body[at];
         let Some(code) = inst.code() else {
             run += 1;
             continue;
@@ -57,81 +334,13 @@ pub(super) fn fuse(b: &mut Builder, results: &[Id]) {
             uses.written.insert(dst, at);
             continue;
         }
-        if let Some((code, operands)) = fused(&uses, inst, code, dst, run) {
-            for id in inst.operands() {
-                uses.readers.entry(*id).and_modify(|n| *n -= 1);
-            }
-            *inst = Inst::op(code, Some(dst), &operands);
-            for id in inst.operands() {
-                *uses.readers.entry(*id).or_default() += 1;
-            }
-        } else {
-            uses.defined.insert(dst, (at, run));
+        if let Some((code, operands)) = (Site { uses: &uses, dst, run }).fused(code, inst.src) {
+            uses.hold(&body, &operands);
+            uses.release(&body, inst.operands());
+            body[at] = Inst::op(code, Some(dst), &operands);
+            uses.fused.insert(dst);
         }
+        uses.defined.insert(dst, (at, run));
     }
     b.body = body;
-}
-
-fn fused(uses: &Uses<'_>, inst: &Inst, code: Opcode, dst: Id, run: usize) -> Option<(Opcode, Vec<Id>)> {
-    let [a, b, ..] = inst.src;
-    let only = |code, id| uses.only(code, id, dst, run);
-    match code {
-        Opcode::Add => {
-            let (left, right) = (only(Opcode::Mul, a), only(Opcode::Mul, b));
-            if let (Some([p, q, ..]), Some([r, s, ..])) = (left, right)
-                && a != b
-            {
-                return Some((Opcode::Dot2, vec![p, q, r, s]));
-            }
-            if let Some([p, q, ..]) = left {
-                return Some((Opcode::MulAdd, vec![p, q, b]));
-            }
-            if let Some([p, q, ..]) = right {
-                return Some((Opcode::MulAdd, vec![p, q, a]));
-            }
-            let ([p, q, ..], c) = match only(Opcode::Add, a) {
-                Some(sum) => (sum, b),
-                None => (only(Opcode::Add, b)?, a),
-            };
-            Some((Opcode::AddAdd, vec![p, q, c]))
-        }
-        Opcode::Sub => match (only(Opcode::Mul, a), only(Opcode::Mul, b)) {
-            (Some([p, q, ..]), _) => Some((Opcode::MulSub, vec![p, q, b])),
-            (_, Some([p, q, ..])) => Some((Opcode::NegMulAdd, vec![p, q, a])),
-            _ => None,
-        },
-        Opcode::Mul => {
-            for (inner, outer) in
-                [(Opcode::Add, Opcode::AddMul), (Opcode::Sub, Opcode::SubMul), (Opcode::Mul, Opcode::MulMul)]
-            {
-                for (factor, other) in [(a, b), (b, a)] {
-                    if let Some([p, q, ..]) = only(inner, factor)
-                        && a != b
-                    {
-                        return Some((outer, vec![p, q, other]));
-                    }
-                }
-            }
-            None
-        }
-        Opcode::Fract => only(Opcode::Mul, a).map(|[p, q, ..]| (Opcode::FractMul, vec![p, q])),
-        Opcode::AddI => {
-            let ([p, q, ..], c) = match only(Opcode::MulI, a) {
-                Some(product) => (product, b),
-                None => (only(Opcode::MulI, b)?, a),
-            };
-            (a != b).then(|| (Opcode::MulAddI, vec![p, q, c]))
-        }
-        Opcode::Xor => {
-            for (shifted, other) in [(a, b), (b, a)] {
-                if let Some([x, by, ..]) = only(Opcode::ShrU, shifted)
-                    && x == other
-                {
-                    return Some((Opcode::XorShr, vec![x, by]));
-                }
-            }
-            None
-        }
-        _ => None,
-    }
 }
