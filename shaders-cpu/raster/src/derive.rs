@@ -5,7 +5,7 @@
 
 use iridule_core::{
     scene::Canvas,
-    variant::{Fit, Format, Variant},
+    variant::{Fit, Variant},
 };
 use resvg::tiny_skia::Pixmap;
 
@@ -20,10 +20,10 @@ use crate::{
 /// Makes a variant from a master: the PNG that [`crate::paint`] gives for the canvas at its own size.
 ///
 /// # Errors
-/// [`PaintError::Master`] for bytes that are no such picture, [`PaintError::Format`] for AVIF, and those of encoding.
+/// [`PaintError::Master`] for bytes that are no such picture, [`PaintError::Format`] for what no edge makes, and those of encoding.
 pub fn derive(master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, PaintError> {
-    if variant.format == Format::Avif {
-        return Err(PaintError::Format(variant.format));
+    if !variant.is_by_edge() {
+        return Err(PaintError::Format(*variant));
     }
     encode::encode(&derive_pixels(master, canvas, variant)?, canvas.background.is_some(), variant)
 }

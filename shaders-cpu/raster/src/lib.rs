@@ -88,9 +88,9 @@ pub enum PaintError {
         /// Pixels down.
         height: u16,
     },
-    /// The format is not made on a CPU.
-    #[error("the CPU painter does not make {}", .0.media_type())]
-    Format(Format),
+    /// The encoding is not made at an edge: AVIF, or WebP with loss.
+    #[error("the CPU painter does not make {} of quality {}", .0.format.media_type(), .0.quality)]
+    Format(Variant),
     /// An encoder failed on pixels that it should take.
     #[error("encoding {}: {why}", .format.media_type())]
     Encode {
@@ -106,8 +106,8 @@ pub enum PaintError {
 /// # Errors
 /// [`PaintError`]. The same input always gives the same error.
 pub fn paint(scene: &Scene, variant: &Variant) -> Result<Vec<u8>, PaintError> {
-    if variant.format == Format::Avif {
-        return Err(PaintError::Format(variant.format));
+    if !variant.is_by_edge() {
+        return Err(PaintError::Format(*variant));
     }
     let pixmap = paint_pixels(scene, variant)?;
     encode::encode(&pixmap, scene.canvas.background.is_some(), variant)

@@ -131,6 +131,15 @@ impl<S: Simd> Linker<S> {
             form |= Form::from(!reg.is_varying()) << n;
         }
         let choice = kernel::select::<S>(op.code, form)?;
+        if let Some(word) = choice.word.filter(|_| uniform_result) {
+            insn.kernel = word;
+            insn.dst = self.layout.register(op.dst)?;
+            for (place, reg) in insn.src.iter_mut().zip(op.operands()) {
+                *place = self.layout.register(*reg)?;
+            }
+            self.out.push(insn);
+            return Some(());
+        }
         insn.kernel = choice.kernel;
         for (n, reg) in op.operands().iter().enumerate() {
             insn.src[n] = self.layout.register(*reg)?;

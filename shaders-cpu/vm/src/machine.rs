@@ -195,13 +195,20 @@ fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
         #[inline(always)]
         move || {
             let mask = f.file.target(mask);
-            let mut all = S::u32s::splat(s, 0);
             let mut lane = 0;
             while lane < f.lanes {
-                all |= mask.get(s, lane);
-                lane += S::u32s::LEN;
+                let from = mask.ahead(lane);
+                let four: [S::u32s; 4] = core::array::from_fn(
+                    #[inline(always)]
+                    |n| from.get(s, n * S::u32s::LEN),
+                );
+                let either = (four[0] | four[1]) | (four[2] | four[3]);
+                if !either.simd_eq(S::u32s::splat(s, 0)).all_true() {
+                    return true;
+                }
+                lane += 4 * S::u32s::LEN;
             }
-            !all.simd_eq(S::u32s::splat(s, 0)).all_true()
+            false
         },
     )
 }

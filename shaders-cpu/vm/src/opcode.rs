@@ -154,8 +154,8 @@ opcodes! {
     Length2 = 44 "length2" 2 Pure;
     /// `|a| - b`
     AbsSub = 45 "abssub.f" 2 Pure;
-    /// The distance from a box's surface: `length(max(ab, 0)) + min(max(a, b), 0)`
-    Box2 = 46 "box2" 2 Pure;
+    /// The distance from a box with round corners: `length(max(ab, 0)) + min(max(a, b), 0) - c`
+    Box2 = 46 "box2" 3 Pure;
 
     /// `a == b`
     EqF = 48 "eq.f" 2 Pure;
@@ -317,8 +317,8 @@ opcodes! {
     Length2Sub = 133 "length2.sub" 3 Pure;
     /// `sqrt(a*a + b*b + c*c) - d`
     Length3Sub = 134 "length3.sub" 4 Pure;
-    /// The distance from a box's surface: `length(max(abc, 0)) + min(max(a, max(b, c)), 0)`
-    Box3 = 135 "box3" 3 Pure;
+    /// The distance from a box with round corners: `length(max(abc, 0)) + min(max(a, max(b, c)), 0) - d`
+    Box3 = 135 "box3" 4 Pure;
     /// `min(min(a, b), c)`
     Min3 = 136 "min3.f" 3 Pure;
     /// `min(min(a, b), min(c, d))`

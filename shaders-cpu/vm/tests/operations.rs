@@ -10,8 +10,8 @@
 )]
 
 use iridule_vm::{
-    Binding, BindingKind, Budget, Class, Inputs, Level, MAX_ARITY, Machine, Op, Opcode, Program, Reg, Resource, Size,
-    scalar,
+    Binding, BindingKind, Budget, Class, Inputs, Level, MAX_ARITY, Machine, Op, Opcode, Program, Reg,
+    Resource, Size, scalar,
 };
 
 const SIZE: Size = Size { width: 64, height: 64 };
@@ -112,7 +112,9 @@ fn program(code: Opcode, uniform: u32) -> Program {
     body.push(Op::new(Opcode::FromU, high, &[high]));
     let kind = BindingKind::Uniform { size: COUNT as u32 * 4 };
     Program {
-        bindings: (0..MAX_ARITY as u32).map(|binding| Binding { group: 0, binding, name: "b".into(), kind }).collect(),
+        bindings: (0..MAX_ARITY as u32)
+            .map(|binding| Binding { group: 0, binding, name: "b".into(), kind })
+            .collect(),
         constants,
         table: vec![],
         uniforms: 6 + MAX_ARITY as u16,
@@ -133,8 +135,9 @@ fn canonical(bits: u32) -> u32 {
 
 #[test]
 fn every_operation_gives_the_same_bits_on_every_level() {
-    let data: Vec<Vec<u8>> =
-        (0..MAX_ARITY as u32).map(|n| (0..COUNT).flat_map(|i| operand(n, i).to_le_bytes()).collect()).collect();
+    let data: Vec<Vec<u8>> = (0..MAX_ARITY as u32)
+        .map(|n| (0..COUNT).flat_map(|i| operand(n, i).to_le_bytes()).collect())
+        .collect();
     for code in Opcode::ALL.iter().copied().filter(|code| code.class() == Class::Pure) {
         for uniform in 0..1u32 << code.arity() {
             let program = program(code, uniform);

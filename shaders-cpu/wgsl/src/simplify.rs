@@ -23,7 +23,7 @@ pub(crate) fn simplify(b: &mut Builder, code: Opcode, v: &[Id]) -> Option<Id> {
             (Some(TRUE), _) => Some(v[1]),
             (_, Some(TRUE)) => Some(v[0]),
             _ if v[0] == v[1] => Some(v[0]),
-            _ => absorb_and(b, v[0], v[1]),
+            _ => absorb_and(b, v[0], v[1]).or_else(|| and_not(b, v[0], v[1])),
         },
         Opcode::Or => match (bits(b, 0), bits(b, 1)) {
             (Some(TRUE), _) | (_, Some(TRUE)) => Some(b.bits(TRUE)),
@@ -119,6 +119,14 @@ fn absorb_and(b: &Builder, x: Id, y: Id) -> Option<Id> {
         }
     }
     None
+}
+
+/// x & !y is one operation.
+fn and_not(b: &mut Builder, x: Id, y: Id) -> Option<Id> {
+    [(x, y), (y, x)].into_iter().find_map(|(x, y)| {
+        let [inverse, ..] = b.made_by(y, Opcode::Not)?;
+        Some(b.op(Opcode::AndNot, &[x, inverse]))
+    })
 }
 
 fn not(b: &mut Builder, a: Id) -> Option<Id> {

@@ -14,13 +14,16 @@ use crate::PaintError;
 /// Encodes premultiplied pixels. `opaque` says that no pixel is transparent, so that no alpha channel is written.
 ///
 /// # Errors
-/// [`PaintError::Format`] for AVIF, [`PaintError::Encode`] when an encoder fails.
+/// [`PaintError::Format`] for what no edge makes, [`PaintError::Encode`] when an encoder fails.
 pub fn encode(pixmap: &Pixmap, opaque: bool, variant: &Variant) -> Result<Vec<u8>, PaintError> {
+    if !variant.is_by_edge() {
+        return Err(PaintError::Format(*variant));
+    }
     let encoded = match variant.format {
         Format::Png => png::encode(pixmap, opaque),
         Format::WebP => webp::encode(pixmap, opaque),
         Format::Jpeg => jpeg::encode(pixmap, variant.quality),
-        Format::Avif => return Err(PaintError::Format(variant.format)),
+        Format::Avif => return Err(PaintError::Format(*variant)),
     };
     encoded.map_err(|why| PaintError::Encode { format: variant.format, why })
 }

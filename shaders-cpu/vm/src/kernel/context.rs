@@ -103,5 +103,5 @@ pub(super) fn select<S: Simd>(code: Opcode) -> Option<Choice<S>> {
         Opcode::TextureHeight => texture_height,
         _ => return None,
     };
-    Some(Choice { kernel, takes: 0 })
+    Some(Choice { kernel, takes: 0, word: None })
 }

@@ -3,7 +3,8 @@
 use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdFloat};
 
 use super::forms::{
-    brief, choice4, copy, each1, hot2, hot3, last4, operations, pairs4, pairs6, right2, right3, strips,
+    brief, choice4, copy, copy_word, each1, hot2, hot3, last4, operations, pairs4, pairs6, right2, right3,
+    strips,
 };
 use super::{Choice, Form};
 use crate::math;
@@ -38,7 +39,7 @@ operations! {
     Asinh(s; a: f) -> f = math::hyperbolic::asinh(s, a);
     Acosh(s; a: f) -> f = math::hyperbolic::acosh(s, a);
     Atanh(s; a: f) -> f = math::hyperbolic::atanh(s, a);
-    Saturate(s; a: f) -> f = minimum::<S>(maximum::<S>(a, S::f32s::splat(s, 0.0)), S::f32s::splat(s, 1.0));
+    Saturate(s; a: f) -> f = minimum(s, maximum(s, a, S::f32s::splat(s, 0.0)), S::f32s::splat(s, 1.0));
     FrexpFract(s; a: f) -> f = math::frexp_fract(s, a);
     FrexpExp(s; a: f) -> i = math::frexp_exponent(s, a);
 
@@ -47,8 +48,8 @@ operations! {
     Mul(s; a: f, b: f) -> f = a * b;
     Div(s; a: f, b: f) -> f = a / b;
     Rem(s; a: f, b: f) -> f = math::remainder::<S>(a, b);
-    Min(s; a: f, b: f) -> f = minimum::<S>(a, b);
-    Max(s; a: f, b: f) -> f = maximum::<S>(a, b);
+    Min(s; a: f, b: f) -> f = minimum(s, a, b);
+    Max(s; a: f, b: f) -> f = maximum(s, a, b);
     Pow(s; a: f, b: f) -> f = math::exponential::pow(s, a, b);
     Atan2(s; a: f, b: f) -> f = math::inverse::atan2(s, a, b);
     Step(s; a: f, b: f) -> f = a.simd_le(b).select(S::f32s::splat(s, 1.0), S::f32s::splat(s, 0.0));
@@ -56,10 +57,10 @@ operations! {
     FractMul(s; a: f, b: f) -> f = { let p = a * b; p - p.floor() };
     Length2(s; a: f, b: f) -> f = (a * a + b * b).sqrt();
     AbsSub(s; a: f, b: f) -> f = a.abs() - b;
-    Box2(s; a: f, b: f) -> f = {
+    Box2(s; a: f, b: f, c: f) -> f = {
         let zero = S::f32s::splat(s, 0.0);
-        let (x, y) = (maximum::<S>(a, zero), maximum::<S>(b, zero));
-        (x * x + y * y).sqrt() + minimum::<S>(maximum::<S>(a, b), zero)
+        let (x, y) = (maximum(s, a, zero), maximum(s, b, zero));
+        (x * x + y * y).sqrt() + minimum(s, maximum(s, a, b), zero) - c
     };
 
     EqF(s; a: f, b: f) -> m = a.simd_eq(b);
@@ -81,7 +82,7 @@ operations! {
     MulMul(s; a: f, b: f, c: f) -> f = a * b * c;
     AddAdd(s; a: f, b: f, c: f) -> f = a + b + c;
     Mix(s; a: f, b: f, c: f) -> f = a * (S::f32s::splat(s, 1.0) - c) + b * c;
-    Clamp(s; a: f, b: f, c: f) -> f = minimum::<S>(maximum::<S>(a, b), c);
+    Clamp(s; a: f, b: f, c: f) -> f = minimum(s, maximum(s, a, b), c);
     Smoothstep(s; a: f, b: f, c: f) -> f = math::smoothstep(s, a, b, c);
     Length3(s; a: f, b: f, c: f) -> f = (a * a + b * b + c * c).sqrt();
     Dot2(s; a: f, b: f, c: f, d: f) -> f = a * b + c * d;
@@ -100,14 +101,14 @@ operations! {
     SubAbsSub(s; a: f, b: f, c: f) -> f = (a - b).abs() - c;
     Length2Sub(s; a: f, b: f, c: f) -> f = (a * a + b * b).sqrt() - c;
     Length3Sub(s; a: f, b: f, c: f, d: f) -> f = (a * a + b * b + c * c).sqrt() - d;
-    Box3(s; a: f, b: f, c: f) -> f = {
+    Box3(s; a: f, b: f, c: f, d: f) -> f = {
         let zero = S::f32s::splat(s, 0.0);
-        let (x, y, z) = (maximum::<S>(a, zero), maximum::<S>(b, zero), maximum::<S>(c, zero));
-        let inside = maximum::<S>(a, maximum::<S>(b, c));
-        (x * x + y * y + z * z).sqrt() + minimum::<S>(inside, zero)
+        let (x, y, z) = (maximum(s, a, zero), maximum(s, b, zero), maximum(s, c, zero));
+        let inside = maximum(s, a, maximum(s, b, c));
+        (x * x + y * y + z * z).sqrt() + minimum(s, inside, zero) - d
     };
-    Min3(s; a: f, b: f, c: f) -> f = minimum::<S>(minimum::<S>(a, b), c);
-    Min4(s; a: f, b: f, c: f, d: f) -> f = minimum::<S>(minimum::<S>(a, b), minimum::<S>(c, d));
+    Min3(s; a: f, b: f, c: f) -> f = minimum(s, minimum(s, a, b), c);
+    Min4(s; a: f, b: f, c: f, d: f) -> f = minimum(s, minimum(s, a, b), minimum(s, c, d));
     SelectLt(s; a: f, b: f, c: u, d: u) -> u = a.simd_lt(b).select(c, d);
 
     ToI(s; a: f) -> i = within(s, a, -2_147_483_648.0, 2_147_483_520.0).to_int::<S::i32s>();
@@ -123,14 +124,51 @@ operations! {
 
 /// `b < a ? b : a` (WGSL §17.5.44), hence `a` where either is NaN.
 #[inline(always)]
-fn minimum<S: Simd>(a: S::f32s, b: S::f32s) -> S::f32s {
-    b.simd_lt(a).select(b, a)
+fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return pseudo(s, a, b, core::arch::wasm32::f32x4_pmin);
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    return {
+        let _ = s;
+        b.simd_lt(a).select(b, a)
+    };
 }
 
 /// `a < b ? b : a`, hence `a` where either is NaN.
 #[inline(always)]
-fn maximum<S: Simd>(a: S::f32s, b: S::f32s) -> S::f32s {
-    a.simd_lt(b).select(b, a)
+fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return pseudo(s, a, b, core::arch::wasm32::f32x4_pmax);
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    return {
+        let _ = s;
+        a.simd_lt(b).select(b, a)
+    };
+}
+
+/// An instruction of wasm that `fearless_simd` does not name: `pmin` and `pmax` are the two above. From lanes and back to
+/// lanes is nothing in the code.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline(always)]
+fn pseudo<S: Simd>(
+    s: S,
+    a: S::f32s,
+    b: S::f32s,
+    instruction: fn(core::arch::wasm32::v128, core::arch::wasm32::v128) -> core::arch::wasm32::v128,
+) -> S::f32s {
+    use core::arch::wasm32::{f32x4, f32x4_extract_lane};
+    let v = instruction(f32x4(a[0], a[1], a[2], a[3]), f32x4(b[0], b[1], b[2], b[3]));
+    let lanes = [
+        f32x4_extract_lane::<0>(v),
+        f32x4_extract_lane::<1>(v),
+        f32x4_extract_lane::<2>(v),
+        f32x4_extract_lane::<3>(v),
+    ];
+    S::f32s::from_fn(
+        s,
+        #[inline(always)]
+        |lane| lanes[lane],
+    )
 }
 
 /// `a` limited to what converts exactly; NaN becomes `low`.
@@ -143,7 +181,7 @@ fn within<S: Simd>(s: S, a: S::f32s, low: f32, high: f32) -> S::f32s {
 
 pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
     Some(match code {
-        Opcode::Copy => Choice { kernel: copy, takes: 0 },
+        Opcode::Copy => Choice { kernel: copy, takes: 0, word: Some(copy_word) },
         Opcode::Select => hot3::<S, Select3>(form),
         Opcode::Neg => brief::<S, Neg>(),
         Opcode::Abs => brief::<S, Abs>(),
@@ -210,7 +248,7 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Smoothstep => hot3::<S, Smoothstep>(form),
         Opcode::Length3 => brief::<S, Length3>(),
         Opcode::AbsSub => right2::<S, AbsSub>(form),
-        Opcode::Box2 => brief::<S, Box2>(),
+        Opcode::Box2 => right3::<S, Box2>(form),
         Opcode::Dot2 => pairs4::<S, Dot2>(form),
         Opcode::Dot3 => pairs6::<S, Dot3>(form),
         Opcode::Bilinear => brief::<S, Bilinear>(),
@@ -223,7 +261,7 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::SubAbsSub => right3::<S, SubAbsSub>(form),
         Opcode::Length2Sub => right3::<S, Length2Sub>(form),
         Opcode::Length3Sub => last4::<S, Length3Sub>(form),
-        Opcode::Box3 => brief::<S, Box3>(),
+        Opcode::Box3 => last4::<S, Box3>(form),
         Opcode::Min3 => right3::<S, Min3>(form),
         Opcode::Min4 => brief::<S, Min4>(),
         Opcode::SelectLt => choice4::<S, SelectLt>(form),

@@ -23,13 +23,25 @@ pub(crate) trait Operation {
 }
 
 /// Calls `each` for every vector of `lanes`, which vectors divide. Cursors are moved to the place before, so that what is
-/// added here goes into the addresses of loads and stores.
+/// added here goes into the addresses of loads and stores. Four at a time where they go in: compilers keep loops around
+/// longer bodies.
 #[inline(always)]
 fn over_vectors<S: Simd>(lanes: usize, each: impl Fn(usize)) {
+    let length = S::u32s::LEN;
     let mut lane = 0;
-    while lane < lanes {
-        each(lane);
-        lane += S::u32s::LEN;
+    if lanes.is_multiple_of(4 * length) {
+        while lane < lanes {
+            each(lane);
+            each(lane + length);
+            each(lane + 2 * length);
+            each(lane + 3 * length);
+            lane += 4 * length;
+        }
+    } else {
+        while lane < lanes {
+            each(lane);
+            lane += length;
+        }
     }
 }
 
@@ -107,6 +119,25 @@ fn run<S: Simd, O: Operation, const FORM: Form, const BLOCK: usize>(s: S, f: &Fr
     );
 }
 
+/// Runs an operation on words.
+fn word<S: Simd, O: Operation>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let operands = from_fn(
+                #[inline(always)]
+                |n| S::u32s::splat(s, if n < O::ARITY { f.file.uniform(i.src[n]) } else { 0 }),
+            );
+            f.file.set_uniform(i.dst, O::apply(s, operands)[0]);
+        },
+    );
+}
+
+/// Copies the word `src[0]`.
+pub(crate) fn copy_word<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
+    f.file.set_uniform(i.dst, f.file.uniform(i.src[0]));
+}
+
 /// Copies the strip `src[0]`.
 pub(crate) fn copy<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     s.vectorize(
@@ -142,7 +173,7 @@ pub(crate) fn splat<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
 macro_rules! forms {
     ($form:expr; $($takes:literal for $($of:literal)|+),*) => {
         match $form {
-            $($($of)|+ => Choice { kernel: run::<S, O, $takes, LONG>, takes: $takes },)*
+            $($($of)|+ => Choice { kernel: run::<S, O, $takes, LONG>, takes: $takes, word: Some(word::<S, O>) },)*
             _ => brief::<S, O>(),
         }
     };
@@ -150,12 +181,12 @@ macro_rules! forms {
 
 /// Operands always from strips, for what takes many instructions.
 pub(crate) fn strips<S: Simd, O: Operation>() -> Choice<S> {
-    Choice { kernel: run::<S, O, 0, BLOCK>, takes: 0 }
+    Choice { kernel: run::<S, O, 0, BLOCK>, takes: 0, word: None }
 }
 
 /// Operands always from strips, for what takes a few instructions.
 pub(crate) fn brief<S: Simd, O: Operation>() -> Choice<S> {
-    Choice { kernel: run::<S, O, 0, LONG>, takes: 0 }
+    Choice { kernel: run::<S, O, 0, LONG>, takes: 0, word: Some(word::<S, O>) }
 }
 
 /// Two operands, either of which may be uniform.

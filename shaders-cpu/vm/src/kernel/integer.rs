@@ -146,7 +146,7 @@ fn run_pcg<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
 /// What shifts by uniform amounts, with all operands after the first from the uniform bank, or with none.
 fn shift<S: Simd, O: super::forms::Operation>(uniform: Kernel<S>, form: Form) -> Choice<S> {
     let takes = (1 << O::ARITY) - 2;
-    if form & takes == takes { Choice { kernel: uniform, takes } } else { strips::<S, O>() }
+    if form & takes == takes { Choice { kernel: uniform, takes, word: None } } else { strips::<S, O>() }
 }
 
 pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {

@@ -108,5 +108,5 @@ pub(super) fn select<S: Simd>(code: Opcode) -> Option<Choice<S>> {
         Opcode::TextureLoad => texture_load,
         _ => return None,
     };
-    Some(Choice { kernel, takes: 0 })
+    Some(Choice { kernel, takes: 0, word: None })
 }

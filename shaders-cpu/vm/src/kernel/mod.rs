@@ -58,6 +58,8 @@ pub(crate) type Form = u8;
 pub(crate) struct Choice<S: Simd> {
     pub kernel: Kernel<S>,
     pub takes: Form,
+    /// What makes one word of words, for operations on uniform values alone.
+    pub word: Option<Kernel<S>>,
 }
 
 /// The kernel for an operation whose uniform operands are those of `form`. `None` for control operations.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use iridule_vm::{Op, Opcode, Program, Reg};
 
-use super::{allocate, dead, fuse};
+use super::{allocate, dead, fuse, settle};
 use crate::diagnostic::Diagnostic;
 use crate::lower::Lowered;
 use crate::ssa::{Action, Id, Inst};
@@ -23,6 +23,7 @@ pub(crate) fn assemble(lowered: Lowered) -> Result<Program, Diagnostic> {
     let (mut setup, mut body) = (std::mem::take(&mut b.setup), std::mem::take(&mut b.body));
     dead::sweep(&mut setup, &mut body, &results);
     (b.setup, b.body) = (setup, body);
+    settle::settle(&mut b, &results);
 
     let allocation = allocate::allocate(&b, &results);
     let too_large = |what: &str| {

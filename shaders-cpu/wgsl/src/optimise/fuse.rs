@@ -91,7 +91,8 @@ impl Site<'_, '_> {
     /// The operation, if a kernel takes these operands.
     fn fit(&self, code: Opcode, operands: &[Id]) -> Fused {
         let b = self.uses.b;
-        let uniform = operands.iter().rev().fold(0, |form, id| form << 1 | u8::from(b.rate(*id) < Rate::Varying));
+        let uniform =
+            operands.iter().rev().fold(0, |form, id| form << 1 | u8::from(b.rate(*id) < Rate::Varying));
         let fits = b.rate(self.dst) < Rate::Varying || takes_uniform(code, uniform);
         fits.then(|| (code, operands.to_vec()))
     }
@@ -102,8 +103,7 @@ impl Site<'_, '_> {
 
     fn fused(&self, code: Opcode, [a, b, c, ..]: Operands) -> Fused {
         match code {
-            Opcode::Add => (self.box3(a, b).or_else(|| self.box3(b, a)))
-                .or_else(|| self.box2(a, b).or_else(|| self.box2(b, a)))
+            Opcode::Add => (self.boxed(a, b, None))
                 .or_else(|| self.dot3(a, b).or_else(|| self.dot3(b, a)))
                 .or_else(|| self.sum(a, b)),
             Opcode::Sub => self.difference(a, b),
@@ -212,7 +212,12 @@ impl Site<'_, '_> {
             let [p, q, ..] = self.only(Opcode::Mul, b)?;
             self.fit(Opcode::NegMulAdd, &[p, q, a])
         };
+        let rounded = || {
+            let [outside, inside, ..] = self.inner(Opcode::Add, a)?;
+            self.boxed(outside, inside, Some(b))
+        };
         (pair(Opcode::Mul, Opcode::MulSub).or_else(taken))
+            .or_else(rounded)
             .or_else(distance)
             .or_else(|| pair(Opcode::Length2, Opcode::Length2Sub))
             .or_else(length3)
@@ -287,25 +292,35 @@ impl Site<'_, '_> {
         amount(r, s).or_else(|| amount(s, r))
     }
 
+    /// The distance from a box less what its corners are rounded by: nothing, where that is `None`.
+    fn boxed(&self, a: Id, b: Id, less: Option<Id>) -> Fused {
+        let each =
+            |outside, inside| self.box3(outside, inside, less).or_else(|| self.box2(outside, inside, less));
+        each(a, b).or_else(|| each(b, a))
+    }
+
     /// `length(max(q, 0)) + min(max(q.x, max(q.y, q.z)), 0)`.
-    fn box3(&self, outside: Id, inside: Id) -> Fused {
+    fn box3(&self, outside: Id, inside: Id, less: Option<Id>) -> Fused {
         let [x, y, z, ..] = self.inner(Opcode::Length3, outside)?;
         let [most, zero, ..] = self.inner(Opcode::Min, inside)?;
         let [p, rest, ..] = self.inner(Opcode::Max, most)?;
         let [q, r, ..] = self.made(Opcode::Max, rest)?;
-        let clamped = |id, of| self.made(Opcode::Max, id).is_some_and(|[a, b, ..]| a == of && self.is_zero(b));
-        let fits = self.is_zero(zero) && clamped(x, p) && clamped(y, q) && clamped(z, r);
-        fits.then(|| self.fit(Opcode::Box3, &[p, q, r]))?
+        let fits = self.is_zero(zero) && [(x, p), (y, q), (z, r)].iter().all(|pair| self.is_clamped(*pair));
+        fits.then(|| self.fit(Opcode::Box3, &[p, q, r, less.unwrap_or(zero)]))?
     }
 
     /// `length(max(q, 0)) + min(max(q.x, q.y), 0)`.
-    fn box2(&self, outside: Id, inside: Id) -> Fused {
+    fn box2(&self, outside: Id, inside: Id, less: Option<Id>) -> Fused {
         let [x, y, ..] = self.inner(Opcode::Length2, outside)?;
         let [most, zero, ..] = self.inner(Opcode::Min, inside)?;
         let [p, q, ..] = self.inner(Opcode::Max, most)?;
-        let clamped = |id, of| self.made(Opcode::Max, id).is_some_and(|[a, b, ..]| a == of && self.is_zero(b));
-        let fits = self.is_zero(zero) && clamped(x, p) && clamped(y, q);
-        fits.then(|| self.fit(Opcode::Box2, &[p, q]))?
+        let fits = self.is_zero(zero) && [(x, p), (y, q)].iter().all(|pair| self.is_clamped(*pair));
+        fits.then(|| self.fit(Opcode::Box2, &[p, q, less.unwrap_or(zero)]))?
+    }
+
+    /// Whether the first is `max(second, 0)`.
+    fn is_clamped(&self, (clamped, of): (Id, Id)) -> bool {
+        self.made(Opcode::Max, clamped).is_some_and(|[a, b, ..]| a == of && self.is_zero(b))
     }
 }
 

@@ -4,5 +4,6 @@ mod allocate;
 mod assemble;
 mod dead;
 mod fuse;
+mod settle;
 
 pub(crate) use assemble::assemble;
