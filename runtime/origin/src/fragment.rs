@@ -111,7 +111,9 @@ impl Gpu {
         let full = pollster::block_on(memory.pop()).map(|error| GpuError::Failed(error.to_string()));
         if let Some(error) = full.or(invalid) {
             self.forget(source, entry, depth);
-            return Err(error);
+            // Everything is invalid on a device that was lost, and it says so only when it is polled.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+            return Err(if self.is_lost() { GpuError::Failed(error.to_string()) } else { error });
         }
         Ok(Prepared { gpu: self, pipeline, groups, texture, readback, pitch, size, depth })
     }
@@ -226,12 +228,15 @@ impl Gpu {
     fn uniform(&self, bytes: &[u8]) -> wgpu::Buffer {
         let mut contents = bytes.to_vec();
         contents.resize(bytes.len().next_multiple_of(16).max(16), 0);
-        let usage = wgpu::BufferUsages::UNIFORM;
-        self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
-            contents: &contents,
-            usage,
-        })
+            size: contents.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        // Not mapped at its creation: on a device that was lost, that panics.
+        self.queue.write_buffer(&buffer, 0, &contents);
+        buffer
     }
 
     fn texture(&self, texture: Texture<'_>) -> wgpu::TextureView {

@@ -247,3 +247,45 @@ impl Shade for GpuShade<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::U256;
+    use iridule_core::variant::{Asked, Format};
+    use iridule_studio::Folder;
+
+    #[test]
+    fn a_device_that_is_lost_costs_one_picture_its_speed_and_is_opened_anew() {
+        let (mut painter, found) = Painter::open(true);
+        painter.devices.truncate(1);
+        let Some(Device { state, .. }) = painter.devices.first() else {
+            eprintln!("skipped: no device passes the probe: {found:?}");
+            return;
+        };
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/styles/aurora");
+        let built = Folder::open(folder).unwrap().build().unwrap();
+        let style = built.style().unwrap();
+        let text = |path: &str| String::from_utf8(built.file(path).unwrap()).unwrap();
+        let shaders = built.package.manifest.shaders();
+        let sources: Sources = shaders.map(|one| (one.source.clone(), text(&one.source))).collect();
+        let seed = built.collection.seed(U256::from(1)).unwrap();
+        let scene = built.scene(&style, &seed, &style.manifest.rest()).unwrap();
+        let asked = Asked { width: Some(64), ..Asked::default() };
+        let variant = Variant::resolve(&asked, Format::Png, &style.manifest.canvas.canvas()).unwrap();
+        let paint = || painter.paint(&scene, &sources, &variant).unwrap();
+        let by_cpu = iridule_raster::paint_pixels(&scene, &variant).unwrap();
+
+        assert_eq!(paint().1, PaintedBy::Gpu);
+        match &*state.lock().unwrap() {
+            State::Ready(gpu) => gpu.device.destroy(),
+            State::Aside(_) => panic!("it painted"),
+        }
+        let (picture, by) = paint();
+        assert!(matches!(by, PaintedBy::Fallback(_)), "{by:?}");
+        assert_eq!(picture, by_cpu);
+        assert_eq!(paint(), (by_cpu, PaintedBy::Cpu), "it is put aside");
+        *state.lock().unwrap() = State::Aside(Instant::now().checked_sub(ASIDE).unwrap());
+        assert_eq!(paint().1, PaintedBy::Gpu, "opened anew");
+    }
+}
