@@ -25,6 +25,7 @@ pub mod colour;
 pub mod dial;
 pub mod expression;
 pub mod fault;
+pub mod forecast;
 pub mod gallery;
 pub mod gauge;
 pub mod isolate;

@@ -49,6 +49,8 @@ pub const SNAPSHOT_BYTES: usize = 1 << 20;
 pub const SNAPSHOT_GAUGES: usize = 4096;
 /// Most states in a snapshot's record of what was ever published, over all its panels.
 pub const SNAPSHOT_STATES: usize = 65_536;
+/// Kinds of moves between states that are counted, over all panels ([`crate::forecast`]).
+pub const MOVES: usize = 4096;
 /// Largest signed collection record, bytes.
 pub const COLLECTION_BYTES: usize = 16 << 10;
 /// Largest signed token record, bytes.

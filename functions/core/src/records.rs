@@ -8,6 +8,7 @@
 //! | `collection/{slug}` | the newest signed [`crate::collection::Collection`] |
 //! | `token/{slug}/{number}` | the newest signed [`crate::token::TokenRecord`], in collections whose tokens are recorded |
 //! | `block/{cid}` | a block of a style ([`crate::package`]) |
+//! | `moves` | which states followed which, as a host has seen it ([`crate::forecast`]); its own, not signed, and read by no edge |
 
 use alloc::{format, string::String};
 
@@ -19,6 +20,9 @@ pub const SNAPSHOT: &str = "snapshot";
 pub const PREVIOUS_SNAPSHOT: &str = "snapshot/previous";
 /// The list of slugs.
 pub const COLLECTIONS: &str = "collections";
+
+/// Which states followed which.
+pub const MOVES: &str = "moves";
 
 /// A collection's record.
 #[must_use]

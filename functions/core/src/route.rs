@@ -122,6 +122,10 @@ impl Route {
             (Some(extension), pinned) => {
                 let mut taken = Taken { asked: Asked::default(), style: pinned.is_some().then_some(None) };
                 take_query(query, Some(&mut taken))?;
+                if extension == Extension::Auto {
+                    // `auto` is what an edge makes at once, which is without loss.
+                    taken.asked.quality = None;
+                }
                 let style = taken.style.flatten();
                 let pinned = pinned.map(|state| Pin { state, style });
                 Ok(Self::Picture { token, pinned, extension, asked: taken.asked })
@@ -130,6 +134,16 @@ impl Route {
             (None, Some(_)) => Err(Refused::UnknownFormat(String::new())),
         }
     }
+}
+
+/// The address of a live picture in one state; `None` for any other address.
+#[must_use]
+pub fn in_state(live: &Uri, state: &State) -> Option<Uri> {
+    let Ok(Route::Picture { token, pinned: None, .. }) = Route::parse(live) else { return None };
+    let (_, extension) = live.path().rsplit_once('.')?;
+    let query = live.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let Token { slug, number } = token;
+    format!("/t/{slug}/{number}@{}.{extension}{query}", state.token()).parse().ok()
 }
 
 /// Decimal digits, canonical: no sign, no leading zeros.
@@ -255,6 +269,15 @@ mod tests {
         assert_eq!(parse("/t/orbits/7@ACg.auto"), Ok(pinned));
         let max = format!("/t/a/{}.png", U256::MAX);
         assert!(matches!(parse(&max), Ok(Route::Picture { .. })));
+    }
+
+    #[test]
+    fn a_live_picture_has_an_address_in_each_state() {
+        let pinned = |uri: &str| in_state(&uri.parse().unwrap(), &State(alloc::vec![40]));
+        assert_eq!(pinned("/t/%6frbits/7.jpg?w=256&q=50").unwrap(), "/t/orbits/7@ACg.jpg?w=256&q=50");
+        for other in ["/t/orbits/7", "/t/orbits/7@ACg.jpg", "/t/orbits/7.jpg?x=1", "/"] {
+            assert_eq!(pinned(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Admin {
                 if matches!(accepted, Ok(Accepted::Written)) {
                     self.untrue().snapshot(before.as_deref(), &bytes, now_ms);
                     if let Some(ahead) = &self.ahead {
-                        ahead.begin();
+                        ahead.snapshot(before.as_deref(), &bytes);
                     }
                 }
                 taken(accepted)

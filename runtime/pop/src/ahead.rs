@@ -1,11 +1,14 @@
-//! What is made before it is asked for: when an epoch changes, the pictures of origins that visitors looked at most, in the
-//! state that is now.
+//! What is made before it is asked for: when an epoch changes, the pictures of origins that visitors look at, in the state
+//! that is now and in those that are likely to follow.
 //!
-//! Popularity is counted in a bounded sketch and halved at each change, so that what was looked at long ago fades. The
-//! pictures are asked for past the cache, so that no visitor waits behind them, as a prefetch (`Sec-Purpose`): the functions
-//! order them with less priority than any visitor's. While visitors wait for something, nothing is asked for ahead.
+//! Core's [`forecast`] ranks them: visitors, times probability, over cost. Popularity is counted in a bounded sketch and
+//! halved at each change, so that what was looked at long ago fades; which state follows which is learnt from the snapshots
+//! that are published here, and kept in the records. The pictures are asked for past the cache, so that no visitor waits
+//! behind them, as a prefetch (`Sec-Purpose`): the functions order them with less priority than any visitor's. While
+//! visitors wait for something, nothing is asked for ahead.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroUsize,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -14,11 +17,21 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::BodyExt as _;
 use iridule_cache::{Body, Origin};
+use iridule_core::{
+    forecast::{self, Moves, Popular},
+    gauge::State,
+    manifest::Manifest,
+    plan, records,
+    route::{self, Route},
+    signed::TrustedKeys,
+    snapshot::{self, Snapshot},
+    variant::Variant,
+};
 use lru::LruCache;
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::{error::StoreError, metrics::Metrics, store::Records};
 
 /// Pictures whose visitors are counted.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -51,17 +64,56 @@ impl Looked {
     }
 }
 
-/// What visitors looked at, and whether there is something to do.
+/// What is published here, and whom to believe.
+pub(crate) struct Published {
+    pub(crate) records: Records,
+    pub(crate) relays: TrustedKeys,
+    pub(crate) publishers: TrustedKeys,
+}
+
+impl Published {
+    fn snapshot(&self, bytes: &[u8]) -> Option<Snapshot> {
+        Snapshot::open(bytes, &self.relays, u64::MAX).ok()
+    }
+}
+
+/// A collection that pictures are of.
+struct Subject {
+    manifest: Manifest,
+    /// The states that may follow on the one that is now, with their probabilities.
+    next: Vec<(State, f64)>,
+}
+
+impl Subject {
+    /// What a picture is reckoned to cost.
+    fn cost(&self, looked: &Looked) -> Option<u64> {
+        let Ok(Route::Picture { extension, asked, .. }) = Route::parse(&looked.uri) else { return None };
+        let canvas = self.manifest.canvas.canvas();
+        let variant = Variant::resolve(&asked, extension.negotiate(""), &canvas).ok()?;
+        Some(plan::cost(&self.manifest, &variant))
+    }
+}
+
+/// What visitors looked at, what is likely to come, and whether there is something to do.
 pub(crate) struct Ahead {
     counts: Mutex<LruCache<Looked, u32>>,
+    moves: Mutex<Moves>,
+    published: Published,
     change: Notify,
     metrics: Arc<Metrics>,
 }
 
 impl Ahead {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, published: Published) -> Self {
         let counts = Mutex::new(LruCache::new(COUNTED));
-        Self { counts, change: Notify::new(), metrics }
+        let kept = published.records.get(records::MOVES).map_err(|why| why.to_string());
+        let moves =
+            kept.and_then(|kept| kept.map_or_else(|| Ok(Moves::default()), |kept| Moves::decode(&kept)));
+        let moves = moves.unwrap_or_else(|why| {
+            tracing::warn!(why, "which states followed which is forgotten");
+            Moves::default()
+        });
+        Self { counts, moves: Mutex::new(moves), published, change: Notify::new(), metrics }
     }
 
     /// Whether this answer is a live picture of an origin, or stands in for one.
@@ -79,21 +131,90 @@ impl Ahead {
         *count = count.saturating_add(1);
     }
 
-    /// The epoch has changed.
-    pub(crate) fn begin(&self) {
+    /// One snapshot replaced another, or was the first.
+    pub(crate) fn snapshot(&self, before: Option<&[u8]>, after: &[u8]) {
+        if let Err(why) = self.learn(before, after) {
+            tracing::warn!(%why, "what a snapshot moved is not learnt");
+        }
         self.change.notify_one();
     }
 
-    /// The most popular first. What was counted fades.
-    fn popular(&self) -> Vec<Looked> {
+    fn learn(&self, before: Option<&[u8]>, after: &[u8]) -> Result<(), StoreError> {
+        let open = |bytes| self.published.snapshot(bytes);
+        let (Some(before), Some(after)) = (before.and_then(open), open(after)) else { return Ok(()) };
+        let mut moved = BTreeMap::new();
+        for (_, manifest) in self.published.records.collections(&self.published.publishers)? {
+            let states = before.state(&manifest.gauges).zip(after.state(&manifest.gauges));
+            moved.extend(states.map(|states| (snapshot::panel(&manifest.gauges), states)));
+        }
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        for (panel, (from, to)) in moved.into_iter().filter(|(_, (from, to))| from != to) {
+            moves.saw(&panel, &from, &to);
+        }
+        Ok(())
+    }
+
+    /// Keeps what was learnt.
+    async fn remember(&self) {
+        let moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner).encode();
+        if let Err(why) = self.published.records.set(records::MOVES.to_owned(), moves).await {
+            tracing::warn!(%why, "which states followed which is not kept");
+        }
+    }
+
+    /// What visitors looked at, with how many did. What was counted fades.
+    fn popular(&self) -> Vec<(u32, Looked)> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<(u32, Looked)> =
-            counts.iter().map(|(looked, count)| (*count, looked.clone())).collect();
+        let all = counts.iter().map(|(looked, count)| (*count, looked.clone()));
+        let all = all.filter(|(count, _)| *count > 0).collect();
         for (_, count) in counts.iter_mut() {
             *count /= 2;
         }
-        all.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        all.into_iter().filter(|(count, _)| *count > 0).take(MOST).map(|(_, looked)| looked).collect()
+        all
+    }
+
+    /// The collections there are, by slug.
+    fn subjects(&self) -> Result<BTreeMap<String, Subject>, StoreError> {
+        let Published { records, publishers, .. } = &self.published;
+        let snapshot = records.snapshot()?.and_then(|bytes| self.published.snapshot(&bytes));
+        let moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        let subject = |manifest: Manifest| {
+            let (gauges, snapshot) = (&manifest.gauges, snapshot.as_ref());
+            let now = snapshot.and_then(|snapshot| snapshot.state(gauges));
+            let mut next = now.map_or_else(Vec::new, |now| moves.likely(&snapshot::panel(gauges), &now));
+            next.retain(|(state, _)| snapshot.is_some_and(|snapshot| snapshot.was_published(gauges, state)));
+            Subject { manifest, next }
+        };
+        let all = records.collections(publishers)?.into_iter();
+        Ok(all.map(|(collection, manifest)| (collection.slug, subject(manifest))).collect())
+    }
+
+    /// What to make, the most worthwhile first.
+    fn worthwhile(&self) -> Vec<Looked> {
+        let subjects = self.subjects().unwrap_or_else(|why| {
+            tracing::warn!(%why, "which collections there are is not known; nothing is made ahead");
+            BTreeMap::new()
+        });
+        let (looked, pictures): (Vec<Looked>, Vec<Popular<'_>>) = self
+            .popular()
+            .into_iter()
+            .filter_map(|(visits, looked)| {
+                let subject = subjects.get(looked.uri.path().split('/').nth(2)?)?;
+                let cost = subject.cost(&looked)?;
+                Some((looked, Popular { visits, cost, next: &subject.next }))
+            })
+            .unzip();
+        let wishes = forecast::rank(&pictures, MOST).into_iter();
+        wishes
+            .filter_map(|wish| {
+                let Looked { host, uri } = looked.get(wish.picture)?;
+                let uri = match &wish.state {
+                    Some(state) => route::in_state(uri, state)?,
+                    None => uri.clone(),
+                };
+                Some(Looked { host: host.clone(), uri })
+            })
+            .collect()
     }
 
     /// Waits for changes and makes ahead, until the host leaves.
@@ -101,8 +222,9 @@ impl Ahead {
         let work = async {
             loop {
                 self.change.notified().await;
+                self.remember().await;
                 let mut asking = JoinSet::new();
-                for looked in self.popular() {
+                for looked in self.worthwhile() {
                     while asking.len() >= AT_ONCE {
                         let _ = asking.join_next().await;
                     }

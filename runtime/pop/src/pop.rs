@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     admin::Admin,
-    ahead::Ahead,
+    ahead::{Ahead, Published},
     code::CodeCache,
     config::Config,
     engine::{self, Ticker},
@@ -115,7 +115,14 @@ impl Pop {
             Some(cache) => Some(cache.open(KEYING, metrics.clone()).await?),
             None => None,
         };
-        let ahead = config.ahead.then(|| Arc::new(Ahead::new(metrics.clone())));
+        let ahead = config.ahead.then(|| {
+            let published = Published {
+                records: stores.records.clone(),
+                relays: config.trusted.clone(),
+                publishers: config.publishers.clone(),
+            };
+            Arc::new(Ahead::new(metrics.clone(), published))
+        });
         if let Some(ahead) = &ahead {
             terms.tasks.spawn(ahead.clone().run(gate.clone(), leaving));
         }

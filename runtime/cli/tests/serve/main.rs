@@ -53,39 +53,64 @@ fn a_push_across_a_band_changes_the_picture_and_a_return_brings_it_back() {
     });
 }
 
+/// The picture, once it is there: its ETag and where it came from.
+async fn settled(url: &str) -> (String, String) {
+    for _ in 0..100 {
+        let answer = Client::new().get(url).send().await.unwrap();
+        let (etag, status) = (header(&answer, "etag"), header(&answer, "cache-status"));
+        if !status.contains("interim") {
+            return (etag, status);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("the picture does not come");
+}
+
+/// Waits until so many pictures were asked for ahead, and then for them to be made.
+async fn made_ahead(serve: &Serve, pictures: u32) {
+    let made = async || {
+        let text = Client::new().get(format!("{}/metrics", serve.admin)).send().await.unwrap();
+        let text = text.text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with("iridule_pop_ahead_total")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    while made().await < pictures {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+}
+
 #[test]
 fn what_visitors_look_at_is_made_ahead_of_them_when_the_epoch_changes() {
     let data = TempDir::new().unwrap();
     let serve = Serve::start(data.path());
     let url = format!("{}/t/orbits/1.avif?w=64", serve.here);
     runtime().block_on(async {
-        let settled = async || {
-            for _ in 0..100 {
-                let answer = Client::new().get(&url).send().await.unwrap();
-                let (etag, status) = (header(&answer, "etag"), header(&answer, "cache-status"));
-                if !status.contains("interim") {
-                    return (etag, status);
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            panic!("the picture does not come");
-        };
-        let (before, _) = settled().await;
+        let (before, _) = settled(&url).await;
         assert!(before.starts_with("W/"), "an origin's: {before}");
         assert!(serve.push(data.path(), "eth-usd=3900").status.success());
-        let made = async || {
-            let text = Client::new().get(format!("{}/metrics", serve.admin)).send().await.unwrap();
-            let text = text.text().await.unwrap();
-            let line = text.lines().find(|line| line.starts_with("iridule_pop_ahead_total")).unwrap();
-            line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
-        };
-        while made().await == 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let (after, status) = settled().await;
+        made_ahead(&serve, 1).await;
+        let (after, status) = settled(&url).await;
         assert_ne!(before, after);
         assert!(status.contains("iridule; hit; detail="), "the first visitor finds it: {status}");
+    });
+}
+
+#[test]
+fn what_is_likely_to_follow_is_made_ahead_too() {
+    let data = TempDir::new().unwrap();
+    let serve = Serve::start(data.path());
+    runtime().block_on(async {
+        assert!(serve.push(data.path(), "eth-usd=5200").status.success());
+        let followed = pinned_url(&serve.here).await;
+        let state = &followed[followed.find('@').unwrap()..followed.rfind('.').unwrap()];
+        assert!(serve.push(data.path(), "eth-usd=3900").status.success());
+        settled(&format!("{}/t/orbits/1.avif?w=64", serve.here)).await;
+        // What was first is back, and what followed on it then is likely now. Nobody has looked at that.
+        assert!(serve.push(data.path(), "eth-usd=2500").status.success());
+        made_ahead(&serve, 2).await;
+        let (_, status) = settled(&format!("{}/t/orbits/1{state}.avif?w=64", serve.here)).await;
+        assert!(status.contains("iridule; hit; detail="), "{state}: {status}");
     });
 }
 
