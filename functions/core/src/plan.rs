@@ -73,6 +73,8 @@ pub enum Reason {
     Pixels(u64),
     /// No edge encodes this format.
     Format(Format),
+    /// No edge encodes this format with loss.
+    Lossy(Format),
 }
 
 impl Reason {
@@ -82,6 +84,7 @@ impl Reason {
         match self {
             Self::Cost(_) | Self::Pixels(_) => "ask for a smaller one",
             Self::Format(_) => "ask for png, webp or jpg",
+            Self::Lossy(_) => "ask for it without `q`, or for jpg",
         }
     }
 }
@@ -96,6 +99,7 @@ impl fmt::Display for Reason {
                 write!(f, "it has {pixels} pixels, an edge paints up to {}", limits::EDGE_PIXELS)
             }
             Self::Format(format) => write!(f, "an edge does not make {}", format.media_type()),
+            Self::Lossy(format) => write!(f, "an edge makes {} without loss only", format.media_type()),
         }
     }
 }
@@ -103,8 +107,9 @@ impl fmt::Display for Reason {
 /// Plans a picture.
 #[must_use]
 pub fn plan(manifest: &Manifest, variant: &Variant) -> Plan {
-    if variant.format == Format::Avif {
-        return Plan::Escalate(Reason::Format(variant.format));
+    if !variant.is_by_edge() {
+        let reason = if variant.by_edge().format == variant.format { Reason::Lossy } else { Reason::Format };
+        return Plan::Escalate(reason(variant.format));
     }
     if variant.pixels() > limits::EDGE_PIXELS {
         return Plan::Escalate(Reason::Pixels(variant.pixels()));

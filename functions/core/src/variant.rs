@@ -26,7 +26,7 @@ pub const DEFAULT_QUALITY: u8 = 85;
 pub enum Format {
     /// PNG, lossless.
     Png = 1,
-    /// WebP, lossless.
+    /// WebP: lossless, or lossy where a quality was asked for. Lossy ones only an origin makes.
     WebP = 2,
     /// Baseline JPEG; transparency is laid on white.
     Jpeg = 3,
@@ -50,10 +50,15 @@ impl Format {
         [Self::Png, Self::WebP, Self::Jpeg, Self::Avif].into_iter().find(|format| *format as u8 == byte)
     }
 
-    /// Whether the format throws detail away, so that a quality means something.
-    #[must_use]
-    pub fn lossy(self) -> bool {
-        matches!(self, Self::Jpeg | Self::Avif)
+    /// The quality that a variant of this format has, by the one asked for; 0 for a lossless one.
+    fn quality(self, asked: Option<u8>) -> u8 {
+        let asked = match self {
+            Self::Png => None,
+            Self::WebP => asked,
+            Self::Jpeg | Self::Avif => Some(asked.unwrap_or(DEFAULT_QUALITY)),
+        };
+        let step = |asked| QUALITIES.into_iter().find(|step| *step >= asked);
+        asked.map_or(0, |asked| step(asked).unwrap_or(QUALITIES[QUALITIES.len() - 1]))
     }
 }
 
@@ -235,7 +240,7 @@ pub struct Variant {
     pub fit: Fit,
     /// The encoding.
     pub format: Format,
-    /// One of [`QUALITIES`] for a lossy format, 0 for a lossless one.
+    /// One of [`QUALITIES`] for a lossy picture, 0 for a lossless one.
     pub quality: u8,
 }
 
@@ -273,12 +278,7 @@ impl Variant {
         };
         let same_shape =
             u64::from(width) * u64::from(canvas.height) == u64::from(height) * u64::from(canvas.width);
-        let quality = if format.lossy() {
-            let asked = asked.quality.unwrap_or(DEFAULT_QUALITY);
-            QUALITIES.into_iter().find(|step| *step >= asked).unwrap_or(QUALITIES[QUALITIES.len() - 1])
-        } else {
-            0
-        };
+        let quality = format.quality(asked.quality);
         Ok(Self { width, height, fit: if same_shape { Fit::Contain } else { fit }, format, quality })
     }
 
@@ -317,9 +317,24 @@ impl Variant {
         let variant = Self { width: side(40)?, height: side(24)?, fit, format, quality: byte(0)? };
         let sides =
             [variant.width, variant.height].iter().all(|s| (1..=limits::SIDE).contains(&u32::from(*s)));
-        let quality =
-            if format.lossy() { QUALITIES.contains(&variant.quality) } else { variant.quality == 0 };
+        let quality = variant.quality == format.quality((variant.quality > 0).then_some(variant.quality));
         (sides && quality && packed >> 56 == 0).then_some(variant)
+    }
+
+    /// The picture that an edge may write in place of this one, which may be the same: no AVIF, and WebP without loss.
+    #[must_use]
+    pub fn by_edge(self) -> Self {
+        match self.format {
+            Format::Png | Format::Jpeg => self,
+            Format::WebP => Self { quality: 0, ..self },
+            Format::Avif => Self { format: Format::Png, quality: 0, ..self },
+        }
+    }
+
+    /// Whether an edge may write it.
+    #[must_use]
+    pub fn is_by_edge(&self) -> bool {
+        self.by_edge() == *self
     }
 
     /// Where the canvas lies in the picture.

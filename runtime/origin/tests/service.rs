@@ -109,10 +109,13 @@ impl Met {
     }
 }
 
-fn render(built: &Built, token: u64, width: u32, format: Format) -> Render {
+fn wide(width: u32) -> Asked {
+    Asked { width: Some(width), ..Asked::default() }
+}
+
+fn render(built: &Built, token: u64, asked: Asked, format: Format) -> Render {
     let canvas = built.package.manifest.canvas.canvas();
-    let variant =
-        Variant::resolve(&Asked { width: Some(width), ..Asked::default() }, format, &canvas).unwrap();
+    let variant = Variant::resolve(&asked, format, &canvas).unwrap();
     Render {
         style: built.package.cid,
         seed: built.collection.seed(U256::from(token)).unwrap(),
@@ -125,13 +128,14 @@ fn render(built: &Built, token: u64, width: u32, format: Format) -> Render {
 async fn a_picture_comes_with_its_key_and_digest_in_every_format() {
     let met = Met::start().await;
     let built = style("cppn");
-    for (format, at, magic) in [
-        (Format::Png, 0, &b"\x89PNG"[..]),
-        (Format::WebP, 8, b"WEBP"),
-        (Format::Jpeg, 0, b"\xff\xd8\xff"),
-        (Format::Avif, 4, b"ftypavif"),
+    for (format, quality, at, magic) in [
+        (Format::Png, None, 0, &b"\x89PNG"[..]),
+        (Format::WebP, None, 8, b"WEBPVP8L"),
+        (Format::WebP, Some(75), 8, b"WEBPVP8 "),
+        (Format::Jpeg, None, 0, b"\xff\xd8\xff"),
+        (Format::Avif, None, 4, b"ftypavif"),
     ] {
-        let wanted = render(&built, 1, 128, format);
+        let wanted = render(&built, 1, Asked { width: Some(128), quality, ..Asked::default() }, format);
         let answer = met.picture(&built, &wanted).await;
         assert_eq!(answer.status(), StatusCode::OK, "{format:?}");
         let headers = answer.headers().clone();
@@ -148,7 +152,7 @@ async fn a_picture_comes_with_its_key_and_digest_in_every_format() {
 async fn strangers_replays_and_forgeries_are_refused_and_cost_nothing() {
     let met = Met::start().await;
     let built = style("orbits");
-    let wanted = render(&built, 1, 64, Format::Png);
+    let wanted = render(&built, 1, wide(64), Format::Png);
     let errand = Errand::Render(wanted.clone(), Priority::Visitor);
     let stranger = Order { errand: errand.clone(), deadline_ms: now_ms() + 5_000, nonce: 1 };
     let stranger = stranger.seal(&SigningKey::from_bytes(&[2; 32])).unwrap();
@@ -181,7 +185,7 @@ async fn a_block_is_taken_under_its_own_name_only() {
 async fn what_cannot_be_painted_says_why() {
     let met = Met::start().await;
     let built = style("orbits");
-    let mut wanted = render(&built, 1, 64, Format::Png);
+    let mut wanted = render(&built, 1, wide(64), Format::Png);
     wanted.state.0.push(1);
     let answer = met.picture(&built, &wanted).await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -192,10 +196,10 @@ async fn what_cannot_be_painted_says_why() {
 async fn however_many_ask_a_render_is_made_once_and_outlives_the_origin() {
     let mut met = Met::start().await;
     let built = style("cppn");
-    let other = render(&built, 1, 64, Format::Png);
+    let other = render(&built, 1, wide(64), Format::Png);
     assert!(met.picture(&built, &other).await.status().is_success(), "the blocks are there now");
     let before = met.metric("iridule_origin_renders_total").await;
-    let wanted = render(&built, 2, 1024, Format::Png);
+    let wanted = render(&built, 2, wide(1024), Format::Png);
     let bodies = futures(&met, &wanted, 40).await;
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
     let made = met.metric("iridule_origin_renders_total").await - before;
@@ -228,12 +232,12 @@ async fn futures(met: &Met, wanted: &Render, count: usize) -> Vec<bytes::Bytes> 
 async fn without_room_or_time_an_edge_is_told_at_once() {
     let met = Met::start_in(TempDir::new().unwrap(), 2).await;
     let built = style("cppn");
-    assert!(met.picture(&built, &render(&built, 1, 64, Format::Png)).await.status().is_success());
-    let late = Errand::Render(render(&built, 1, 4096, Format::Png), Priority::Visitor);
+    assert!(met.picture(&built, &render(&built, 1, wide(64), Format::Png)).await.status().is_success());
+    let late = Errand::Render(render(&built, 1, wide(4096), Format::Png), Priority::Visitor);
     assert_eq!(met.render(Met::order(late, 100)).await.status(), StatusCode::GATEWAY_TIMEOUT);
     let mut tasks = tokio::task::JoinSet::new();
     for token in 2..10 {
-        let errand = Errand::Render(render(&built, token, 2048, Format::Png), Priority::Visitor);
+        let errand = Errand::Render(render(&built, token, wide(2048), Format::Png), Priority::Visitor);
         let request = met.client.post(format!("{}{}", met.base, order::RENDER_PATH));
         let request = request.header("authorization", Met::order(errand, 20_000));
         tasks.spawn(async move { request.send().await.unwrap().status() });
@@ -247,10 +251,10 @@ async fn without_room_or_time_an_edge_is_told_at_once() {
 async fn it_leaves_after_what_is_under_way() {
     let mut met = Met::start().await;
     let built = style("cppn");
-    assert!(met.picture(&built, &render(&built, 1, 64, Format::Png)).await.status().is_success());
+    assert!(met.picture(&built, &render(&built, 1, wide(64), Format::Png)).await.status().is_success());
     let ready = |base: &str| met.client.get(format!("{base}/readyz")).send();
     assert_eq!(ready(&met.base).await.unwrap().status(), StatusCode::OK);
-    let errand = Errand::Render(render(&built, 2, 2048, Format::Png), Priority::Visitor);
+    let errand = Errand::Render(render(&built, 2, wide(2048), Format::Png), Priority::Visitor);
     let request = met.client.post(format!("{}{}", met.base, order::RENDER_PATH));
     let request = request.header("authorization", Met::order(errand, 20_000));
     let under_way = tokio::spawn(async move { request.send().await.unwrap().status() });

@@ -127,10 +127,7 @@ impl<P: Platform> Visit<'_, P> {
         let Some(small) = preview_size(&known.style.manifest, variant) else { return Ok(None) };
         let small = self.paint(known, state, &small).await?;
         let canvas = known.style.manifest.canvas.canvas();
-        let mut shown = *variant;
-        if shown.format == Format::Avif {
-            (shown.format, shown.quality) = (Format::Png, 0);
-        }
+        let mut shown = variant.by_edge();
         while shown.pixels() > limits::PREVIEW_PIXELS {
             (shown.width, shown.height) = ((shown.width / 2).max(1), (shown.height / 2).max(1));
         }

@@ -36,7 +36,9 @@ impl fmt::Display for Report {
             let how = match plan {
                 Plan::Paint => "painted",
                 Plan::Derive => "derived",
-                Plan::Escalate(Reason::Cost(_) | Reason::Pixels(_) | Reason::Format(_)) => "by an origin",
+                Plan::Escalate(
+                    Reason::Cost(_) | Reason::Pixels(_) | Reason::Format(_) | Reason::Lossy(_),
+                ) => "by an origin",
             };
             writeln!(f, "{width:>5} px  {how:13}  {}", Share(*cost))?;
         }
