@@ -34,6 +34,8 @@ pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     config.wasm_component_model(true).wasm_component_model_async(true).epoch_interruption(true);
     // Relaxed SIMD may differ between processors; the same key must give the same bytes everywhere.
     config.wasm_relaxed_simd(false);
+    #[cfg(feature = "profile")]
+    config.profiler(wasmtime::ProfilingStrategy::PerfMap);
     let mut pooled = config.clone();
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     Engine::new(&pooled).or_else(|why| {

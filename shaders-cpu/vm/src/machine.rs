@@ -279,7 +279,13 @@ impl<S: Simd> Engine for Linked<S> {
                 let short = |line: u32| RunError::OutOfBudget { line, x, y };
                 budget.left = budget.left.checked_sub(strip_cost).ok_or_else(|| short(0))?;
                 run(self.simd, &frame, &self.code, budget).map_err(|edge| short(line(edge)))?;
-                canvas.tile(x, y, tile, &Painted { file: &frame.file, color: *color, gone: *discard });
+                canvas.tile(
+                    self.simd,
+                    x,
+                    y,
+                    tile,
+                    &Painted { file: &frame.file, color: *color, gone: *discard },
+                );
             }
         }
         Ok(())

@@ -210,6 +210,10 @@ opcodes! {
     FractAddMul = 78 "fract.addmul" 3 Pure;
     /// `a * (b + d) + b * (c + d) + c * (a + d)`: `dot(abc, bca + d)`, as hashes of floats begin
     DotHash = 63 "dot.hash" 4 Pure;
+    /// `hash3.f` of `a`, `b`, `a` and `c`: a number from two
+    Hash2F = 61 "hash2.f" 3 Pure;
+    /// `fract.hash` of `a`, `b`, `c` and their `dot.hash` with `d`: a number from three (Hoskins' hash without sine, 2014)
+    Hash3F = 62 "hash3.f" 4 Pure;
     /// `fract(((a + d) + (b + d)) * (c + d))`, as hashes of floats end
     FractHash = 79 "fract.hash" 4 Pure;
 

@@ -2,6 +2,9 @@
 
 use core::ops::Range;
 
+use fearless_simd::{Bytes as _, Simd, SimdBase as _};
+
+use crate::kernel::{maximum, minimum};
 use crate::machine::RunError;
 use crate::register_file::{RegisterFile, Source};
 use crate::tile::Tile;
@@ -58,6 +61,51 @@ impl Painted<'_> {
     }
 }
 
+impl Painted<'_> {
+    /// A channel of a vector of lanes as bytes.
+    #[inline(always)]
+    fn channel<S: Simd>(&self, s: S, source: Source, lane: usize) -> S::u32s {
+        let value: S::f32s = self.file.vector(s, source, lane).bitcast();
+        let value = maximum(s, S::f32s::splat(s, 0.0), value);
+        let value = minimum(s, S::f32s::splat(s, 1.0), value);
+        (value * 255.0 + TO_INTEGER).bitcast::<S::u32s>() & 0xff
+    }
+
+    /// The pixels of a vector of lanes as bytes, red in the lowest.
+    #[inline(always)]
+    fn packed<S: Simd>(&self, s: S, lane: usize) -> S::u32s {
+        let [r, g, b, a] = self.color;
+        let (r, g) = (self.channel(s, r, lane), self.channel(s, g, lane));
+        let (b, a) = (self.channel(s, b, lane), self.channel(s, a, lane));
+        let pixel = r | (g << 8) | (b << 16) | (a << 24);
+        match self.gone {
+            Some(gone) => pixel & !self.file.vector(s, gone, lane),
+            None => pixel,
+        }
+    }
+
+    /// Writes the pixels of lanes from `first` on as bytes, in whole vectors.
+    fn write_bytes<S: Simd>(&self, s: S, out: &mut [u8], first: usize) {
+        s.vectorize(
+            #[inline(always)]
+            move || {
+                let mut lane = first;
+                for pixels in out.chunks_mut(4 * S::u32s::LEN) {
+                    let words = self.packed(s, lane);
+                    for (pixel, word) in pixels.as_chunks_mut::<4>().0.iter_mut().zip(words.as_slice()) {
+                        *pixel = word.to_le_bytes();
+                    }
+                    lane += S::u32s::LEN;
+                }
+            },
+        );
+    }
+}
+
+/// The last place of a float from 2^23 on is 1: adding that rounds to the nearest integer, ties to even, and leaves it in
+/// the low bits.
+const TO_INTEGER: f32 = 8_388_608.0;
+
 /// A value as it is, but every NaN as one.
 fn canonical(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value }
@@ -68,9 +116,7 @@ fn canonical(value: f32) -> f32 {
 fn byte(value: f32) -> u8 {
     let value = if value > 0.0 { value } else { 0.0 };
     let value = if value < 1.0 { value } else { 1.0 };
-    // The last place of a float from 2^23 on is 1: adding that rounds to the nearest integer, ties to even, and leaves it
-    // in the low bits.
-    (value * 255.0 + 8_388_608.0).to_bits() as u8
+    (value * 255.0 + TO_INTEGER).to_bits() as u8
 }
 
 impl<'a> Canvas<'a> {
@@ -92,7 +138,8 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes the pixels of the tile at (x, y) that lie in the picture.
-    pub(crate) fn tile(&mut self, x: u32, y: u32, tile: Tile, painted: &Painted<'_>) {
+    pub(crate) fn tile<S: Simd>(&mut self, s: S, x: u32, y: u32, tile: Tile, painted: &Painted<'_>) {
+        let in_vectors = (tile.columns as usize).is_multiple_of(S::u32s::LEN);
         let columns = tile.columns.min(self.size.width - x) as usize;
         for row in 0..tile.rows.min(self.size.height - y) {
             let start = ((y + row) as usize * self.size.width as usize + x as usize) * 4;
@@ -101,6 +148,9 @@ impl<'a> Canvas<'a> {
             let lanes = first..first + columns;
             match &mut self.pixels {
                 Pixels::F32(out) => painted.write(out.get_mut(range).unwrap_or_default(), lanes, canonical),
+                Pixels::Rgba8(out) if in_vectors => {
+                    painted.write_bytes(s, out.get_mut(range).unwrap_or_default(), first);
+                }
                 Pixels::Rgba8(out) => painted.write(out.get_mut(range).unwrap_or_default(), lanes, byte),
             }
         }

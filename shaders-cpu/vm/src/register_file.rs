@@ -186,6 +186,16 @@ impl RegisterFile {
         unsafe { self.at(source.first + lane * source.step).read() }
     }
 
+    /// The vector of a value from `lane` on, whichever bank it is in.
+    #[inline(always)]
+    pub(crate) fn vector<S: Simd>(&self, simd: S, source: Source, lane: usize) -> S::u32s {
+        if source.step == 0 {
+            S::u32s::splat(simd, self.read(source, 0))
+        } else {
+            Target { at: self.at(source.first), file: PhantomData }.get(simd, lane)
+        }
+    }
+
     /// A cursor over the strip at `place`.
     #[inline(always)]
     pub(crate) fn target(&self, place: Place) -> Target<'_> {

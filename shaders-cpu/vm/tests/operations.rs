@@ -172,3 +172,38 @@ fn every_operation_gives_the_same_bits_on_every_level() {
         }
     }
 }
+
+/// What [`Machine::paint_rgba8`] says of a channel.
+fn byte(value: f32) -> u8 {
+    if value > 0.0 { (f64::from(value.min(1.0)) * 255.0).round_ties_even() as u8 } else { 0 }
+}
+
+#[test]
+fn bytes_are_the_floats_to_the_nearest_on_every_level() {
+    let data: Vec<Vec<u8>> = (0..MAX_ARITY as u32)
+        .map(|n| (0..COUNT).flat_map(|i| (operand(n, i) % 0x4000_0000).to_le_bytes()).collect())
+        .collect();
+    // Red and green as they come, blue from the uniform bank; where the fourth is an odd number, nothing.
+    let mut program = program(Opcode::InsertBits, 0b100);
+    let (odd, one) = (Reg::varying(5), Reg::uniform(0));
+    program.constants[0] = 1;
+    program.body.retain(|op| op.code != Opcode::MulAdd);
+    program.body.push(Op::new(Opcode::And, odd, &[odd, one]));
+    program.body.push(Op::new(Opcode::EqI, odd, &[odd, one]));
+    program.color = [Reg::varying(2), Reg::varying(3), Reg::uniform(8), Reg::uniform(4)];
+    program.discard = Some(odd);
+    for size in [SIZE, Size { width: 61, height: 35 }] {
+        for level in Level::all() {
+            let machine = Machine::with_level(program.clone(), level).expect("a valid program");
+            let inputs = Inputs::bind(&program, |_, n| Some(Resource::Uniform(&data[n as usize])));
+            let inputs = inputs.expect("inputs that fit");
+            let (mut floats, mut bytes) = (vec![0.0; size.values()], vec![0; size.values()]);
+            let budget = || Budget { left: u64::MAX };
+            machine.paint_f32(&inputs, size, &mut budget(), &mut floats).expect("a picture");
+            machine.paint_rgba8(&inputs, size, &mut budget(), &mut bytes).expect("a picture");
+            let expected: Vec<u8> = floats.iter().copied().map(byte).collect();
+            assert!(bytes == expected, "{} at {size:?}", level.name());
+            assert!(bytes.chunks_exact(4).any(|pixel| pixel == [0; 4]), "some are gone");
+        }
+    }
+}

@@ -93,8 +93,10 @@ operations! {
         (a * rest + b * e) * (one - g) + (c * rest + d * e) * g
     };
     FractAddMul(s; a: f, b: f, c: f) -> f = { let p = (a + b) * c; p - p.floor() };
-    DotHash(s; a: f, b: f, c: f, d: f) -> f = a * (b + d) + b * (c + d) + c * (a + d);
-    FractHash(s; a: f, b: f, c: f, d: f) -> f = { let p = ((a + d) + (b + d)) * (c + d); p - p.floor() };
+    DotHash(s; a: f, b: f, c: f, d: f) -> f = dot_hash::<S>(a, b, c, d);
+    FractHash(s; a: f, b: f, c: f, d: f) -> f = fract_hash::<S>(a, b, c, d);
+    Hash2F(s; a: f, b: f, c: f) -> f = fract_hash::<S>(a, b, a, dot_hash::<S>(a, b, a, c));
+    Hash3F(s; a: f, b: f, c: f, d: f) -> f = fract_hash::<S>(a, b, c, dot_hash::<S>(a, b, c, d));
     Hermite(s; a: f, b: f, c: f) -> f = a * a * (c - a * b);
     HermiteFract(s; a: f, b: f, c: f) -> f = { let f = a - a.floor(); f * f * (c - f * b) };
     AddSub(s; a: f, b: f, c: f) -> f = a + b - c;
@@ -122,9 +124,20 @@ operations! {
     FromHalf(s; a: u) -> u = each1(s, a, |x| math::half::from_bits(x).to_bits());
 }
 
+#[inline(always)]
+fn dot_hash<S: Simd>(a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> S::f32s {
+    a * (b + d) + b * (c + d) + c * (a + d)
+}
+
+#[inline(always)]
+fn fract_hash<S: Simd>(a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> S::f32s {
+    let p = ((a + d) + (b + d)) * (c + d);
+    p - p.floor()
+}
+
 /// `b < a ? b : a` (WGSL §17.5.44), hence `a` where either is NaN.
 #[inline(always)]
-fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+pub(crate) fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return pseudo(s, a, b, core::arch::wasm32::f32x4_pmin);
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -136,7 +149,7 @@ fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
 
 /// `a < b ? b : a`, hence `a` where either is NaN.
 #[inline(always)]
-fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+pub(crate) fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     return pseudo(s, a, b, core::arch::wasm32::f32x4_pmax);
     #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -254,6 +267,8 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::Bilinear => brief::<S, Bilinear>(),
         Opcode::FractAddMul => right3::<S, FractAddMul>(form),
         Opcode::DotHash => last4::<S, DotHash>(form),
+        Opcode::Hash2F => right3::<S, Hash2F>(form),
+        Opcode::Hash3F => last4::<S, Hash3F>(form),
         Opcode::FractHash => brief::<S, FractHash>(),
         Opcode::Hermite => right3::<S, Hermite>(form),
         Opcode::HermiteFract => right3::<S, HermiteFract>(form),

@@ -16,6 +16,7 @@ use crate::opcode::{MAX_ARITY, Opcode};
 use crate::register_file::{Place, RegisterFile};
 use crate::tile::Tile;
 
+pub(crate) use float::{maximum, minimum};
 pub(crate) use forms::splat;
 
 /// What a kernel sees beside its instruction.

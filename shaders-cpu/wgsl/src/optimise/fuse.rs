@@ -164,33 +164,35 @@ impl Site<'_, '_> {
 
     /// `(p * q + r * s) + t * u`. The last product may have another reader: it is likely to be another of these.
     fn dot3(&self, sum: Id, product: Id) -> Fused {
-        let [one, two, ..] = self.inner(Opcode::Add, sum)?;
-        let product = self.made(Opcode::Mul, product).filter(|_| self.readers(product) <= 2);
-        let [first, second] = [one, two].map(|id| self.inner(Opcode::Mul, id));
-        let ([p, q, ..], [r, s, ..], [t, u, ..]) = (first?, second?, product?);
-        let hash = self.dot_hash([[p, q], [r, s], [t, u]]);
-        hash.or_else(|| self.fit(Opcode::Dot3, &[p, q, r, s, t, u]))
+        let ([[p, q], [r, s], [t, u]], ours) = self.products(sum, product)?;
+        let hash = self.dot_hash([[p, q], [r, s], [t, u]]).and_then(|of| self.fit(Opcode::DotHash, &of));
+        hash.or_else(|| if ours { self.fit(Opcode::Dot3, &[p, q, r, s, t, u]) } else { None })
     }
 
-    /// `x * (y + d) + y * (z + d) + z * (x + d)`.
-    fn dot_hash(&self, products: [[Id; 2]; 3]) -> Fused {
-        // The factor, and the value and the uniform that the other factor adds.
+    /// The factors of such a sum, and whether nothing else reads the first two products, and few the last.
+    fn products(&self, sum: Id, product: Id) -> Option<([[Id; 2]; 3], bool)> {
+        let [one, two, ..] = self.inner(Opcode::Add, sum)?;
+        let factors = [one, two, product].map(|id| self.made(Opcode::Mul, id).map(|[p, q, ..]| [p, q]));
+        let [first, second, third] = factors;
+        let ours = self.readers(one) <= 1 && self.readers(two) <= 1 && self.readers(product) <= 2;
+        Some(([first?, second?, third?], ours))
+    }
+
+    /// `x`, `y`, `z` and `d` of `x * (y + d) + y * (z + d) + z * (x + d)`.
+    fn dot_hash(&self, products: [[Id; 2]; 3]) -> Option<[Id; 4]> {
+        // The factor, and the value and the other that are added in the other factor.
         let taken = |[factor, sum]: [Id; 2]| {
             let [of, more, ..] = self.made(Opcode::Add, sum)?;
             Some((factor, of, more))
         };
-        let each = |product: [Id; 2]| {
-            let [p, q] = product;
-            [taken([p, q]), taken([q, p])].into_iter().flatten().collect::<Vec<_>>()
-        };
+        let each = |[p, q]: [Id; 2]| [taken([p, q]), taken([q, p])].into_iter().flatten().collect::<Vec<_>>();
         let [first, second, third] = products.map(each);
-        let fits = |(x, y1, d): (Id, Id, Id)| {
-            second.iter().filter(|(y, _, e)| *y == y1 && *e == d).find_map(|(y, z2, _)| {
-                let closes = third.iter().any(|(z, x3, e)| z == z2 && *x3 == x && *e == d);
-                closes.then(|| self.fit(Opcode::DotHash, &[x, *y, *z2, d]))?
+        first.iter().find_map(|(x, y1, d)| {
+            second.iter().filter(|(y, _, e)| y == y1 && e == d).find_map(|(y, z2, _)| {
+                let closes = third.iter().any(|(z, x3, e)| z == z2 && x3 == x && e == d);
+                closes.then_some([*x, *y, *z2, *d])
             })
-        };
-        first.iter().copied().find_map(fits)
+        })
     }
 
     fn difference(&self, a: Id, b: Id) -> Fused {
@@ -252,20 +254,31 @@ impl Site<'_, '_> {
         let [p, q, ..] = self.inner(Opcode::Mul, a)?;
         let joined = |sum, factor| {
             let [x, y, ..] = self.inner(Opcode::Add, sum).filter(|_| sum != factor)?;
-            self.hash(x, y, factor).or_else(|| self.fit(Opcode::FractAddMul, &[x, y, factor]))
+            self.hash([x, y, factor]).or_else(|| self.fit(Opcode::FractAddMul, &[x, y, factor]))
         };
         let plain = || self.only(Opcode::Mul, a).and_then(|_| self.fit(Opcode::FractMul, &[p, q]));
         joined(p, q).or_else(|| joined(q, p)).or_else(plain)
     }
 
-    /// `((x + d) + (y + d)) * (z + d)` of the three in brackets.
-    fn hash(&self, x: Id, y: Id, z: Id) -> Fused {
-        let [x, y, z] = [x, y, z].map(|sum| self.made(Opcode::Add, sum));
+    /// `fract(((x + d) + (y + d)) * (z + d))` of the three sums, and all of it if `d` is their `dot.hash` and for this alone.
+    fn hash(&self, sums: [Id; 3]) -> Fused {
+        let [x, y, z] = sums.map(|sum| self.made(Opcode::Add, sum));
         let ([x0, x1, ..], y, z) = (x?, y?, z?);
         let other = |[p, q, ..]: Operands, d| if p == d { Some(q) } else { (q == d).then_some(p) };
         [(x0, x1), (x1, x0)].into_iter().find_map(|(x, d)| {
             let (y, z) = (other(y, d)?, other(z, d)?);
-            self.fit(Opcode::FractHash, &[x, y, z, d])
+            let whole = || {
+                let read_here = |sum: Id| sums.iter().filter(|other| **other == sum).count();
+                let alone = self.readers(d) <= 3
+                    && sums.iter().all(|sum| self.readers(*sum) as usize <= read_here(*sum));
+                let [sum, product, ..] = self.made(Opcode::Add, d).filter(|_| alone)?;
+                let of = |sum, product| self.dot_hash(self.products(sum, product)?.0);
+                let [p, q, r, k] = of(sum, product).or_else(|| of(product, sum))?;
+                let same = r == z && ([p, q] == [x, y] || [p, q] == [y, x]);
+                let two = || self.fit(Opcode::Hash2F, &[p, q, k]).filter(|_| r == p);
+                same.then(|| two().or_else(|| self.fit(Opcode::Hash3F, &[p, q, r, k])))?
+            };
+            whole().or_else(|| self.fit(Opcode::FractHash, &[x, y, z, d]))
         })
     }
 
