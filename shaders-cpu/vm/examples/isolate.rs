@@ -1,8 +1,9 @@
 //! The VM as a WebAssembly module without imports, for measuring its size and its speed in an isolate.
 //!
 //! `cargo build --profile edge --target wasm32-unknown-unknown -p iridule-vm --no-default-features --example isolate`,
-//! then `node shaders-cpu/vm/examples/isolate.mjs`. One static buffer carries bytes in and pixels out.
-#![allow(unsafe_code, reason = "exported names and one static buffer; single-threaded")]
+//! then `node shaders-cpu/vm/examples/isolate.mjs` in V8, or the example `strip_vm` of the PoP in wasmtime. One static buffer
+//! carries bytes in, another pixels out.
+#![allow(unsafe_code, reason = "exported names and static buffers; single-threaded")]
 
 use iridule_vm::{Budget, Inputs, Machine, Program, Resource, Size};
 
@@ -10,9 +11,11 @@ struct Isolate {
     buffer: Vec<u8>,
     uniform: Vec<u8>,
     machine: Option<Machine>,
+    pixels: Vec<f32>,
 }
 
-static mut ISOLATE: Isolate = Isolate { buffer: Vec::new(), uniform: Vec::new(), machine: None };
+static mut ISOLATE: Isolate =
+    Isolate { buffer: Vec::new(), uniform: Vec::new(), machine: None, pixels: Vec::new() };
 
 fn isolate() -> &'static mut Isolate {
     // SAFETY: the module has one thread, and no export calls another.
@@ -42,16 +45,16 @@ pub extern "C" fn load() -> u32 {
     isolate.machine.is_some().into()
 }
 
-/// Paints a picture of RGBA floats into the buffer. 0 if that failed.
+/// Paints a picture of RGBA floats. 0 if that failed, otherwise where it is.
 #[unsafe(no_mangle)]
-pub extern "C" fn paint(width: u32, height: u32) -> u32 {
+pub extern "C" fn paint(width: u32, height: u32) -> *const f32 {
     let isolate = isolate();
-    let Some(machine) = &isolate.machine else { return 0 };
+    let Some(machine) = &isolate.machine else { return core::ptr::null() };
     let size = Size { width, height };
-    let mut pixels = vec![0.0; size.values()];
+    isolate.pixels.resize(size.values(), 0.0);
     let find = |_, _| Some(Resource::Uniform(&isolate.uniform));
-    let Ok(inputs) = Inputs::bind(machine.program(), find) else { return 0 };
-    let painted = machine.paint_f32(&inputs, size, &mut Budget::per_pixel(size, 100_000), &mut pixels);
-    isolate.buffer = pixels.iter().flat_map(|value| value.to_le_bytes()).collect();
-    painted.is_ok().into()
+    let Ok(inputs) = Inputs::bind(machine.program(), find) else { return core::ptr::null() };
+    let painted =
+        machine.paint_f32(&inputs, size, &mut Budget::per_pixel(size, 100_000), &mut isolate.pixels);
+    if painted.is_ok() { isolate.pixels.as_ptr() } else { core::ptr::null() }
 }
