@@ -1,8 +1,8 @@
 //! From a verified program to code of one instruction set: places for registers, kernels for operations.
 //!
 //! Two things are spelled out here that a program leaves unsaid. An operand from the uniform bank that a kernel
-//! does not take as such is spread into a scratch strip first. An operation on uniform values alone runs one
-//! vector of lanes on scratch strips, and the first lane is kept.
+//! does not take as such is spread into a scratch strip first. An operation on uniform values alone runs on words where its
+//! kernel can; where it cannot, it runs one vector of lanes on scratch strips, and the first lane is kept.
 
 use alloc::vec;
 use alloc::vec::Vec;

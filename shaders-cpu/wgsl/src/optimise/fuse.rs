@@ -252,12 +252,18 @@ impl Site<'_, '_> {
 
     fn fract(&self, a: Id) -> Fused {
         let [p, q, ..] = self.inner(Opcode::Mul, a)?;
-        let joined = |sum, factor| {
-            let [x, y, ..] = self.inner(Opcode::Add, sum).filter(|_| sum != factor)?;
-            self.hash([x, y, factor]).or_else(|| self.fit(Opcode::FractAddMul, &[x, y, factor]))
+        let sum = |sum, factor| self.inner(Opcode::Add, sum).filter(|_| sum != factor);
+        let hash = |one, other| {
+            let [x, y, ..] = sum(one, other)?;
+            self.hash([x, y, other])
+        };
+        let joined = |one, other| {
+            let [x, y, ..] = sum(one, other)?;
+            self.fit(Opcode::FractAddMul, &[x, y, other])
         };
         let plain = || self.only(Opcode::Mul, a).and_then(|_| self.fit(Opcode::FractMul, &[p, q]));
-        joined(p, q).or_else(|| joined(q, p)).or_else(plain)
+        let hash = hash(p, q).or_else(|| hash(q, p));
+        hash.or_else(|| joined(p, q)).or_else(|| joined(q, p)).or_else(plain)
     }
 
     /// `fract(((x + d) + (y + d)) * (z + d))` of the three sums, and all of it if `d` is their `dot.hash` and for this alone.
