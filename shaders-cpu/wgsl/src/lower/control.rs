@@ -143,9 +143,12 @@ impl<'m> Lowering<'m> {
 
     /// Lowers the loop as one. `false`, and nothing done, if a fact was learnt on the way.
     fn rolled(&mut self, parts: Parts<'m>, key: u64, line: u32) -> Result<bool> {
-        let facts = self.facts.loops.entry(key).or_default().clone();
         let start = self.b.checkpoint();
         let before = self.env.clone();
+        let known = self.facts.loops.entry(key).or_default();
+        // An array that was in words when this was learnt may lie in local memory now.
+        known.carried.retain(|word, _| *word < before.len());
+        let facts = known.clone();
         let outer = self.mask;
         let span = self.span;
 
