@@ -8,18 +8,9 @@ use resvg::tiny_skia::{Pixmap, PremultipliedColorU8};
 /// The colours of a picture that has no transparent pixel: 3 bytes a pixel. The alpha of the pixmap is not looked at.
 #[must_use]
 pub fn opaque_rgb(pixmap: &Pixmap) -> Vec<u8> {
-    let (fours, rest) = pixmap.data().as_chunks::<16>();
-    let mut rgb = vec![0; pixmap.pixels().len() * 3];
-    let (out_fours, out_rest) = rgb.as_chunks_mut::<12>();
-    // Four pixels are three words: a byte at a time takes several times as long.
-    for (out, four) in out_fours.iter_mut().zip(fours) {
-        let word = |n: usize| u32::from_le_bytes([four[n], four[n + 1], four[n + 2], four[n + 3]]);
-        let [a, b, c, d] = [word(0), word(4), word(8), word(12)];
-        let packed = [a & 0xff_ffff | b << 24, b >> 8 & 0xffff | c << 16, c >> 16 & 0xff | d << 8];
-        out.as_chunks_mut::<4>().0.iter_mut().zip(packed).for_each(|(out, word)| *out = word.to_le_bytes());
-    }
-    let (out_rest, rest) = (out_rest.as_chunks_mut::<3>().0, rest.as_chunks::<4>().0);
-    for (out, [red, green, blue, _]) in out_rest.iter_mut().zip(rest) {
+    let (pixels, _) = pixmap.data().as_chunks::<4>();
+    let mut rgb = vec![0; pixels.len() * 3];
+    for (out, [red, green, blue, _]) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
         *out = [*red, *green, *blue];
     }
     rgb
