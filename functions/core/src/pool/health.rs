@@ -108,7 +108,7 @@ const UNKNOWN: u64 = 1_000_000;
 /// The earliest and latest that a hedge is sent, microseconds.
 const HEDGE: core::ops::RangeInclusive<u64> = 20_000..=5_000_000;
 
-/// The latest latencies of all members.
+/// The latest latencies of all members, each over the place in the line that its request had.
 #[derive(Debug, Clone, Default)]
 pub struct Latencies {
     ring: Vec<u64>,
@@ -116,8 +116,9 @@ pub struct Latencies {
 }
 
 impl Latencies {
-    /// An answer took this many microseconds.
-    pub fn note(&mut self, took: u64) {
+    /// An answer to a request in this place, from 1, took this many microseconds.
+    pub fn note(&mut self, took: u64, place: u32) {
+        let took = took / u64::from(place.max(1));
         if self.ring.len() < REMEMBERED {
             self.ring.push(took);
         } else {
@@ -126,15 +127,16 @@ impl Latencies {
         self.next = (self.next + 1) % REMEMBERED;
     }
 
-    /// Their 95th percentile, within the bounds of a hedge.
+    /// Their 95th percentile for a request in this place, within the bounds of a hedge.
     #[must_use]
-    pub fn p95(&self) -> u64 {
-        if self.ring.len() < ENOUGH {
-            return UNKNOWN;
-        }
-        let mut sorted = self.ring.clone();
-        let (_, p95, _) = sorted.select_nth_unstable(self.ring.len() * 95 / 100);
-        (*p95).clamp(*HEDGE.start(), *HEDGE.end())
+    pub fn p95(&self, place: u32) -> u64 {
+        let one = if self.ring.len() < ENOUGH {
+            UNKNOWN
+        } else {
+            let mut sorted = self.ring.clone();
+            *sorted.select_nth_unstable(self.ring.len() * 95 / 100).1
+        };
+        one.saturating_mul(place.into()).clamp(*HEDGE.start(), *HEDGE.end())
     }
 }
 
@@ -175,14 +177,14 @@ mod tests {
     #[test]
     fn a_hedge_waits_for_the_95th_percentile() {
         let mut latencies = Latencies::default();
-        assert_eq!(latencies.p95(), UNKNOWN);
+        assert_eq!((latencies.p95(1), latencies.p95(3)), (UNKNOWN, 3 * UNKNOWN));
         for n in 1..=1000 {
-            latencies.note(n * 1000);
+            latencies.note(n * 1000, 1);
         }
-        assert_eq!(latencies.p95(), (873 + 121) * 1000, "of the last 128");
+        assert_eq!(latencies.p95(1), (873 + 121) * 1000, "of the last 128");
         let mut quick = Latencies::default();
-        (0..20).for_each(|_| quick.note(5));
-        assert_eq!(quick.p95(), *HEDGE.start());
+        (0..20).for_each(|_| quick.note(5, 1));
+        assert_eq!(quick.p95(1), *HEDGE.start());
     }
 
     proptest! {

@@ -13,7 +13,8 @@
 //!   ([`health`]).
 //! - **How often**: a retry and a hedge each need a token from a [`Budget`], filled by first attempts. However badly all
 //!   goes, origins see at most 1.2 requests for each render asked for, and one
-//!   for each isolate.
+//!   for each isolate. A hedge is for a member that is slow, not for one that has much to do: it is sent once an answer takes
+//!   longer than its place in the line explains ([`Pool::hedge_after`]).
 
 pub mod budget;
 pub mod health;
@@ -143,6 +144,15 @@ pub enum Extra {
     Hedge,
 }
 
+/// A request as it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// To which of the [`Pool::url`]s.
+    pub member: usize,
+    /// Its place among this isolate's requests there, from 1.
+    pub place: u32,
+}
+
 /// The origins of an edge.
 #[derive(Debug)]
 pub struct Pool {
@@ -199,7 +209,7 @@ impl Pool {
     /// The member to send a render to next, and counts it as sent: [`Self::done`] must follow. `tried` are those that
     /// were asked for it already. `None` when no other can be asked just now.
     #[must_use]
-    pub fn choose(&self, key: &RenderKey, now: u64, tried: &[usize]) -> Option<usize> {
+    pub fn choose(&self, key: &RenderKey, now: u64, tried: &[usize]) -> Option<Sent> {
         let mut seen = lock(&self.seen);
         if tried.is_empty() {
             seen.retries.earn();
@@ -210,9 +220,9 @@ impl Pool {
         let open: Vec<usize> = (0..self.members.len()).filter(open).collect();
         let near: Vec<usize> = open.iter().copied().filter(own).collect();
         let candidates = if near.is_empty() { open } else { near };
-        let chosen = self.among(&candidates, key, now, &seen.health)?;
-        seen.health[chosen].start();
-        Some(chosen)
+        let member = self.among(&candidates, key, now, &seen.health)?;
+        seen.health[member].start();
+        Some(Sent { member, place: seen.health[member].in_flight() })
     }
 
     /// The first in the key's order that is not overloaded; where all are, the one with the least to do.
@@ -236,21 +246,22 @@ impl Pool {
     }
 
     /// What became of an attempt that took this many microseconds.
-    pub fn done(&self, member: usize, now: u64, took: u64, outcome: Outcome) {
+    pub fn done(&self, sent: Sent, now: u64, took: u64, outcome: Outcome) {
         let mut seen = lock(&self.seen);
         if let Outcome::Answered(_) = outcome {
-            seen.latencies.note(took);
+            seen.latencies.note(took, sent.place);
         }
-        if let Some(health) = seen.health.get_mut(member) {
+        if let Some(health) = seen.health.get_mut(sent.member) {
             health.done(now, took, outcome);
         }
     }
 
     /// After how many microseconds without an answer a second member is worth asking: the 95th percentile of what
-    /// answers took lately.
+    /// answers took lately, as long for each place in the line. Asking elsewhere because all have much to do
+    /// would give them more.
     #[must_use]
-    pub fn hedge_after(&self) -> u64 {
-        lock(&self.seen).latencies.p95()
+    pub fn hedge_after(&self, sent: Sent) -> u64 {
+        lock(&self.seen).latencies.p95(sent.place)
     }
 
     /// Takes the token for one more request, if there is one.
@@ -291,7 +302,7 @@ mod tests {
         for n in 0..keys {
             let at = pool.choose(&key(n), 0, &[]).unwrap();
             pool.done(at, 0, 1000, Outcome::Answered(0));
-            counts[at] += 1;
+            counts[at.member] += 1;
         }
         counts
     }
@@ -332,7 +343,7 @@ mod tests {
             three.done(before, 0, 1000, Outcome::Answered(0));
             let after = two.choose(&key(n), 0, &[]).unwrap();
             two.done(after, 0, 1000, Outcome::Answered(0));
-            assert!(before == 2 || before == after);
+            assert!(before.member == 2 || before == after);
         }
     }
 
@@ -340,19 +351,20 @@ mod tests {
     fn the_own_region_comes_first_and_others_only_when_it_cannot() {
         let pool = pool("http://far;region=sfo http://near;region=fra", "fra");
         assert_eq!(shares(&pool, 50), [0, 50]);
-        assert_eq!(pool.choose(&key(1), 0, &[1]), Some(0));
-        pool.done(0, 0, 1, Outcome::Dropped);
+        let far = pool.choose(&key(1), 0, &[1]).unwrap();
+        assert_eq!(far, Sent { member: 0, place: 1 });
+        pool.done(far, 0, 1, Outcome::Dropped);
         for _ in 0..3 {
             let at = pool.choose(&key(1), 0, &[]).unwrap();
             pool.done(at, 0, 1, Outcome::Failed);
         }
-        assert_eq!(pool.choose(&key(1), 1, &[]), Some(0));
+        assert_eq!(pool.choose(&key(1), 1, &[]), Some(far));
     }
 
     #[test]
     fn a_member_over_its_share_is_passed_over() {
         let pool = pool("http://a http://b http://c", "");
-        let chosen: Vec<usize> = (0..60).map(|_| pool.choose(&key(7), 0, &[]).unwrap()).collect();
+        let chosen: Vec<usize> = (0..60).map(|_| pool.choose(&key(7), 0, &[]).unwrap().member).collect();
         let held = |at| chosen.iter().filter(|c| **c == at).count();
         let first = chosen[0];
         assert_eq!(chosen[..16], [first; 16], "few are never too many");
@@ -366,10 +378,11 @@ mod tests {
         let pool = pool("http://a http://b", "");
         let first = pool.choose(&key(1), 0, &[]).unwrap();
         pool.done(first, 0, 5 * SECOND, Outcome::Answered(0));
-        pool.done(1 - first, 0, SECOND / 100, Outcome::Answered(0));
+        let other = pool.choose(&key(1), 0, &[first.member]).unwrap();
+        pool.done(other, 0, SECOND / 100, Outcome::Answered(0));
         let then = pool.choose(&key(1), 1000, &[]).unwrap();
         pool.done(then, 1000, 1, Outcome::Dropped);
-        assert_eq!(then, 1 - first);
+        assert_eq!(then, other);
         assert_eq!(pool.choose(&key(1), 120 * SECOND, &[]), Some(first));
     }
 
@@ -383,6 +396,23 @@ mod tests {
             extras += usize::from(pool.may(Extra::Retry)) + usize::from(pool.may(Extra::Hedge));
         }
         assert!((150..=201).contains(&extras), "{extras}");
+    }
+
+    #[test]
+    fn a_long_line_is_no_reason_for_a_hedge() {
+        let pool = pool("http://a", "");
+        for n in 0..32 {
+            let sent = pool.choose(&key(n), 0, &[]).unwrap();
+            pool.done(sent, 0, SECOND / 10, Outcome::Answered(0));
+        }
+        let line: Vec<Sent> = (0..8).map(|n| pool.choose(&key(n), 0, &[]).unwrap()).collect();
+        let tenths: Vec<u64> = line.iter().map(|sent| pool.hedge_after(*sent) * 10 / SECOND).collect();
+        assert_eq!(tenths, [1, 2, 3, 4, 5, 6, 7, 8]);
+        for (sent, tenths) in line.iter().zip(1..) {
+            pool.done(*sent, 0, tenths * SECOND / 10, Outcome::Answered(0));
+        }
+        let alone = pool.choose(&key(1), 0, &[]).unwrap();
+        assert_eq!(pool.hedge_after(alone), SECOND / 10, "what the line took says nothing of one alone");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     limits,
     order::{self, Errand, Order, Priority, Render},
     platform::{Level, Platform},
-    pool::{self, Extra, Outcome},
+    pool::{self, Extra, Outcome, Sent},
     records, render,
     reply::{Picture, Pinned},
     variant::Variant,
@@ -154,16 +154,19 @@ impl<P: Platform> Escalation<P> {
         let mut why = String::from("none can be asked just now");
         let choose = |tried: &mut Vec<usize>, extra: Option<Extra>| {
             let now = self.platform.now().0;
-            let member = if now < until { pool.choose(&self.key, now, tried)? } else { return None };
+            let sent = if now < until { pool.choose(&self.key, now, tried)? } else { return None };
             if extra.is_some_and(|extra| !pool.may(extra)) {
-                pool.done(member, now, 0, Outcome::Dropped);
+                pool.done(sent, now, 0, Outcome::Dropped);
                 return None;
             }
-            tried.push(member);
-            Some(self.attempt(member, until))
+            tried.push(sent.member);
+            Some(sent)
         };
-        running.extend(choose(&mut tried, None));
-        let mut hedge = Some(Box::pin(self.platform.sleep(pool.hedge_after() / 1000)));
+        let first = choose(&mut tried, None);
+        running.extend(first.map(|sent| self.attempt(sent, until)));
+        // Where nobody waits, a second render is for nobody.
+        let hedged = first.filter(|_| self.priority == Priority::Visitor);
+        let mut hedge = hedged.map(|sent| Box::pin(self.platform.sleep(pool.hedge_after(sent) / 1000)));
         loop {
             let hedging: OptionFuture<_> = hedge.as_mut().into();
             let hedging = core::pin::pin!(async {
@@ -177,23 +180,26 @@ impl<P: Platform> Escalation<P> {
                 Either::Left((Some(Err(Miss::Unpaintable(why))), _)) => return Err(Defect::Paint(why).into()),
                 Either::Left((Some(Err(Miss::Failed(miss))), _)) => {
                     why = miss;
-                    running.extend(choose(&mut tried, Some(Extra::Retry)));
+                    let retry = choose(&mut tried, Some(Extra::Retry));
+                    running.extend(retry.map(|sent| self.attempt(sent, until)));
                 }
                 Either::Left((None, _)) => return Err(Short::Origins(why).into()),
                 Either::Right(((), _)) => {
                     hedge = None;
-                    running.extend(choose(&mut tried, Some(Extra::Hedge)));
+                    let beside = choose(&mut tried, Some(Extra::Hedge));
+                    running.extend(beside.map(|sent| self.attempt(sent, until)));
                 }
             }
         }
     }
 
     /// One origin, blocks of the style included where it wants them.
-    async fn attempt(&self, member: usize, until: u64) -> Result<Bytes, Miss> {
-        let mut sent = Sent { asking: self, member, since: self.platform.now().0, outcome: Outcome::Dropped };
-        let until = sent.since + part(until.saturating_sub(sent.since), ATTEMPT);
-        let brought = self.rounds(member, until).await;
-        sent.outcome = match &brought {
+    async fn attempt(&self, sent: Sent, until: u64) -> Result<Bytes, Miss> {
+        let mut attempt =
+            Attempt { asking: self, sent, since: self.platform.now().0, outcome: Outcome::Dropped };
+        let until = attempt.since + part(until.saturating_sub(attempt.since), ATTEMPT);
+        let brought = self.rounds(sent.member, until).await;
+        attempt.outcome = match &brought {
             Ok((_, load)) => Outcome::Answered(*load),
             Err((_, outcome)) => *outcome,
         };
@@ -278,17 +284,17 @@ fn part(time: u64, (numerator, denominator): (u64, u64)) -> u64 {
 }
 
 /// An attempt under way. However it ends, the pool learns of it.
-struct Sent<'a, P: Platform> {
+struct Attempt<'a, P: Platform> {
     asking: &'a Escalation<P>,
-    member: usize,
+    sent: Sent,
     since: u64,
     outcome: Outcome,
 }
 
-impl<P: Platform> Drop for Sent<'_, P> {
+impl<P: Platform> Drop for Attempt<'_, P> {
     fn drop(&mut self) {
         let now = self.asking.platform.now().0;
-        self.asking.isolate.pool.done(self.member, now, now.saturating_sub(self.since), self.outcome);
+        self.asking.isolate.pool.done(self.sent, now, now.saturating_sub(self.since), self.outcome);
     }
 }
 
