@@ -293,6 +293,12 @@ opcodes! {
     /// `w ^ (w >> e)` of `w = ((a >> ((a >> b) + c)) ^ a) * d`, the output permutation of PCG (O'Neill, 2014: RXS M XS);
     /// shifts modulo 32
     Pcg = 116 "pcg" 5 Pure;
+    /// `f32(i32((a >> (b & 31)) & c)) / d`, a field of bits as a share
+    FieldDiv = 117 "field.div" 4 Pure;
+    /// `f32(i32((a >> (b & 31)) & c)) * d`
+    FieldMul = 118 "field.mul" 4 Pure;
+    /// `(a + b) * c + d`, wrapping
+    AddMulAddI = 119 "addmuladd.i" 4 Pure;
 
     /// `f32` to `i32`, towards zero, limited to the range
     ToI = 120 "f.to.i" 1 Pure;
@@ -323,6 +329,8 @@ opcodes! {
     Length3Sub = 134 "length3.sub" 4 Pure;
     /// The distance from a box with round corners: `length(max(abc, 0)) + min(max(a, max(b, c)), 0) - d`
     Box3 = 135 "box3" 4 Pure;
+    /// `x*x + y*y` of `x = (a + b) - c` and `y = (d + e) - f`
+    SquaredDistance = 149 "distance.sq" 6 Pure;
     /// `min(min(a, b), c)`
     Min3 = 136 "min3.f" 3 Pure;
     /// `min(min(a, b), min(c, d))`

@@ -3,9 +3,10 @@
 use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdFloat};
 
 use super::forms::{
-    brief, choice4, copy, copy_word, each1, hot2, hot3, last4, operations, pairs4, pairs6, right2, right3,
-    strips,
+    brief, choice4, copy, copy_word, each1, hot2, hot3, last4, moved6, operations, pairs4, pairs6, right2,
+    right3, strips,
 };
+use super::lanes::{maximum, minimum};
 use super::{Choice, Form};
 use crate::math;
 use crate::opcode::Opcode;
@@ -109,6 +110,10 @@ operations! {
         let inside = maximum(s, a, maximum(s, b, c));
         (x * x + y * y + z * z).sqrt() + minimum(s, inside, zero) - d
     };
+    SquaredDistance(s; a: f, b: f, c: f, d: f, e: f, f: f) -> f = {
+        let (x, y) = (a + b - c, d + e - f);
+        x * x + y * y
+    };
     Min3(s; a: f, b: f, c: f) -> f = minimum(s, minimum(s, a, b), c);
     Min4(s; a: f, b: f, c: f, d: f) -> f = minimum(s, minimum(s, a, b), minimum(s, c, d));
     SelectLt(s; a: f, b: f, c: u, d: u) -> u = a.simd_lt(b).select(c, d);
@@ -133,55 +138,6 @@ fn dot_hash<S: Simd>(a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> S::f32s 
 fn fract_hash<S: Simd>(a: S::f32s, b: S::f32s, c: S::f32s, d: S::f32s) -> S::f32s {
     let p = ((a + d) + (b + d)) * (c + d);
     p - p.floor()
-}
-
-/// `b < a ? b : a` (WGSL §17.5.44), hence `a` where either is NaN.
-#[inline(always)]
-pub(crate) fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return pseudo(s, a, b, core::arch::wasm32::f32x4_pmin);
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
-        b.simd_lt(a).select(b, a)
-    };
-}
-
-/// `a < b ? b : a`, hence `a` where either is NaN.
-#[inline(always)]
-pub(crate) fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return pseudo(s, a, b, core::arch::wasm32::f32x4_pmax);
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
-        a.simd_lt(b).select(b, a)
-    };
-}
-
-/// An instruction of wasm that `fearless_simd` does not name: `pmin` and `pmax` are the two above. From lanes and back to
-/// lanes is nothing in the code.
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[inline(always)]
-fn pseudo<S: Simd>(
-    s: S,
-    a: S::f32s,
-    b: S::f32s,
-    instruction: fn(core::arch::wasm32::v128, core::arch::wasm32::v128) -> core::arch::wasm32::v128,
-) -> S::f32s {
-    use core::arch::wasm32::{f32x4, f32x4_extract_lane};
-    let v = instruction(f32x4(a[0], a[1], a[2], a[3]), f32x4(b[0], b[1], b[2], b[3]));
-    let lanes = [
-        f32x4_extract_lane::<0>(v),
-        f32x4_extract_lane::<1>(v),
-        f32x4_extract_lane::<2>(v),
-        f32x4_extract_lane::<3>(v),
-    ];
-    S::f32s::from_fn(
-        s,
-        #[inline(always)]
-        |lane| lanes[lane],
-    )
 }
 
 /// `a` limited to what converts exactly; NaN becomes `low`.
@@ -268,6 +224,7 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::FractAddMul => right3::<S, FractAddMul>(form),
         Opcode::DotHash => last4::<S, DotHash>(form),
         Opcode::Hash2F => right3::<S, Hash2F>(form),
+        Opcode::SquaredDistance => moved6::<S, SquaredDistance>(form),
         Opcode::Hash3F => last4::<S, Hash3F>(form),
         Opcode::FractHash => brief::<S, FractHash>(),
         Opcode::Hermite => right3::<S, Hermite>(form),

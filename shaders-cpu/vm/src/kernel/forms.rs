@@ -210,6 +210,11 @@ pub(crate) fn right3<S: Simd, O: Operation>(form: Form) -> Choice<S> {
     forms!(form; 0b010 for 0b010, 0b100 for 0b100, 0b110 for 0b110 | 0b111)
 }
 
+/// Four operands; the last two may be uniform, or the last three.
+pub(crate) fn right4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b1100 for 0b1100, 0b1110 for 0b1110 | 0b1111)
+}
+
 /// Four operands; the last may be uniform.
 pub(crate) fn last4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
     forms!(form; 0b1000 for 0b1000)
@@ -223,6 +228,11 @@ pub(crate) fn choice4<S: Simd, O: Operation>(form: Form) -> Choice<S> {
 /// `a * b + c * d + e * f` and the like: the factors on the right may all be uniform.
 pub(crate) fn pairs6<S: Simd, O: Operation>(form: Form) -> Choice<S> {
     forms!(form; 0b10_1010 for 0b10_1010)
+}
+
+/// Two of `(a + b) - c`: what is added may be uniform, and what is taken as well.
+pub(crate) fn moved6<S: Simd, O: Operation>(form: Form) -> Choice<S> {
+    forms!(form; 0b01_0010 for 0b01_0010, 0b11_0110 for 0b11_0110)
 }
 
 /// `a * b + c * d` and the like: the factors on the right may both be uniform.

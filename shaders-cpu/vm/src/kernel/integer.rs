@@ -1,8 +1,9 @@
 //! Operations on `i32` and `u32` lanes and on bits.
 
-use fearless_simd::{Select, Simd, SimdBase, SimdInt};
+use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdCvtFloat, SimdInt};
 
-use super::forms::{brief, each1, each2, each3, hot2, hot3, operations, over_first, right2, strips};
+use super::forms::{brief, each1, each2, each3, hot2, hot3, operations, over_first, right2, right4, strips};
+use super::lanes::{shift_left, shift_right};
 use super::{Choice, Form, Frame, Insn, Kernel};
 use crate::math::bits;
 use crate::opcode::Opcode;
@@ -12,6 +13,7 @@ operations! {
     Sub(s; a: u, b: u) -> u = a - b;
     Mul(s; a: u, b: u) -> u = a * b;
     MulAdd(s; a: u, b: u, c: u) -> u = a * b + c;
+    AddMulAdd(s; a: u, b: u, c: u, d: u) -> u = (a + b) * c + d;
     DivI(s; a: u, b: u) -> u =
         each2(s, a, b, |a, b| bits::div_i(a.cast_signed(), b.cast_signed()).cast_unsigned());
     RemI(s; a: u, b: u) -> u =
@@ -26,15 +28,23 @@ operations! {
     Or(s; a: u, b: u) -> u = a | b;
     Xor(s; a: u, b: u) -> u = a ^ b;
     AndNot(s; a: u, b: u) -> u = a & !b;
-    Shl(s; a: u, b: u) -> u = a << (b & 31);
-    ShrI(s; a: i, b: i) -> i = a >> (b & 31);
-    ShrU(s; a: u, b: u) -> u = a >> (b & 31);
-    XorShr(s; a: u, b: u) -> u = a ^ (a >> (b & 31));
-    XorShrMul(s; a: u, b: u, c: u) -> u = (a ^ (a >> (b & 31))) * c;
-    Pcg(s; a: u, b: u, c: u, d: u, e: u) -> u = {
-        let word = (a ^ (a >> (((a >> (b & 31)) + c) & 31))) * d;
-        word ^ (word >> (e & 31))
+    Shl(s; a: u, b: u) -> u = shift_left(s, a, b & 31);
+    ShrI(s; a: u, b: u) -> u = {
+        // What is not negative shifts as an unsigned number; the rest are complements of such.
+        let sign = (a.bitcast::<S::i32s>() >> 31u32).bitcast::<S::u32s>();
+        shift_right(s, a ^ sign, b & 31) ^ sign
     };
+    ShrU(s; a: u, b: u) -> u = shift_right(s, a, b & 31);
+    XorShr(s; a: u, b: u) -> u = a ^ shift_right(s, a, b & 31);
+    XorShrMul(s; a: u, b: u, c: u) -> u = (a ^ shift_right(s, a, b & 31)) * c;
+    Pcg(s; a: u, b: u, c: u, d: u, e: u) -> u = {
+        let word = pcg_word(s, a, shift_right(s, a, b & 31) + c, d);
+        word ^ shift_right(s, word, e & 31)
+    };
+    FieldDiv(s; a: u, b: u, c: u, d: f) -> f =
+        S::f32s::float_from((shift_right(s, a, b & 31) & c).bitcast::<S::i32s>()) / d;
+    FieldMul(s; a: u, b: u, c: u, d: f) -> f =
+        S::f32s::float_from((shift_right(s, a, b & 31) & c).bitcast::<S::i32s>()) * d;
     AbsI(s; a: i) -> i = a.max(S::i32s::splat(s, 0) - a);
     SignI(s; a: i) -> i = {
         let negative = a >> 31u32;
@@ -54,6 +64,12 @@ operations! {
         S::u32s::from_fn(s, #[inline(always)] |l| bits::insert(a[l], b[l], c[l], d[l]));
     Dot4I8(s; a: u, b: u) -> u = each2(s, a, b, bits::dot4_i8);
     Dot4U8(s; a: u, b: u) -> u = each2(s, a, b, bits::dot4_u8);
+}
+
+/// `(a ^ (a >> by)) * factor`.
+#[inline(always)]
+fn pcg_word<S: Simd>(s: S, a: S::u32s, by: S::u32s, factor: S::u32s) -> S::u32s {
+    (a ^ shift_right(s, a, by & 31)) * factor
 }
 
 /// A shift of a strip by one uniform amount: most levels have no shift by lane.
@@ -78,7 +94,6 @@ impl Shift for ShrU {
 impl Shift for ShrI {
     #[inline(always)]
     fn shift<S: Simd>(a: S::u32s, by: u32) -> S::u32s {
-        use fearless_simd::Bytes;
         (a.bitcast::<S::i32s>() >> by).bitcast()
     }
 }
@@ -135,9 +150,55 @@ fn run_pcg<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
                 i,
                 #[inline(always)]
                 |a| {
-                    let word = (a ^ (a >> (((a >> by) + more) & 31))) * factor;
+                    let word = pcg_word(s, a, (a >> by) + more, factor);
                     word ^ (word >> last)
                 },
+            );
+        },
+    );
+}
+
+/// A field of bits as a number, of which `each` makes what is wanted.
+#[inline(always)]
+fn over_field<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, each: impl Fn(S::f32s) -> S::f32s) {
+    let by = f.file.uniform(i.src[1]) & 31;
+    let mask = S::u32s::splat(s, f.file.uniform(i.src[2]));
+    over_first(
+        s,
+        f,
+        i,
+        #[inline(always)]
+        |a| each(S::f32s::float_from(((a >> by) & mask).bitcast::<S::i32s>())).bitcast(),
+    );
+}
+
+fn run_field_mul<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let factor = S::f32s::splat(s, f32::from_bits(f.file.uniform(i.src[3])));
+            over_field(
+                s,
+                f,
+                i,
+                #[inline(always)]
+                |number| number * factor,
+            );
+        },
+    );
+}
+
+fn run_field_div<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
+    s.vectorize(
+        #[inline(always)]
+        move || {
+            let divisor = S::f32s::splat(s, f32::from_bits(f.file.uniform(i.src[3])));
+            over_field(
+                s,
+                f,
+                i,
+                #[inline(always)]
+                |number| number / divisor,
             );
         },
     );
@@ -155,6 +216,7 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::SubI => hot2::<S, Sub>(form),
         Opcode::MulI => right2::<S, Mul>(form),
         Opcode::MulAddI => hot3::<S, MulAdd>(form),
+        Opcode::AddMulAddI => right4::<S, AddMulAdd>(form),
         Opcode::DivI => strips::<S, DivI>(),
         Opcode::DivU => strips::<S, DivU>(),
         Opcode::RemI => strips::<S, RemI>(),
@@ -173,6 +235,8 @@ pub(super) fn select<S: Simd>(code: Opcode, form: Form) -> Option<Choice<S>> {
         Opcode::XorShr => shift::<S, XorShr>(run_shift::<S, XorShr>, form),
         Opcode::XorShrMul => shift::<S, XorShrMul>(run_xorshrmul::<S>, form),
         Opcode::Pcg => shift::<S, Pcg>(run_pcg::<S>, form),
+        Opcode::FieldDiv => shift::<S, FieldDiv>(run_field_div::<S>, form),
+        Opcode::FieldMul => shift::<S, FieldMul>(run_field_mul::<S>, form),
         Opcode::AbsI => brief::<S, AbsI>(),
         Opcode::SignI => strips::<S, SignI>(),
         Opcode::Not => brief::<S, Not>(),

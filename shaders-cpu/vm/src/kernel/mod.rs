@@ -7,6 +7,7 @@ mod context;
 mod float;
 mod forms;
 mod integer;
+mod lanes;
 mod memory;
 
 use fearless_simd::Simd;
@@ -16,8 +17,8 @@ use crate::opcode::{MAX_ARITY, Opcode};
 use crate::register_file::{Place, RegisterFile};
 use crate::tile::Tile;
 
-pub(crate) use float::{maximum, minimum};
 pub(crate) use forms::splat;
+pub(crate) use lanes::{maximum, minimum};
 
 /// What a kernel sees beside its instruction.
 pub(crate) struct Frame<'a> {

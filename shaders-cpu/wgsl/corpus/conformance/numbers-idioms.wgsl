@@ -72,6 +72,24 @@ fn unit(v: u32) -> f32 {
     return f32(v >> 8u) / 16777216.0 + f32(v & 0xffu) / 512.0 - f32(v) / 8589934592.0;
 }
 
+// Squared distances; of the last one the difference is read again.
+fn distances(p: vec2f, q: vec2f) -> f32 {
+    let moved = vec2f(0.5, params.a) + q - p;
+    let plain = p - q * params.b;
+    let centre = q - vec2f(0.25, 0.75);
+    let again = p.yx - q;
+    return dot(moved, moved) + dot(plain, plain) - dot(centre, centre) + dot(again, again) * again.x;
+}
+
+// Shares of fields of bits; the last two have a sign, and another reader.
+fn fields(v: u32, by: u32) -> f32 {
+    let third = f32((v >> 16u) & 0xffu);
+    let shares = f32(v & 0xffffu) / 65535.0 + f32((v >> 8u) & 0xffu) / 255.0 + f32(v >> 24u) / params.k;
+    let signed = f32(bitcast<i32>(v) >> 8u) / 65535.0 + third / 255.0 + third * params.a;
+    let moved = (v >> (by & 31u)) ^ (v << (by >> 3u)) ^ bitcast<u32>(bitcast<i32>(v) >> (by >> 7u));
+    return shares + signed + f32(moved & 0xfffu) * (1.0 / 4096.0);
+}
+
 @fragment
 fn main(@builtin(position) position: vec4f) -> @location(0) vec4f {
     let p = position.xy * params.a + vec2f(params.b, -0.5);
@@ -84,8 +102,8 @@ fn main(@builtin(position) position: vec4f) -> @location(0) vec4f {
     let tie = select(balls.x, boxes.y, balls.y < rounded) + select(0.5, params.a, p.x < 7.0);
     let least = select(p.y, p.x, p.x < p.y) + select(p.x, p.y, p.x < p.y);
     let cell = vec2u(vec2i(floor(p)) + 100);
-    let bits = unit(pcg(cell.x + pcg(cell.y))) + unit(lowbias(cell.x * 31u + cell.y));
+    let bits = unit(pcg(cell.x + pcg(cell.y))) + unit(lowbias(cell.x * 31u + cell.y)) + fields(lowbias(cell.x), pcg((cell.y + 7u) * 5u + cell.x));
     let light = dot(normalize(q + 0.01), vec3f(0.36, 0.48, 0.8)) + dot(q, q.yzx) + (p.x + p.y) - params.b;
     let turned = fract((p.x + 1.0) * 0.1031) + abs(p.y - params.k) - abs(q.z) - 0.25;
-    return vec4f(noise + tie, nearest + least * 0.125, bits + turned, light);
+    return vec4f(noise + tie + distances(p, q.zy), nearest + least * 0.125, bits + turned, light);
 }

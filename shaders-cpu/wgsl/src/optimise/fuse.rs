@@ -23,6 +23,10 @@ struct Uses<'b> {
     written: HashMap<Id, usize>,
     /// Values whose operation has become a fused one.
     fused: HashSet<Id>,
+    /// The constants 0, `!0` and -0.
+    no_bits: Id,
+    all_bits: Id,
+    minus_zero: Id,
 }
 
 impl Uses<'_> {
@@ -107,7 +111,10 @@ impl Site<'_, '_> {
                 .or_else(|| self.dot3(a, b).or_else(|| self.dot3(b, a)))
                 .or_else(|| self.sum(a, b)),
             Opcode::Sub => self.difference(a, b),
+            Opcode::Div => self.field(Opcode::FieldDiv, a, b),
             Opcode::Mul => (self.hermite(a, b).or_else(|| self.hermite(b, a)))
+                .or_else(|| self.field(Opcode::FieldMul, a, b))
+                .or_else(|| self.field(Opcode::FieldMul, b, a))
                 .or_else(|| self.product(a, b).or_else(|| self.product(b, a))),
             Opcode::Fract => self.fract(a),
             Opcode::Mix => {
@@ -127,7 +134,9 @@ impl Site<'_, '_> {
             Opcode::AddI => {
                 let joined = |product, other| {
                     let [p, q, ..] = self.only(Opcode::MulI, product)?;
-                    self.fit(Opcode::MulAddI, &[p, q, other])
+                    let sum = self.only(Opcode::AddI, p).map(|[x, y, ..]| self.uniform_last(x, y));
+                    let longer = sum.and_then(|[x, y]| self.fit(Opcode::AddMulAddI, &[x, y, q, other]));
+                    longer.or_else(|| self.fit(Opcode::MulAddI, &[p, q, other]))
                 };
                 (a != b).then(|| joined(a, b).or_else(|| joined(b, a)))?
             }
@@ -148,7 +157,9 @@ impl Site<'_, '_> {
     fn sum(&self, a: Id, b: Id) -> Fused {
         let (left, right) = (self.only(Opcode::Mul, a), self.only(Opcode::Mul, b));
         let two = match (left, right) {
-            (Some([p, q, ..]), Some([r, s, ..])) if a != b => self.fit(Opcode::Dot2, &[p, q, r, s]),
+            (Some([p, q, ..]), Some([r, s, ..])) if a != b => {
+                self.squared_distance([p, q], [r, s]).or_else(|| self.fit(Opcode::Dot2, &[p, q, r, s]))
+            }
             _ => None,
         };
         let one = |product: Option<Operands>, other| {
@@ -160,6 +171,24 @@ impl Site<'_, '_> {
             self.fit(Opcode::AddAdd, &[p, q, other])
         };
         two.or_else(|| one(left, b)).or_else(|| one(right, a)).or_else(|| three(a, b)).or_else(|| three(b, a))
+    }
+
+    /// `x * x + y * y` of differences, or of sums less something: a difference is the sum with -0 less the same.
+    fn squared_distance(&self, x: [Id; 2], y: [Id; 2]) -> Fused {
+        let difference = |[p, q]: [Id; 2]| {
+            // Its readers are the square, twice.
+            let [from, to, ..] = self.made(Opcode::Sub, p).filter(|_| p == q && self.readers(p) <= 2)?;
+            let sum = self.inner(Opcode::Add, from).map(|[r, s, ..]| self.uniform_last(r, s));
+            let [from, more] = sum.unwrap_or([from, self.uses.minus_zero]);
+            Some([from, more, to])
+        };
+        let ([a, b, c], [d, e, f]) = (difference(x)?, difference(y)?);
+        self.fit(Opcode::SquaredDistance, &[a, b, c, d, e, f])
+    }
+
+    /// The operands of what is the same in either order, one that is uniform the last.
+    fn uniform_last(&self, a: Id, b: Id) -> [Id; 2] {
+        if self.uses.b.rate(a) < Rate::Varying { [b, a] } else { [a, b] }
     }
 
     /// `(p * q + r * s) + t * u`. The last product may have another reader: it is likely to be another of these.
@@ -311,6 +340,20 @@ impl Site<'_, '_> {
         amount(r, s).or_else(|| amount(s, r))
     }
 
+    /// `f32((x >> by) & mask)` and a scale, where the shift or the mask may be missing.
+    fn field(&self, code: Opcode, number: Id, scale: Id) -> Fused {
+        let [bits, ..] = self.only(Opcode::FromI, number)?;
+        let masked = || {
+            let [p, q, ..] = self.only(Opcode::And, bits)?;
+            Some(self.uniform_last(p, q))
+        };
+        let [bits, mask] = masked().unwrap_or([bits, self.uses.all_bits]);
+        let shifted = self.only(Opcode::ShrU, bits).map(|[x, by, ..]| [x, by]);
+        let [x, by] =
+            shifted.or_else(|| (mask != self.uses.all_bits).then_some([bits, self.uses.no_bits]))?;
+        self.fit(code, &[x, by, mask, scale])
+    }
+
     /// The distance from a box less what its corners are rounded by: nothing, where that is `None`.
     fn boxed(&self, a: Id, b: Id, less: Option<Id>) -> Fused {
         let each =
@@ -352,7 +395,8 @@ pub(super) fn fuse(b: &mut Builder, results: &[Id]) {
     }
     results.iter().for_each(|id| *readers.entry(*id).or_default() += 1);
     let (defined, written, fused) = (HashMap::new(), HashMap::new(), HashSet::new());
-    let mut uses = Uses { b, readers, defined, written, fused };
+    let (no_bits, all_bits, minus_zero) = (b.bits(0), b.bits(u32::MAX), b.f32(-0.0));
+    let mut uses = Uses { b, readers, defined, written, fused, no_bits, all_bits, minus_zero };
     let mut run = 0;
     for at in 0..body.len() {
         let inst = body[at];
