@@ -82,7 +82,8 @@ mod tests {
     fn a_page_shows_every_part_and_escapes_what_it_was_told() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a", "b"] {
-            let mut section = Section { title: format!("<{name}>"), ..Section::default() };
+            let mut section =
+                Section { title: format!("<{name}>"), about: "By `a < b`.".into(), ..Section::default() };
             section.rows = vec![Row::new("ours", vec![1.0]), Row::new("theirs", vec![4.0]).with("p99", "5")];
             section.hold("faster", ("ours", "theirs"), Bound::AtMost(0.5), "");
             section.plots = vec!["<svg>drawn</svg>".into()];
@@ -93,7 +94,15 @@ mod tests {
             part.save(folder.path()).unwrap();
         }
         let page = fs::read_to_string(folder.path().join("index.html")).unwrap();
-        for word in ["&lt;a&gt;", "&lt;b&gt;", "<svg>drawn</svg>", "4.00", "p99", "faster: met, 0.250"] {
+        for word in [
+            "&lt;a&gt;",
+            "&lt;b&gt;",
+            "<code>a &lt; b</code>.",
+            "<svg>drawn</svg>",
+            "4.00",
+            "p99",
+            "faster: met, 0.250",
+        ] {
             assert!(page.contains(word), "{word} is missing in\n{page}");
         }
     }
