@@ -56,9 +56,10 @@ pub const PATHS: [Spec; 7] = [
 /// Cards that are asked for again and again: of the memory's part, and of the disk's.
 const HOT: u64 = 64;
 const MANY: u64 = 400;
-/// Tokens of `creature` whose masters are there to derive from, and the sizes and encodings that are.
-const MASTERS: u64 = 40;
-const WIDTHS: [u16; 8] = [64, 96, 128, 192, 256, 384, 512, 768];
+/// Tokens of `creature` whose masters are there to derive from, and the sizes and encodings that are: smaller ones are planned to
+/// be painted.
+const MASTERS: u64 = 80;
+const WIDTHS: [u16; 4] = [384, 512, 640, 768];
 const FORMATS: [&str; 3] = ["png", "webp", "jpg"];
 /// The first card that nobody has asked for.
 const FRESH: u64 = 1000;
