@@ -1,57 +1,36 @@
-//! What instruction sets have and `fearless_simd` does not name, or has no vectors for.
+//! What instruction sets have and `fearless_simd` does not name, or has no vectors for: of floats, `minimum` is `b < a ? b : a`
+//! (WGSL §17.5.44) and `maximum` `a < b ? b : a`, hence `a` where either is NaN; of words, `shift_left` and `shift_right` (which
+//! fills with zeros) shift lane by lane, by amounts below 32.
 
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use fearless_simd::Bytes;
-use fearless_simd::Simd;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-use fearless_simd::{Select, SimdBase};
+pub(crate) use plain::{maximum, minimum, shift_left, shift_right};
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use simd128::{maximum, minimum, shift_left, shift_right};
 
-/// `b < a ? b : a` (WGSL §17.5.44), hence `a` where either is NaN.
-#[inline(always)]
-pub(crate) fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return simd128::minimum(s, a.bitcast(), b.bitcast()).bitcast();
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
+/// As `fearless_simd` has it.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod plain {
+    use fearless_simd::{Select, Simd, SimdBase};
+
+    #[inline(always)]
+    pub(crate) fn minimum<S: Simd>(_: S, a: S::f32s, b: S::f32s) -> S::f32s {
         b.simd_lt(a).select(b, a)
-    };
-}
+    }
 
-/// `a < b ? b : a`, hence `a` where either is NaN.
-#[inline(always)]
-pub(crate) fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return simd128::maximum(s, a.bitcast(), b.bitcast()).bitcast();
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
+    #[inline(always)]
+    pub(crate) fn maximum<S: Simd>(_: S, a: S::f32s, b: S::f32s) -> S::f32s {
         a.simd_lt(b).select(b, a)
-    };
-}
+    }
 
-/// `a << b`, lane by lane, of amounts below 32.
-#[inline(always)]
-pub(crate) fn shift_left<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return simd128::shift_left(s, a, b);
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
+    #[inline(always)]
+    pub(crate) fn shift_left<S: Simd>(_: S, a: S::u32s, b: S::u32s) -> S::u32s {
         a << b
-    };
-}
+    }
 
-/// `a >> b`, lane by lane, of amounts below 32, filling with zeros.
-#[inline(always)]
-pub(crate) fn shift_right<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return simd128::shift_right(s, a, b);
-    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-    return {
-        let _ = s;
+    #[inline(always)]
+    pub(crate) fn shift_right<S: Simd>(_: S, a: S::u32s, b: S::u32s) -> S::u32s {
         a >> b
-    };
+    }
 }
 
 /// wasm. It has no shift by lanes: a product with a power of two is one.
@@ -65,7 +44,7 @@ mod simd128 {
         },
     };
 
-    use fearless_simd::{Simd, SimdBase, SimdFrom, u32x4};
+    use fearless_simd::{Bytes, Simd, SimdBase, SimdFrom, u32x4};
 
     /// The vector as it is. Lane by lane it would be the same to read, and not to run: the compiler would load the lanes
     /// one by one.
@@ -83,13 +62,13 @@ mod simd128 {
     }
 
     #[inline(always)]
-    pub(super) fn minimum<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
-        lanes(s, f32x4_pmin(whole::<S>(a), whole::<S>(b)))
+    pub(crate) fn minimum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        lanes(s, f32x4_pmin(whole::<S>(a.bitcast()), whole::<S>(b.bitcast()))).bitcast()
     }
 
     #[inline(always)]
-    pub(super) fn maximum<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
-        lanes(s, f32x4_pmax(whole::<S>(a), whole::<S>(b)))
+    pub(crate) fn maximum<S: Simd>(s: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        lanes(s, f32x4_pmax(whole::<S>(a.bitcast()), whole::<S>(b.bitcast()))).bitcast()
     }
 
     /// Two to the power of an exponent below 32, a byte at a time: the byte `n` is that of the exponent less `8 n`, and 0
@@ -107,7 +86,7 @@ mod simd128 {
     }
 
     #[inline(always)]
-    pub(super) fn shift_left<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
+    pub(crate) fn shift_left<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
         let places = u32x4_splat(0x1810_0800);
         let power = power_of_two(i8x16_sub(lowest(whole::<S>(b)), places));
         lanes(s, i32x4_mul(whole::<S>(a), power))
@@ -115,7 +94,7 @@ mod simd128 {
 
     /// `(a << (31 - b)) >> 31` in 64 bits.
     #[inline(always)]
-    pub(super) fn shift_right<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
+    pub(crate) fn shift_right<S: Simd>(s: S, a: S::u32s, b: S::u32s) -> S::u32s {
         let places = u32x4_splat(0x070f_171f);
         let power = power_of_two(i8x16_sub(places, lowest(whole::<S>(b))));
         let a = whole::<S>(a);
