@@ -31,7 +31,7 @@ pub fn section(bench: &Bench) -> anyhow::Result<Section> {
     }
     let mut section = painting.measure()?;
     let half = Bound::AtMost(0.5);
-    let because = "a third is the PNG (its codes go out one call each), an eighth edges, a twelfth the kernel giving pages";
+    let because = "over a quarter is the PNG, a fifth compositing and fills, a seventh the system's kernel, an eighth edges";
     section.hold("The PoP's wasm beside takumi's", (POP, TAKUMI_WASM.1), half, because);
     let because = "a third is the PNG, over a quarter tiny-skia's edges, a seventh usvg setting texts";
     section.hold("Natively beside takumi", (NATIVE, TAKUMI.1), half, because);
