@@ -6,7 +6,7 @@
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
-use alloy_primitives::{B256, U256, hex, keccak256};
+use alloy_primitives::{B256, Keccak256, U256, hex, keccak256};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
@@ -302,16 +302,16 @@ impl State {
     /// The state's identity: `keccak256(abi.encode(int16[]))`. When the bands return, so does the epoch.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        let mut encoded = Vec::with_capacity(64 + 32 * self.0.len());
-        encoded.extend_from_slice(&U256::from(32).to_be_bytes::<32>());
-        encoded.extend_from_slice(&U256::from(self.0.len()).to_be_bytes::<32>());
+        let mut hasher = Keccak256::new();
+        hasher.update(U256::from(32).to_be_bytes::<32>());
+        hasher.update(U256::from(self.0.len()).to_be_bytes::<32>());
         for band in &self.0 {
             let sign = if *band < 0 { 0xff } else { 0 };
             let mut word = [sign; 32];
             word[30..].copy_from_slice(&band.to_be_bytes());
-            encoded.extend_from_slice(&word);
+            hasher.update(word);
         }
-        Epoch(keccak256(encoded))
+        Epoch(hasher.finalize())
     }
 }
 

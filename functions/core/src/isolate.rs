@@ -197,7 +197,11 @@ impl Isolate {
 
     /// Keeps a collection's record.
     pub fn keep_collection(&self, slug: &str, held: Held<Arc<Collection>>) {
-        lock(&self.collections).put(slug.into(), held);
+        let mut collections = lock(&self.collections);
+        match collections.get_mut(slug) {
+            Some(known) => *known = held,
+            None => drop(collections.put(slug.into(), held)),
+        }
     }
 
     /// A token's record as it was last read, by its key.
@@ -208,7 +212,11 @@ impl Isolate {
 
     /// Keeps a token's record.
     pub fn keep_token(&self, key: &str, held: Held<Arc<TokenRecord>>) {
-        lock(&self.tokens).put(key.into(), held);
+        let mut tokens = lock(&self.tokens);
+        match tokens.get_mut(key) {
+            Some(known) => *known = held,
+            None => drop(tokens.put(key.into(), held)),
+        }
     }
 
     /// The snapshot in force.

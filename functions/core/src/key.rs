@@ -3,11 +3,11 @@
 //! `keccak256(abi.encode(uint32 KEY_VERSION, bytes32 styleDigest, bytes32 seed, bytes32 epoch, uint8 painter,
 //! uint256 variantWord))`: six words of 32 bytes, so that a contract computes it with one line of Solidity.
 
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::fmt;
 
 use alloy_primitives::{B256, U256, keccak256};
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::{gauge::Epoch, seed::Seed, variant::Variant};
 
@@ -59,12 +59,12 @@ impl RenderKey {
     /// The key in base64url without padding, 43 characters: the ETag's inside, and its name in a store.
     #[must_use]
     pub fn token(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+        self.to_string()
     }
 }
 
 impl fmt::Display for RenderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.token())
+        Base64Display::new(self.0.as_slice(), &BASE64_URL_SAFE_NO_PAD).fmt(f)
     }
 }

@@ -16,9 +16,11 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
+use core::fmt::{self, Display, Write as _};
 
 use alloy_primitives::keccak256;
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use arrayvec::ArrayString;
+use base64::{display::Base64Display, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Serialize;
@@ -26,6 +28,7 @@ use serde::Serialize;
 use crate::{
     fault::{Fault, Refused, Short},
     key::{Painter, RenderKey},
+    route::Token,
     standing::Freshness,
     variant::Format,
 };
@@ -98,10 +101,8 @@ pub enum Interim {
 /// What every answer about a token says of itself.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// The collection.
-    pub slug: String,
-    /// The token's number in decimal.
-    pub token: String,
+    /// The token.
+    pub token: Token,
     /// Whether the state was asked for by name, or how far the live one can be believed.
     pub state: Pinned,
 }
@@ -175,15 +176,18 @@ pub enum Answer {
 impl Picture {
     /// Its ETag: weak where another painting of the same picture may differ in the last bit.
     #[must_use]
-    pub fn etag(&self) -> String {
+    pub fn etag(&self) -> ETag {
         let weak = if self.painter.is_exact() { "" } else { "W/" };
-        format!("{weak}{}", opaque_tag(&self.key))
+        text(format_args!("{weak}{}", opaque_tag(&self.key)))
     }
 }
 
+/// An entity tag (RFC 9110, section 8.8.3): at most a mark of weakness, two quotes, and 43 characters.
+pub type ETag = ArrayString<47>;
+
 /// A picture's ETag without its strength.
-fn opaque_tag(key: &RenderKey) -> String {
-    format!("\"{key}\"")
+fn opaque_tag(key: &RenderKey) -> ETag {
+    text(format_args!("\"{key}\""))
 }
 
 /// Whether the request's `If-None-Match` names this picture (RFC 9110, section 13.1.2: weak comparison).
@@ -209,11 +213,11 @@ pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>, micros: u64
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    set(headers, SERVER_TIMING, &format!("total;dur={}.{:03}", micros / 1000, micros % 1000));
+    set(headers, SERVER_TIMING, format_args!("total;dur={}.{:03}", micros / 1000, micros % 1000));
     let status = response.status();
     if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
         let length = response.body().len();
-        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        set(response.headers_mut(), header::CONTENT_LENGTH, length);
     }
     if request.method() == Method::HEAD {
         *response.body_mut() = Bytes::new();
@@ -243,14 +247,14 @@ fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
         Answer::Picture(picture, found, body) => send_picture(request, &picture, found, body),
         Answer::Interim(picture, interim, format, body) => send_interim(&picture, interim, format, body),
         Answer::Unchanged(picture) => {
-            let mut response = Response::new(Bytes::new());
+            let mut response = bare(Bytes::new());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             picture_headers(response.headers_mut(), &picture, Found::Client);
             response
         }
         Answer::Metadata(about, body) => {
             let mut response = document(request, body, about.state.lifetime());
-            set(response.headers_mut(), CACHE_TAG, &tags(&about));
+            set_tags(response.headers_mut(), &about);
             response
         }
         Answer::Json(body) => {
@@ -266,7 +270,7 @@ fn answered<B>(request: &Request<B>, answer: Answer) -> Response<Bytes> {
         }
         Answer::Healthy => typed(Bytes::from_static(b"ok\n"), "text/plain; charset=utf-8", Lifetime::Never),
         Answer::Options => {
-            let mut response = Response::new(Bytes::new());
+            let mut response = bare(Bytes::new());
             *response.status_mut() = StatusCode::NO_CONTENT;
             let headers = response.headers_mut();
             set(headers, header::ALLOW, METHODS);
@@ -284,8 +288,18 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 const PAGE_POLICY: &str = "default-src 'none'; img-src 'self'; connect-src 'self'; \
                            style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
-fn typed(body: Bytes, media_type: &'static str, lifetime: Lifetime) -> Response<Bytes> {
+/// A response with room for its headers.
+fn bare(body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
+    response.headers_mut().reserve(HEADERS);
+    response
+}
+
+/// The most headers of a reply.
+const HEADERS: usize = 16;
+
+fn typed(body: Bytes, media_type: &'static str, lifetime: Lifetime) -> Response<Bytes> {
+    let mut response = bare(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     keep_for(headers, lifetime);
@@ -299,10 +313,11 @@ fn keep_for(headers: &mut HeaderMap, lifetime: Lifetime) {
 
 /// A JSON document, with its hash for an ETag.
 fn document<B>(request: &Request<B>, body: Vec<u8>, lifetime: Lifetime) -> Response<Bytes> {
-    let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&keccak256(&body)[..16]));
+    let hash = keccak256(&body);
+    let etag: ETag = text(format_args!("\"{}\"", Base64Display::new(&hash[..16], &BASE64_URL_SAFE_NO_PAD)));
     let unchanged = names(request.headers(), &etag);
     let mut response = typed(body.into(), "application/json", lifetime);
-    set(response.headers_mut(), header::ETAG, &etag);
+    set(response.headers_mut(), header::ETAG, etag);
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Bytes::new();
@@ -314,7 +329,7 @@ fn document<B>(request: &Request<B>, body: Vec<u8>, lifetime: Lifetime) -> Respo
 fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
     let about = &picture.about;
     keep_for(headers, about.state.lifetime());
-    set(headers, header::ETAG, &picture.etag());
+    set(headers, header::ETAG, picture.etag());
     let status = match found {
         Found::Client => "hit; detail=etag",
         Found::Memory => "hit; detail=memory",
@@ -323,13 +338,13 @@ fn picture_headers(headers: &mut HeaderMap, picture: &Picture, found: Found) {
         Found::Derived => "fwd=miss; stored; detail=derived",
         Found::Origin => "fwd=miss; stored; detail=origin",
     };
-    set(headers, CACHE_STATUS, &format!("iridule; {status}{}", about.state.detail()));
+    set(headers, CACHE_STATUS, format_args!("iridule; {status}{}", about.state.detail()));
     describe(headers, picture);
 }
 
 /// What is true of a picture and of what stands in for it alike.
 fn describe(headers: &mut HeaderMap, picture: &Picture) {
-    set(headers, CACHE_TAG, &tags(&picture.about));
+    set_tags(headers, &picture.about);
     if picture.negotiated {
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     }
@@ -345,7 +360,7 @@ fn send_interim(picture: &Picture, interim: Interim, format: Format, body: Bytes
         Interim::Preview => "preview",
     };
     let state = picture.about.state.detail();
-    set(headers, CACHE_STATUS, &format!("iridule; fwd=miss; detail=interim-{what}{state}"));
+    set(headers, CACHE_STATUS, format_args!("iridule; fwd=miss; detail=interim-{what}{state}"));
     describe(headers, picture);
     response
 }
@@ -358,31 +373,35 @@ pub const TAG_OF_REFUSALS: &str = "~refusals";
 /// The tag of all of a collection that follows the live state.
 #[must_use]
 pub fn tag_of_live(slug: &str) -> String {
-    format!("{slug}/live")
+    live(slug).to_string()
 }
 
-fn tags(about: &About) -> String {
-    let About { slug, token, state } = about;
+fn live(slug: &str) -> impl Display {
+    fmt::from_fn(move |f| write!(f, "{slug}/live"))
+}
+
+fn set_tags(headers: &mut HeaderMap, about: &About) {
+    let About { token: Token { slug, number }, state } = about;
     match state {
-        Pinned::Pinned | Pinned::State => format!("{slug},{slug}/{token}"),
-        Pinned::Live(_) => format!("{slug},{slug}/{token},{}", tag_of_live(slug)),
+        Pinned::Pinned | Pinned::State => set(headers, CACHE_TAG, format_args!("{slug},{slug}/{number}")),
+        Pinned::Live(_) => set(headers, CACHE_TAG, format_args!("{slug},{slug}/{number},{}", live(slug))),
     }
 }
 
 fn send_picture<B>(request: &Request<B>, picture: &Picture, found: Found, body: Bytes) -> Response<Bytes> {
     let wanted = wanted_range(request, &picture.etag(), body.len());
     let mut response = match wanted {
-        Wanted::Whole => Response::new(body),
+        Wanted::Whole => bare(body),
         Wanted::Part { first, last } => {
             let whole = body.len();
-            let mut response = Response::new(body.slice(first..=last));
+            let mut response = bare(body.slice(first..=last));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{whole}"));
+            set(response.headers_mut(), header::CONTENT_RANGE, format_args!("bytes {first}-{last}/{whole}"));
             response
         }
         Wanted::Nothing => {
             let mut response = problem(&Refused::Range(body.len() as u64).into());
-            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{}", body.len()));
+            set(response.headers_mut(), header::CONTENT_RANGE, format_args!("bytes */{}", body.len()));
             return response;
         }
     };
@@ -522,15 +541,27 @@ fn said(fault: &Fault) -> Said {
 }
 
 /// Sets a header to text of our own making; text that no header can carry leaves it out.
-fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: impl Display) {
+    if let Ok(value) = HeaderValue::from_str(&text::<HEADER_BYTES>(value)) {
         headers.insert(name, value);
     }
+}
+
+/// Bytes of the longest header: tags of a slug of 64 and a number of 78 characters.
+const HEADER_BYTES: usize = 320;
+
+/// Text that is known to be at most so long, without an allocation.
+fn text<const BYTES: usize>(value: impl Display) -> ArrayString<BYTES> {
+    let mut text = ArrayString::new();
+    let fits = write!(text, "{value}").is_ok();
+    debug_assert!(fits, "{value} is longer than {BYTES} bytes");
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloy_primitives::U256;
 
     fn range(value: &str, length: usize) -> Wanted {
         let request = Request::builder().header("range", value).body(()).unwrap();
@@ -552,6 +583,15 @@ mod tests {
         {
             assert_eq!(range(ignored, 10), Wanted::Whole, "{ignored}");
         }
+    }
+
+    #[test]
+    fn the_longest_tags_fit_into_their_header() {
+        let (slug, number) = ("a".repeat(64), U256::MAX);
+        let mut headers = HeaderMap::new();
+        let about = About { token: Token { slug, number }, state: Pinned::Live(Freshness::Fresh) };
+        set_tags(&mut headers, &about);
+        assert!(headers[CACHE_TAG].to_str().unwrap().ends_with("a/live"));
     }
 
     #[test]

@@ -86,15 +86,15 @@ impl Route {
             return Err(Refused::QueryTooLong(query.len()));
         }
         // Split first: an escaped slash is part of a name (RFC 3986, section 2.2).
-        let segments = uri.path().split('/').skip(1).map(|part| unescape(part, "path"));
-        let segments = segments.collect::<Result<Vec<_>, _>>()?;
-        let segments: Vec<&str> = segments.iter().map(|part| &**part).collect();
+        let mut segments = uri.path().split('/').skip(1).map(|part| unescape(part, "path"));
+        let mut next = || segments.next().transpose();
+        let (first, second, third, fourth) = (next()?, next()?, next()?, next()?);
         let plain = |route| take_query(query, None).map(|()| route);
-        match segments[..] {
-            [""] => plain(Self::Gallery),
-            ["healthz"] => plain(Self::Health),
-            ["t"] => plain(Self::Collections),
-            ["t", slug, token] => Self::token(slug, token, query),
+        match [&first, &second, &third, &fourth].map(Option::as_deref) {
+            [Some(""), None, ..] => plain(Self::Gallery),
+            [Some("healthz"), None, ..] => plain(Self::Health),
+            [Some("t"), None, ..] => plain(Self::Collections),
+            [Some("t"), Some(slug), Some(token), None] => Self::token(slug, token, query),
             _ => Err(Refused::UnknownPath),
         }
     }
@@ -266,7 +266,8 @@ mod tests {
             extension: Extension::Auto,
             asked: Asked::default(),
         };
-        assert_eq!(parse("/t/orbits/7@ACg.auto"), Ok(pinned));
+        assert_eq!(parse("/t/orbits/7@ACg.auto"), Ok(pinned.clone()));
+        assert_eq!(parse("/t/orbits/7@ACg.auto?q=50"), Ok(pinned));
         let max = format!("/t/a/{}.png", U256::MAX);
         assert!(matches!(parse(&max), Ok(Route::Picture { .. })));
     }

@@ -411,6 +411,7 @@ fn what_an_edge_cannot_paint_says_so() {
     assert_eq!(avif.status(), 501);
     assert!(String::from_utf8_lossy(avif.body()).contains("ask for png, webp or jpg"));
     assert_eq!(edge.get("/t/probe/1.png?w=4096").status(), 501);
+    assert_eq!(edge.get("/t/probe/1.webp?q=50").status(), 501);
     assert_eq!(edge.sim.paints.get(), 0);
 }
 

@@ -73,10 +73,14 @@ struct Known {
     /// What a relay recorded of it, where tokens are recorded.
     recorded: Option<Arc<TokenRecord>>,
     snapshot: Option<Arc<Snapshot>>,
-    /// Whether the style is the one before the one that it should be.
-    former: bool,
-    /// The styles to show it in when this one fails, the best first.
-    rest: Vec<Cid>,
+    /// How many better styles could not be shown.
+    passed: usize,
+}
+
+/// The styles to show a token in, the best first. What cannot be shown gives way to the next.
+fn styles(collection: &Collection, seed: &Seed, recorded: Option<&TokenRecord>) -> impl Iterator<Item = Cid> {
+    let own = recorded.into_iter().flat_map(|record| record.styles.iter().copied());
+    own.chain(collection.styles(seed)).take(limits::FALLBACKS)
 }
 
 impl<P: Platform> Visit<'_, P> {
@@ -128,7 +132,7 @@ impl<P: Platform> Visit<'_, P> {
                 (now.state, Pinned::Live(now.freshness))
             }
         };
-        let about = About { slug: token.slug.clone(), token: token.number.to_string(), state: pinned };
+        let about = About { token: token.clone(), state: pinned };
         let (picture, variant) = self.picture(request, known, about, &state, extension, asked)?;
         if reply::matches_etag(request.headers(), &picture.key) {
             return Ok(Answer::Unchanged(picture));
@@ -165,12 +169,10 @@ impl<P: Platform> Visit<'_, P> {
             defect => return Err(defect.into()),
         };
         let text = format!("collection {}: {fault}; the style before it stays", known.collection.slug);
-        let (style, rest) = match self.first_of(known.rest).await {
-            Ok(next) => next,
-            Err(_) => return Err(fault),
-        };
+        let all = styles(&known.collection, &known.seed, known.recorded.as_deref());
+        let Ok((passed, style)) = self.first_of(all, known.passed + 1).await else { return Err(fault) };
         self.complain(&format!("paint/{}", known.style.cid), &text);
-        Ok(Known { style, rest, former: true, ..known })
+        Ok(Known { style, passed, ..known })
     }
 
     /// Scene and pixels.
@@ -285,11 +287,8 @@ impl<P: Platform> Visit<'_, P> {
             let recorded = recorded.as_deref();
             match metadata::token(&base, collection, style, token.number, seed, &now.state, recorded) {
                 Ok(body) => {
-                    let (slug, state) = (token.slug.clone(), Pinned::Live(now.freshness));
-                    return Ok(Answer::Metadata(
-                        About { slug, token: token.number.to_string(), state },
-                        body,
-                    ));
+                    let about = About { token: token.clone(), state: Pinned::Live(now.freshness) };
+                    return Ok(Answer::Metadata(about, body));
                 }
                 Err(defect) => known = self.give_way(known, defect).await?,
             }
@@ -298,9 +297,9 @@ impl<P: Platform> Visit<'_, P> {
 
     fn standing(&self, known: &Known) -> Standing {
         let standing = Standing::of(&known.style.manifest, known.snapshot.as_ref(), self.started.millis());
-        match known.former {
-            true => Standing { freshness: Freshness::FormerStyle, ..standing },
-            false => standing,
+        match known.passed {
+            0 => standing,
+            _ => Standing { freshness: Freshness::FormerStyle, ..standing },
         }
     }
 
@@ -314,31 +313,26 @@ impl<P: Platform> Visit<'_, P> {
         };
         let seed =
             recorded.as_ref().map_or_else(|| collection.seed(token.number), |record| Ok(record.seed()))?;
-        let own = || recorded.iter().flat_map(|record| record.styles.iter().copied());
-        let (style, former, rest) = match style {
-            Some(cid) if collection.has_shown(&cid) || own().any(|style| style == cid) => {
-                (self.style(&cid).await?, false, Vec::new())
-            }
+        let is_own = |cid| recorded.as_ref().is_some_and(|record| record.styles.contains(cid));
+        let (passed, style) = match style {
+            Some(cid) if collection.has_shown(&cid) || is_own(&cid) => (0, self.style(&cid).await?),
             Some(cid) => return Err(Refused::UnknownStyle(cid.to_string()).into()),
-            None => {
-                let styles: Vec<Cid> =
-                    own().chain(collection.styles(&seed)).take(limits::FALLBACKS).collect();
-                let count = styles.len();
-                let (style, rest) = self.first_of(styles).await?;
-                (style, rest.len() + 1 < count, rest)
-            }
+            None => self.first_of(styles(&collection, &seed, recorded.as_deref()), 0).await?,
         };
         let snapshot = self.snapshot().await;
-        Ok(Known { collection, style, seed, recorded, snapshot, former, rest })
+        Ok(Known { collection, style, seed, recorded, snapshot, passed })
     }
 
-    /// The first of these styles that can be loaded, and those after it. When none can, why not the first.
-    async fn first_of(&self, styles: Vec<Cid>) -> Result<(Arc<Style>, Vec<Cid>), Fault> {
+    /// The first of these styles that can be loaded, from that place on, and its place. When none can, why not the first.
+    async fn first_of(
+        &self,
+        styles: impl Iterator<Item = Cid>,
+        from: usize,
+    ) -> Result<(usize, Arc<Style>), Fault> {
         let mut first = None;
-        let mut styles = styles.into_iter();
-        while let Some(cid) = styles.next() {
+        for (place, cid) in styles.enumerate().skip(from) {
             match self.style(&cid).await {
-                Ok(style) => return Ok((style, styles.collect())),
+                Ok(style) => return Ok((place, style)),
                 Err(fault) => {
                     first.get_or_insert(fault);
                 }

@@ -51,11 +51,7 @@ impl<P: Platform> Visit<'_, P> {
                 }
                 Ok(held.value)
             }
-            (Ok(value), _) => {
-                self.isolate.note_good(&records::collection(slug));
-                Ok(value)
-            }
-            (Err(fault), _) => Err(fault),
+            (read, _) => read,
         }
     }
 
@@ -67,8 +63,8 @@ impl<P: Platform> Visit<'_, P> {
         let key = records::collection(slug);
         let bytes =
             self.platform.record(&key).await?.ok_or_else(|| Refused::UnknownCollection(slug.into()))?;
-        let value = match held {
-            Some(held) if held.bytes == bytes => Arc::clone(&held.value),
+        let (bytes, value) = match held {
+            Some(held) if held.bytes == bytes => (held.bytes.clone(), Arc::clone(&held.value)),
             _ => {
                 let record = Collection::open(&bytes, &self.isolate.settings.publisher_keys)
                     .map_err(|why| Defect::Record { key: key.clone(), why: why.to_string() })?;
@@ -82,12 +78,13 @@ impl<P: Platform> Visit<'_, P> {
                         let why = RecordRefused::NotNewer { offered, known }.to_string();
                         return Err(Defect::Record { key, why }.into());
                     }
-                    _ => Arc::new(record),
+                    _ => (bytes.into(), Arc::new(record)),
                 }
             }
         };
         let read_ms = self.started.millis();
-        self.isolate.keep_collection(slug, Held { read_ms, bytes: bytes.into(), value: Arc::clone(&value) });
+        self.isolate.keep_collection(slug, Held { read_ms, bytes, value: Arc::clone(&value) });
+        self.isolate.note_good(&key);
         Ok(value)
     }
 
