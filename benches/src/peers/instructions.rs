@@ -27,7 +27,7 @@ pub fn section(bench: &Bench) -> anyhow::Result<Section> {
         title: "A cached picture: instructions of a request".into(),
         about: format!(
             "Instructions outside the kernel that the whole server runs for one request more, over one kept connection: callgrind \
-             of {} requests less callgrind of {}, over the difference. What a server does by the clock is in it, hence rounds.",
+             of {} requests less callgrind of {}, over the difference. Ours vary from run to run.",
             RUNS.1, RUNS.0
         ),
         unit: Unit::Instructions,

@@ -197,11 +197,7 @@ impl Isolate {
 
     /// Keeps a collection's record.
     pub fn keep_collection(&self, slug: &str, held: Held<Arc<Collection>>) {
-        let mut collections = lock(&self.collections);
-        match collections.get_mut(slug) {
-            Some(known) => *known = held,
-            None => drop(collections.put(slug.into(), held)),
-        }
+        renew(&mut lock(&self.collections), slug, held);
     }
 
     /// A token's record as it was last read, by its key.
@@ -212,11 +208,7 @@ impl Isolate {
 
     /// Keeps a token's record.
     pub fn keep_token(&self, key: &str, held: Held<Arc<TokenRecord>>) {
-        let mut tokens = lock(&self.tokens);
-        match tokens.get_mut(key) {
-            Some(known) => *known = held,
-            None => drop(tokens.put(key.into(), held)),
-        }
+        renew(&mut lock(&self.tokens), key, held);
     }
 
     /// The snapshot in force.
@@ -241,6 +233,14 @@ impl Isolate {
 /// A poisoned lock means that a thread panicked between two whole steps; what it guards is still whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Puts a value in, as the most recently used one; the key is copied only where it is new.
+fn renew<T>(cache: &mut LruCache<String, T>, key: &str, value: T) {
+    match cache.get_mut(key) {
+        Some(known) => *known = value,
+        None => drop(cache.put(key.into(), value)),
+    }
 }
 
 fn capacity(count: usize) -> NonZeroUsize {

@@ -16,7 +16,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt::{self, Display, Write as _};
+use core::fmt::{Display, Write as _};
 
 use alloy_primitives::keccak256;
 use arrayvec::ArrayString;
@@ -373,18 +373,17 @@ pub const TAG_OF_REFUSALS: &str = "~refusals";
 /// The tag of all of a collection that follows the live state.
 #[must_use]
 pub fn tag_of_live(slug: &str) -> String {
-    live(slug).to_string()
+    format!("{slug}{LIVE}")
 }
 
-fn live(slug: &str) -> impl Display {
-    fmt::from_fn(move |f| write!(f, "{slug}/live"))
-}
+/// What follows a slug in the tag of what is live of it.
+const LIVE: &str = "/live";
 
 fn set_tags(headers: &mut HeaderMap, about: &About) {
     let About { token: Token { slug, number }, state } = about;
     match state {
         Pinned::Pinned | Pinned::State => set(headers, CACHE_TAG, format_args!("{slug},{slug}/{number}")),
-        Pinned::Live(_) => set(headers, CACHE_TAG, format_args!("{slug},{slug}/{number},{}", live(slug))),
+        Pinned::Live(_) => set(headers, CACHE_TAG, format_args!("{slug},{slug}/{number},{slug}{LIVE}")),
     }
 }
 
