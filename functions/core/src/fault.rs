@@ -46,6 +46,9 @@ pub enum Refused {
         "nothing is at this path; try /t for the collections, /t/orbits/1 for a token, /t/orbits/1.png for its picture"
     )]
     UnknownPath,
+    /// The request names no host, so no document can name its picture.
+    #[error("the request names no host; send the host of the URL in `Host`")]
+    NoHost,
     /// The method is none of `GET`, `HEAD`, `OPTIONS`.
     #[error("only GET, HEAD and OPTIONS are answered here")]
     Method,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     collection::Collection,
-    fault::Defect,
+    fault::{Defect, Refused},
     gauge::{Band, Gauge, State},
     manifest::Manifest,
     route::STYLE,
@@ -189,14 +189,19 @@ fn to_json(document: &impl Serialize, style: &Style) -> Result<Vec<u8>, Defect> 
 }
 
 /// The scheme and host that documents name pictures under: the operator's, or those of the request.
-#[must_use]
-pub fn base<B>(settings: &Settings, request: &Request<B>) -> String {
+///
+/// # Errors
+/// [`Refused::NoHost`] for a request without a host, or with more than one.
+pub fn base<B>(settings: &Settings, request: &Request<B>) -> Result<String, Refused> {
     if let Some(url) = &settings.public_url {
-        return url.clone();
+        return Ok(url.clone());
     }
-    let host =
-        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let authority = request.uri().authority().cloned().or(host);
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let host = match (request.uri().authority(), lines.next(), lines.next()) {
+        (Some(authority), ..) => Some(authority.clone()),
+        (None, Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+        _ => None,
+    };
     let scheme = request.uri().scheme_str().unwrap_or("http");
-    authority.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
+    host.map(|host| format!("{scheme}://{host}")).ok_or(Refused::NoHost)
 }

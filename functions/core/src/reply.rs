@@ -6,7 +6,7 @@
 //! | `Cache-Control`, `CDN-Cache-Control` (RFC 9213) | by [`Lifetime`]. Neither `s-maxage` nor `must-revalidate` is sent: on Workers they switch stale-while-revalidate off |
 //! | `Cache-Status` (RFC 9211) | which tier answered, whether the snapshot behind it was in force, and what a picture stands in for |
 //! | `Cache-Tag` | the collection, the token, and `…/live` for what an epoch change makes untrue; [`TAG_OF_LISTS`] and [`TAG_OF_REFUSALS`] for what any publication may |
-//! | `Vary` | only on `auto`, where `Accept` decides |
+//! | `Vary` | on whatever is answered to `auto`, problems included, where `Accept` decides |
 //! | `Server-Timing` | how long core took, where the host's clock moves |
 //!
 //! Errors are problem details (RFC 9457). What the client reads and what the log gets are two texts.
@@ -28,9 +28,9 @@ use serde::Serialize;
 use crate::{
     fault::{Fault, Refused, Short},
     key::{Painter, RenderKey},
-    route::Token,
+    route::{Route, Token},
     standing::Freshness,
-    variant::Format,
+    variant::{Extension, Format},
 };
 
 /// How long an answer may be kept.
@@ -202,12 +202,24 @@ fn names(headers: &HeaderMap, etag: &str) -> bool {
     })
 }
 
+/// The fields of a request that some reply of ours depends on, beside its method, its URL and its host. All others may be
+/// removed before a request gets here; a shared cache before the functions lets nothing else through.
+pub const DEPENDS_ON: [HeaderName; 4] =
+    [header::ACCEPT, header::IF_NONE_MATCH, header::IF_RANGE, header::RANGE];
+
 /// Makes the reply to a request that took this many microseconds.
 #[must_use]
 pub fn reply<B>(request: &Request<B>, answer: Result<Answer, Fault>, micros: u64) -> Response<Bytes> {
     let mut response = match answer {
         Ok(answer) => answered(request, answer),
-        Err(fault) => problem(&fault),
+        Err(fault) => {
+            let mut response = problem(&fault);
+            // Whether a picture can be made may depend on its encoding, and so on `Accept`.
+            if matches!(Route::parse(request.uri()), Ok(Route::Picture { extension: Extension::Auto, .. })) {
+                response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+            }
+            response
+        }
     };
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
@@ -422,12 +434,17 @@ enum Wanted {
 /// Reads `Range` and `If-Range` (RFC 9110, section 14): one range of bytes of a `GET`. Several ranges, another unit or
 /// anything malformed are ignored, as the RFC allows.
 fn wanted_range<B>(request: &Request<B>, etag: &str, length: usize) -> Wanted {
-    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    // Of a field that is no list there is one line, or nobody knows which one counts.
+    let text = |name| {
+        let mut lines = request.headers().get_all(name).iter();
+        let (Some(value), None) = (lines.next(), lines.next()) else { return None };
+        value.to_str().ok()
+    };
     let Some(range) = text(header::RANGE).and_then(|range| range.strip_prefix("bytes=")) else {
         return Wanted::Whole;
     };
     // The comparison is strong (RFC 9110, section 13.1.5): parts of two paintings do not fit together.
-    let still_same = request.headers().get(header::IF_RANGE).is_none()
+    let still_same = !request.headers().contains_key(header::IF_RANGE)
         || text(header::IF_RANGE) == Some(etag) && !etag.starts_with("W/");
     if request.method() != Method::GET || !still_same {
         return Wanted::Whole;
@@ -510,6 +527,8 @@ fn said(fault: &Fault) -> Said {
             brief(StatusCode::BAD_REQUEST, "broken-escape", "Broken percent-encoding")
         }
         Refused::UnknownPath => brief(StatusCode::NOT_FOUND, "unknown-path", "Unknown path"),
+        // Said of one request, and of no other for the same URL.
+        Refused::NoHost => never(StatusCode::BAD_REQUEST, "no-host", "No host"),
         Refused::Method => brief(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed"),
         Refused::UnknownCollection(_) => {
             brief(StatusCode::NOT_FOUND, "unknown-collection", "Unknown collection")
@@ -601,6 +620,27 @@ mod tests {
         assert_eq!(wanted_range(&request("\"e\""), "\"e\"", 9), Wanted::Part { first: 0, last: 1 });
         assert_eq!(wanted_range(&request("\"other\""), "\"e\"", 9), Wanted::Whole);
         assert_eq!(wanted_range(&request("W/\"e\""), "\"e\"", 9), Wanted::Whole);
+    }
+
+    #[test]
+    fn of_two_ranges_none_counts() {
+        let request = Request::builder().header("range", "bytes=0-1").header("range", "bytes=2-3");
+        assert_eq!(wanted_range(&request.body(()).unwrap(), "\"e\"", 9), Wanted::Whole);
+        let request = Request::builder().header("range", "bytes=0-1");
+        let request = request.header("if-range", "\"e\"").header("if-range", "\"other\"").body(()).unwrap();
+        assert_eq!(wanted_range(&request, "\"e\"", 9), Wanted::Whole);
+    }
+
+    #[test]
+    fn a_problem_of_auto_varies_as_its_picture_does() {
+        let vary = |path: &str| {
+            let request = Request::get(path).body(()).unwrap();
+            let response = reply(&request, Err(Refused::UnknownPath.into()), 0);
+            response.headers().get(header::VARY).cloned()
+        };
+        assert_eq!(vary("/t/orbits/1.auto?w=64").unwrap(), "Accept");
+        assert_eq!(vary("/t/orbits/1@ACg.auto").unwrap(), "Accept");
+        assert_eq!(vary("/t/orbits/1.png"), None);
     }
 
     #[test]

@@ -87,8 +87,13 @@ impl Route {
         }
         // Split first: an escaped slash is part of a name (RFC 3986, section 2.2).
         let mut segments = uri.path().split('/').skip(1).map(|part| unescape(part, "path"));
-        let mut next = || segments.next().transpose();
-        let (first, second, third, fourth) = (next()?, next()?, next()?, next()?);
+        let (first, second, third, fourth) = if may_have_dots(uri.path()) {
+            let mut segments = without_dots(segments)?.into_iter();
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        } else {
+            let mut next = || segments.next().transpose();
+            (next()?, next()?, next()?, next()?)
+        };
         let plain = |route| take_query(query, None).map(|()| route);
         match [&first, &second, &third, &fourth].map(Option::as_deref) {
             [Some(""), None, ..] => plain(Self::Gallery),
@@ -204,6 +209,35 @@ fn take_query(query: &str, mut taken: Option<&mut Taken>) -> Result<(), Refused>
     Ok(())
 }
 
+/// Whether a path may have segments `.` or `..`, escaped or not.
+fn may_have_dots(path: &str) -> bool {
+    path.contains("/.") || path.contains("/%2e") || path.contains("/%2E")
+}
+
+/// Removes the segments `.` and `..` (RFC 3986, section 5.2.4). A cache before us may have done so for its key alone; then
+/// the answer must not depend on it.
+fn without_dots<'a>(
+    segments: impl Iterator<Item = Result<Cow<'a, str>, Refused>>,
+) -> Result<Vec<Cow<'a, str>>, Refused> {
+    let mut kept = Vec::new();
+    let mut ends_in_dots = false;
+    for segment in segments {
+        let segment = segment?;
+        ends_in_dots = matches!(&*segment, "." | "..");
+        match &*segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    if ends_in_dots {
+        kept.push(Cow::Borrowed(""));
+    }
+    Ok(kept)
+}
+
 /// Undoes percent-encoding (RFC 3986, section 2.1).
 fn unescape<'a>(text: &'a str, part: &'static str) -> Result<Cow<'a, str>, Refused> {
     if !text.contains('%') {
@@ -270,6 +304,19 @@ mod tests {
         assert_eq!(parse("/t/orbits/7@ACg.auto?q=50"), Ok(pinned));
         let max = format!("/t/a/{}.png", U256::MAX);
         assert!(matches!(parse(&max), Ok(Route::Picture { .. })));
+    }
+
+    #[test]
+    fn dot_segments_lead_where_they_lead_in_any_url() {
+        for path in
+            ["/t/./orbits/7", "/t/%2e/orbits/7", "/x/../t/orbits/7", "/t/x/%2E%2e/orbits/7", "/../t/orbits/7"]
+        {
+            assert_eq!(parse(path), parse("/t/orbits/7"), "{path}");
+        }
+        assert_eq!(parse("/t/orbits/.."), parse("/t/"));
+        assert_eq!(parse("/t/.."), Ok(Route::Gallery));
+        assert_eq!(parse("/t/orbits/7/."), Err(Refused::UnknownPath));
+        assert!(parse("/t/orbits/.png").is_err() && parse("/t/orbits/...").is_err());
     }
 
     #[test]

@@ -87,12 +87,12 @@ impl Extension {
         }))
     }
 
-    /// Chooses a format by an `Accept` header (RFC 9110, section 12.5.1): WebP for a client that names it, otherwise
-    /// PNG, which every client shows.
+    /// Chooses a format by the lines of an `Accept` header (RFC 9110, section 12.5.1): WebP for a client that names it,
+    /// otherwise PNG, which every client shows.
     #[must_use]
-    pub fn negotiate(self, accept: &str) -> Format {
+    pub fn negotiate<'a>(self, accept: impl IntoIterator<Item = &'a str>) -> Format {
         let wants_webp = || {
-            accept.split(',').any(|range| {
+            accept.into_iter().flat_map(|line| line.split(',')).any(|range| {
                 let mut parts = range.split(';').map(str::trim);
                 let named = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("image/webp"));
                 let refused = parts.any(|p| matches!(p.split_once('='), Some(("q" | "Q", q)) if is_zero(q)));
@@ -484,13 +484,15 @@ mod tests {
 
     #[test]
     fn accept_is_read_by_name_and_quality() {
-        let auto = |accept| Extension::Auto.negotiate(accept);
+        let auto = |accept| Extension::Auto.negotiate([accept]);
         assert_eq!(auto("image/avif,image/webp,*/*;q=0.8"), Format::WebP);
         assert_eq!(auto("image/png, Image/WebP;q=0.9"), Format::WebP);
         assert_eq!(auto("image/webp;q=0, image/*"), Format::Png);
         assert_eq!(auto("image/webp;q=0.000"), Format::Png);
         assert_eq!(auto("*/*"), Format::Png);
         assert_eq!(auto(""), Format::Png);
+        assert_eq!(Extension::Auto.negotiate(["image/png", "image/webp"]), Format::WebP);
+        assert_eq!(Extension::Auto.negotiate([]), Format::Png);
     }
 
     proptest! {

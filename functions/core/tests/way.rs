@@ -31,6 +31,7 @@ use iridule_core::{
     manifest::Manifest,
     platform::{Level, Platform, Task, UnixMicros, block_on},
     records,
+    reply::DEPENDS_ON,
     scene::{Canvas, Scene},
     serve::serve,
     settings::Settings,
@@ -39,6 +40,7 @@ use iridule_core::{
     variant::Variant,
 };
 use probe::{COLLECTION, START_MS, STYLE, SVG, public, publisher, relay, style};
+use proptest::prelude::*;
 
 #[derive(Clone, Default)]
 struct Sim(Rc<Host>);
@@ -383,6 +385,71 @@ fn metadata_names_the_pinned_picture_of_now() {
 }
 
 #[test]
+fn metadata_never_names_a_picture_without_a_host() {
+    let edge = Edge::new();
+    for hosts in [&[][..], &["a.example", "b.example"], &["a b"]] {
+        let mut request = Request::builder().uri("/t/probe/2");
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let answer = edge.ask(request.body(()).unwrap());
+        assert_eq!(
+            (answer.status().as_u16(), header(&answer, "cache-control")),
+            (400, "no-store"),
+            "{hosts:?}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What a cache before the functions relies on when it lets nothing else through.
+    #[test]
+    fn a_reply_depends_on_nothing_but_its_url_and_the_fields_that_are_said_to_count(
+        path in one_of(
+            "/ /t /t/probe/1 /t/probe/1.png /t/probe/1.auto /t/probe/1.auto?w=32 /t/probe/99.auto /t/none/1.png /nothing",
+            ' ',
+        ),
+        method in one_of("GET HEAD POST OPTIONS", ' '),
+        counting in prop::collection::vec((0..DEPENDS_ON.len(), one_of(FIELD_VALUES, '|')), 0..4),
+        others in prop::collection::vec((one_of(OTHER_FIELDS, ' '), one_of(FIELD_VALUES, '|')), 0..8),
+    ) {
+        let edge = Edge::new();
+        edge.publish(1, &[7]);
+        let ask = |all: bool| {
+            let url = format!("http://img.example{path}");
+            let mut request = Request::builder().method(method).uri(&url);
+            for (place, value) in &counting {
+                request = request.header(&DEPENDS_ON[*place], *value);
+            }
+            for (name, value) in others.iter().filter(|_| all) {
+                request = request.header(*name, *value);
+            }
+            let answer = edge.ask(request.body(()).unwrap());
+            let (mut head, body) = answer.into_parts();
+            // Where it was found, which the first of the two changes for the second.
+            head.headers.remove("cache-status");
+            (head.status, head.headers, body)
+        };
+        ask(false);
+        prop_assert_eq!(ask(true), ask(false));
+    }
+}
+
+/// Fields that origins of others are known to heed.
+const OTHER_FIELDS: &str = "accept-encoding accept-language authorization cache-control connection cookie expect forwarded \
+    host if-match if-modified-since origin user-agent x-forwarded-host x-forwarded-proto x-http-method-override \
+    x-original-url x-rewrite-url";
+
+const FIELD_VALUES: &str = "|*|image/webp|image/webp;q=0|text/html, image/webp|bytes=0-1|bytes=9999-|\"x\"|W/\"x\"|\
+    evil.example|https|DELETE|/nothing|close, host|no-store|100-continue|a=b";
+
+fn one_of(all: &'static str, separator: char) -> impl Strategy<Value = &'static str> {
+    prop::sample::select(all.split(separator).collect::<Vec<_>>())
+}
+
+#[test]
 fn head_range_and_options() {
     let edge = Edge::new();
     edge.publish(1, &[7]);
@@ -494,7 +561,7 @@ fn a_recorded_token_is_what_its_relay_says_and_no_stranger() {
     };
     edge.put(&key, record(3, 1).seal(&edge.relay).unwrap());
     let first = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
-    let metadata = edge.get("/t/probe/1");
+    let metadata = edge.get_with("/t/probe/1", "host", "img.example");
     let metadata: serde_json::Value = serde_json::from_slice(metadata.body()).unwrap();
     assert_eq!((&metadata["name"], &metadata["description"]), (&"Own".into(), &"A probe.".into()));
     assert_eq!(metadata["attributes"][0]["value"], 7.0);
@@ -600,7 +667,7 @@ fn a_canary_takes_its_share_of_tokens_and_only_adds_to_it() {
     }
     record = record.succeeded_by(edge.collection.style, Some(Canary { style: other.cid, share: 5000 }));
     edge.put_collection(&record);
-    let shows = |token: u64| edge.get(&format!("/t/probe/{token}")).body().clone();
+    let shows = |token: u64| edge.get(&format!("http://a/t/probe/{token}")).body().clone();
     for token in 1..=40 {
         let seed = record.seed(alloy_primitives::U256::from(token)).unwrap();
         let canary = record.canary.as_ref().unwrap().takes(&seed);

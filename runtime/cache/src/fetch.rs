@@ -3,13 +3,14 @@
 use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     body::{Body, Kind},
+    canonical::CanonicalRequest,
     conditional,
     directives::Directives,
     entry::Response as Kept,
@@ -21,7 +22,7 @@ use crate::{
     range::Part,
     reply,
     status::Why,
-    storable::{NotKept, storable},
+    storable::{NotKept, has_credentials, storable},
     vary::Vary,
 };
 
@@ -30,7 +31,7 @@ pub(crate) struct Errand<O> {
     pub(crate) cache: Arc<Cache>,
     pub(crate) origin: Arc<O>,
     pub(crate) key: String,
-    pub(crate) request: Request<()>,
+    pub(crate) request: CanonicalRequest<()>,
     pub(crate) asked: Directives,
     /// What is stored and must be asked about, and whether it may be used when that fails.
     pub(crate) stored: Option<(Arc<Kept>, bool)>,
@@ -61,7 +62,7 @@ impl<O: Origin> Errand<O> {
 
     /// Asks, keeps what may be kept, and tells who sent it and who waits.
     pub(crate) async fn run(self, lead: Option<Lead>, own: oneshot::Sender<Brought>) {
-        let mut question = self.request.clone().map(|()| Body::empty());
+        let mut question = self.request.shared_question(&self.cache.keying);
         if let Some((stored, _)) = &self.stored {
             conditional::ask_about(question.headers_mut(), &stored.fields);
         }
@@ -111,7 +112,8 @@ impl<O: Origin> Errand<O> {
                 reason,
                 NotKept::NoStore | NotKept::Private | NotKept::VariesOnAll | NotKept::Useless
             );
-            if of_the_url && !self.asked.no_store && !head.status.is_server_error() {
+            let of_the_client = self.asked.no_store || has_credentials(self.request.headers());
+            if of_the_url && !of_the_client && !head.status.is_server_error() {
                 self.cache.note_unshared(&self.key);
             }
             tell(lead.as_ref(), Landing::Alone);
@@ -203,6 +205,9 @@ impl<O: Origin> Errand<O> {
                 tell(lead.as_ref(), Landing::Stored(landed.clone()));
             }
             Ok(()) => tell(lead.as_ref(), Landing::Stored(landed.clone())),
+            // What one client says, or who it is, is no reason to let go of what is stored for all.
+            Err(NotKept::Authorized) => tell(lead.as_ref(), Landing::Alone),
+            Err(_) if self.asked.no_store => tell(lead.as_ref(), Landing::Alone),
             Err(_) => {
                 self.cache.invalidate(&self.key).await;
                 tell(lead.as_ref(), Landing::Alone);

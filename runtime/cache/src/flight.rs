@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::sync::watch;
 
-use crate::{body::BodyError, entry::Response};
+use crate::{body::BodyError, canonical::Waiting, entry::Response};
 
 /// What followers learn of a flight.
 #[derive(Clone)]
@@ -60,9 +60,31 @@ pub(crate) struct Selection {
     pub(crate) values: String,
 }
 
+impl Selection {
+    /// The same request's selection by some of these fields; `None` where there are others among them.
+    pub(crate) fn restricted(&self, names: &[HeaderName]) -> Option<Self> {
+        if !names.iter().all(|name| self.names.contains(name)) {
+            return None;
+        }
+        // A line for each field, without its end.
+        let is_kept = |line: &&str| {
+            let name = line.split(':').next().unwrap_or_default();
+            names.iter().any(|kept| kept.as_str() == name)
+        };
+        let values = self.values.split('\n').filter(is_kept).map(|line| format!("\n{line}")).collect();
+        Some(Self { names: names.to_vec(), values })
+    }
+}
+
+/// One flight under way: what it brings, and to whom.
+struct Flight {
+    landing: watch::Receiver<Landing>,
+    waiting: Waiting,
+}
+
 /// All flights under way.
 #[derive(Default)]
-pub(crate) struct Flights(Arc<Mutex<HashMap<String, watch::Receiver<Landing>>>>);
+pub(crate) struct Flights(Arc<Mutex<HashMap<String, Flight>>>);
 
 /// A place in a flight.
 pub(crate) enum Place {
@@ -75,19 +97,29 @@ pub(crate) enum Place {
 pub(crate) struct Lead {
     key: String,
     landing: watch::Sender<Landing>,
-    flights: Arc<Mutex<HashMap<String, watch::Receiver<Landing>>>>,
+    flights: Arc<Mutex<HashMap<String, Flight>>>,
 }
 
 impl Flights {
-    /// Joins the flight of a key, or starts it.
-    pub(crate) fn join(&self, key: String) -> Place {
+    /// Joins the flight of a key, or starts it. A flight is for all who wait for it: it need not stand where the client
+    /// that started it stands in a queue.
+    pub(crate) fn join(&self, key: String, waiting: &Waiting) -> Place {
         let mut flights = lock(&self.0);
         if let Some(flight) = flights.get(&key) {
-            return Place::Follow(flight.clone());
+            flight.waiting.join(waiting);
+            return Place::Follow(flight.landing.clone());
         }
         let (landing, follow) = watch::channel(Landing::Under);
-        flights.insert(key.clone(), follow);
+        flights.insert(key.clone(), Flight { landing: follow, waiting: waiting.clone() });
         Place::Lead(Lead { key, landing, flights: self.0.clone() })
+    }
+
+    /// Joins the flight of a key, where there is one.
+    pub(crate) fn follow(&self, key: &str, waiting: &Waiting) -> Option<watch::Receiver<Landing>> {
+        let flights = lock(&self.0);
+        let flight = flights.get(key)?;
+        flight.waiting.join(waiting);
+        Some(flight.landing.clone())
     }
 
     /// Lets nobody join the flights of these keys any more; what they bring is told to who has, and not kept.
@@ -100,7 +132,7 @@ impl Lead {
     /// Whether one can still join.
     pub(crate) fn is_open(&self) -> bool {
         let flights = lock(&self.flights);
-        flights.get(&self.key).is_some_and(|flight| flight.same_channel(&self.landing.subscribe()))
+        flights.get(&self.key).is_some_and(|flight| flight.landing.same_channel(&self.landing.subscribe()))
     }
 
     /// Tells the followers, and those who will come until [`Lead`] is dropped.
@@ -378,20 +410,28 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_is_lost_fails_its_flight_and_frees_the_key() {
         let flights = Flights::default();
-        let Place::Lead(lead) = flights.join("a".into()) else { panic!("the first leads") };
-        let Place::Follow(follow) = flights.join("a".into()) else { panic!("the second follows") };
+        let Place::Lead(lead) = flights.join("a".into(), &Waiting::new(None)) else {
+            panic!("the first leads")
+        };
+        let Place::Follow(follow) = flights.join("a".into(), &Waiting::new(None)) else {
+            panic!("the second follows")
+        };
         drop(lead);
         assert!(matches!(*follow.borrow(), Landing::Failed));
-        assert!(matches!(flights.join("a".into()), Place::Lead(_)));
+        assert!(matches!(flights.join("a".into(), &Waiting::new(None)), Place::Lead(_)));
     }
 
     #[tokio::test]
     async fn a_closed_flight_leaves_the_next_one_alone() {
         let flights = Flights::default();
-        let Place::Lead(first) = flights.join("a".into()) else { panic!("the first leads") };
+        let Place::Lead(first) = flights.join("a".into(), &Waiting::new(None)) else {
+            panic!("the first leads")
+        };
         first.close();
-        let Place::Lead(_second) = flights.join("a".into()) else { panic!("the next leads anew") };
+        let Place::Lead(_second) = flights.join("a".into(), &Waiting::new(None)) else {
+            panic!("the next leads anew")
+        };
         drop(first);
-        assert!(matches!(flights.join("a".into()), Place::Follow(_)));
+        assert!(matches!(flights.join("a".into(), &Waiting::new(None)), Place::Follow(_)));
     }
 }

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http::{HeaderMap, Method, Response, header};
 use lru::LruCache;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     body::Body,
+    canonical::CanonicalRequest,
     conditional,
     directives::Directives,
     entry::{Record, Response as Kept, Variants},
@@ -27,6 +28,7 @@ use crate::{
     purge::{Left, Purge, Purges},
     reply::{self, Client},
     status::{self, How, Why},
+    storable::has_credentials,
     store::{Policy, Store, StoreError},
     vary,
 };
@@ -34,7 +36,10 @@ use crate::{
 /// Who is asked when nothing stored will do.
 pub trait Origin: Send + Sync + 'static {
     /// Answers a request. The answer's body may still be coming.
-    fn ask(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>, Unanswered>> + Send;
+    fn ask(
+        &self,
+        request: CanonicalRequest<Body>,
+    ) -> impl Future<Output = Result<Response<Body>, Unanswered>> + Send;
 }
 
 /// Why there is no answer.
@@ -167,18 +172,18 @@ impl Cache {
 
     /// The answer that lies in memory, fresh: all that most requests need.
     #[must_use]
-    pub fn at_hand<B: http_body::Body>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        if past_the_cache(request).is_some() {
+    pub fn at_hand<B: http_body::Body>(&self, request: &CanonicalRequest<B>) -> Option<Response<Body>> {
+        if self.past_the_cache(request).is_some() {
             return None;
         }
-        let key = self.keying.of(request);
-        let mut record = self.store.at_hand(&key)?;
+        let key = request.url();
+        let mut record = self.store.at_hand(key)?;
         if let Record::Variants(index) = &*record {
             let selection = self.selection(&index.names, request.headers());
-            record = self.store.at_hand(&variant_key(&key, index, &selection))?;
+            record = self.store.at_hand(&variant_key(key, index, &selection))?;
         }
         let Record::Response(response) = &*record else { return None };
-        let Found::Response { response, softly } = self.found(&key, response) else { return None };
+        let Found::Response { response, softly } = self.found(key, response) else { return None };
         let (client, now) = (Client::of(request), Moment::now());
         let asked = Directives::of_request(request.headers());
         match response.freshness.standing(&asked, now, softly, 0) {
@@ -196,15 +201,28 @@ impl Cache {
     pub async fn answer<O: Origin>(
         self: &Arc<Self>,
         origin: &Arc<O>,
-        request: Request<Body>,
+        request: CanonicalRequest<Body>,
     ) -> Result<Response<Body>, Unanswered> {
-        if let Some(why) = past_the_cache(&request) {
+        if let Some(why) = self.past_the_cache(&request) {
             return self.pass(&**origin, request, why).await;
         }
-        let key = self.keying.of(&request);
+        if self.keying.whole && request.method() == Method::HEAD {
+            // The answer to a `GET` is the answer to all who come after, and this one without its body.
+            let answer = self.look_up(origin, request.whole()).await?;
+            return Ok(answer.map(|_| Body::empty()));
+        }
+        self.look_up(origin, request).await
+    }
+
+    /// The answer from what is stored, else from the origin.
+    async fn look_up<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        request: CanonicalRequest<Body>,
+    ) -> Result<Response<Body>, Unanswered> {
         let asked = Directives::of_request(request.headers());
         let now = Moment::now();
-        let (found, selected) = self.find(&key, request.headers()).await;
+        let (found, selected) = self.find(request.url(), request.headers()).await;
         let client = Client::of(&request);
         let (stored, why) = match found {
             Found::Response { response, .. } if !reply::holds(&response, client) => (None, Why::Partial),
@@ -216,9 +234,10 @@ impl Cache {
                     }
                     Standing::Revalidate => {
                         let answer = self.reply(client, &response, How::Stale);
-                        let errand =
-                            self.errand(origin, &key, request, asked, Some((response, true)), Why::Stale);
-                        self.go_behind(errand, selected);
+                        if request.may_be_shared() {
+                            let stored = Some((response, true));
+                            self.go_behind(self.errand(origin, request, asked, stored, Why::Stale), selected);
+                        }
                         return Ok(answer);
                     }
                     Standing::Ask { if_error } => (Some((response, if_error)), Why::Stale),
@@ -230,19 +249,36 @@ impl Cache {
         if asked.only_if_cached {
             return Err(Unanswered::OnlyIfCached);
         }
-        if request.method() == Method::HEAD {
-            let asked = Moment::now();
-            let answer = self.pass(&**origin, request, why).await?;
-            if let Some((stored, _)) = stored
-                && answer.status() == stored.status
-            {
-                let times = Times { asked, came: Moment::now() };
-                self.compare(&key, &selected, &stored, answer.headers(), times).await;
-            }
-            return Ok(answer);
+        if !request.may_be_shared() {
+            return self.pass(&**origin, request, why).await;
         }
-        let errand = self.errand(origin, &key, request, asked, stored, why);
+        if request.method() == Method::HEAD {
+            return self.head(origin, request, stored.map(|(stored, _)| stored), selected, why).await;
+        }
+        let errand = self.errand(origin, request, asked, stored, why);
         self.fetch(errand, selected).await
+    }
+
+    /// Asks the origin for a head, and brings what is stored up to date by it (section 4.3.5).
+    async fn head<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        request: CanonicalRequest<Body>,
+        stored: Option<Arc<Kept>>,
+        selected: Selection,
+        why: Why,
+    ) -> Result<Response<Body>, Unanswered> {
+        let question = request.without_body();
+        let asked = Moment::now();
+        let answer = self.pass(&**origin, request, why).await?;
+        if let Some(stored) = stored
+            && answer.status() == stored.status
+            && !has_credentials(question.headers())
+        {
+            let times = Times { asked, came: Moment::now() };
+            self.compare(origin, question, selected, stored, answer.headers(), times).await;
+        }
+        Ok(answer)
     }
 
     /// Makes untrue what is stored: at once, whatever it is. Softly, it may still be used while it is being asked about,
@@ -251,19 +287,19 @@ impl Cache {
     /// # Errors
     /// When the purge cannot be written down, and so would not outlive the process; or when the URL is none.
     pub fn purge(&self, what: Purge, soft: bool) -> std::io::Result<()> {
-        let what = match what {
+        let purged = match what {
             Purge::Url(url) => {
                 let none =
                     || std::io::Error::new(std::io::ErrorKind::InvalidInput, "a URL is http://host/path");
-                let uri: Uri = url.parse().map_err(|_| none())?;
-                if uri.scheme().is_none() || uri.authority().is_none() {
-                    return Err(none());
-                }
-                Purge::Url(self.keying.of(&Request::get(uri).body(()).map_err(|_| none())?))
+                let key = self.keying.of_url(&url).ok_or_else(none)?;
+                // Who purges knows the public URL, and not whether TLS ends here or before.
+                let rest = key.split_once("://").map_or("", |(_, rest)| rest);
+                ["http", "https"]
+                    .iter()
+                    .try_for_each(|scheme| self.purges.purge(Purge::Url(format!("{scheme}://{rest}")), soft))
             }
-            other => other,
+            other => self.purges.purge(other, soft),
         };
-        let purged = self.purges.purge(what, soft);
         // What is under way was asked for before, and is not for who comes now. All of it: which tags it will bear is not
         // known before it comes.
         self.flights.forget(|_| true);
@@ -277,7 +313,20 @@ impl Cache {
 
     /// What is stored under a key for a request, and how it was selected.
     async fn find(&self, key: &str, request: &HeaderMap) -> (Found, Selection) {
-        let mut record = self.store.find(key).await;
+        let (found, selection) = self.find_at(key, key, request).await;
+        if !matches!(found, Found::OtherVariants) {
+            return (found, selection);
+        }
+        match self.find_at(&second_slot(key), key, request).await {
+            (Found::Response { response, softly }, selection) => {
+                (Found::Response { response, softly }, selection)
+            }
+            _ => (found, selection),
+        }
+    }
+
+    async fn find_at(&self, slot: &str, key: &str, request: &HeaderMap) -> (Found, Selection) {
+        let mut record = self.store.find(slot).await;
         let mut selection = Selection::default();
         if let Some(Record::Variants(index)) = record.as_deref() {
             selection = self.selection(&index.names, request);
@@ -305,39 +354,67 @@ impl Cache {
 
     /// Keeps a response under a key, beside those that other fields select.
     pub(crate) async fn keep(&self, key: &str, selection: &Selection, response: Arc<Kept>) {
+        if self.has_better(key, selection, &response).await {
+            return;
+        }
         let record = Arc::new(Record::Response(response));
         if selection.names.is_empty() {
             self.store.put(key.to_owned(), record);
             return;
         }
-        let there = self.store.find(key).await;
+        let mut slot = key.to_owned();
+        let mut there = self.store.find(&slot).await;
+        if let Some(Record::Variants(index)) = there.as_deref()
+            && index.names.len() < selection.names.len()
+            && selection.restricted(&index.names).is_some()
+        {
+            // Variants by fewer fields stay where they are: one client's unusual field takes nothing from the others.
+            slot = second_slot(key);
+            there = self.store.find(&slot).await;
+        }
         let index = match there.as_deref() {
             Some(Record::Variants(index)) if index.names == selection.names => index.clone(),
             _ => {
                 let index = Variants { names: selection.names.clone(), identity: Moment::now().0 };
-                self.store.put(key.to_owned(), Arc::new(Record::Variants(index.clone())));
+                self.store.put(slot, Arc::new(Record::Variants(index.clone())));
                 index
             }
         };
         self.store.put(variant_key(key, &index, selection), record);
     }
 
+    /// Whether a fresh response is stored that is for more requests than this one: the whole of which this is a part, or one
+    /// that varies on fewer fields. One client's request, with a range or an unusual field, does not take its place.
+    async fn has_better(&self, key: &str, selection: &Selection, response: &Kept) -> bool {
+        let mut record = self.store.find(key).await;
+        let mut names = 0;
+        if let Some(Record::Variants(index)) = record.as_deref() {
+            let Some(wider) = selection.restricted(&index.names) else { return false };
+            names = index.names.len();
+            record = self.store.find(&variant_key(key, index, &wider)).await;
+        }
+        let Some(Record::Response(stored)) = record.as_deref() else { return false };
+        let Found::Response { response: stored, softly } = self.found(key, stored) else { return false };
+        let standing = stored.freshness.standing(&Directives::default(), Moment::now(), softly, 0);
+        let is_whole = stored.part.is_none();
+        matches!(standing, Standing::Fresh { .. })
+            && is_whole
+            && (response.part.is_some() || names < selection.names.len())
+    }
+
     fn errand<O: Origin>(
         self: &Arc<Self>,
         origin: &Arc<O>,
-        key: &str,
-        request: Request<Body>,
+        request: CanonicalRequest<Body>,
         asked: Directives,
         stored: Option<(Arc<Kept>, bool)>,
         why: Why,
     ) -> Errand<O> {
-        let mut request = request.map(drop);
-        strip_hop_by_hop(request.headers_mut());
         Errand {
             cache: self.clone(),
             origin: origin.clone(),
-            key: key.to_owned(),
-            request,
+            key: request.url().to_owned(),
+            request: request.map(drop),
             asked,
             stored,
             why,
@@ -345,8 +422,9 @@ impl Cache {
     }
 
     /// Asks the origin behind the client's back, unless somebody does already.
-    fn go_behind<O: Origin>(&self, errand: Errand<O>, selected: Selection) {
-        if let Place::Lead(lead) = self.flights.join(flight_key(&errand, &selected)) {
+    fn go_behind<O: Origin>(&self, mut errand: Errand<O>, selected: Selection) {
+        let key = self.flight_key(&errand, &selected);
+        if let Place::Lead(lead) = self.flights.join(key, errand.request.waiting()) {
             let (own, _) = oneshot::channel();
             tokio::spawn(errand.run(Some(lead), own));
         }
@@ -355,13 +433,19 @@ impl Cache {
     /// Asks the origin, or waits for who asks it alike.
     async fn fetch<O: Origin>(
         &self,
-        errand: Errand<O>,
+        mut errand: Errand<O>,
         selected: Selection,
     ) -> Result<Response<Body>, Unanswered> {
+        let key = self.flight_key(&errand, &selected);
         if errand.asked.no_store || self.is_unshared(&errand.key) {
-            return self.alone(errand).await;
+            // An answer to `no-store` is not stored; one that is coming for somebody else may be for this client too.
+            let flight = errand.asked.no_store.then(|| self.flights.follow(&key, errand.request.waiting()));
+            return match flight.flatten() {
+                Some(flight) => self.follow(errand, flight).await,
+                None => self.alone(errand).await,
+            };
         }
-        match self.flights.join(flight_key(&errand, &selected)) {
+        match self.flights.join(key, errand.request.waiting()) {
             Place::Lead(lead) => {
                 let (client, why) = (errand.client(), errand.why);
                 let (own, brought) = oneshot::channel();
@@ -458,12 +542,10 @@ impl Cache {
     async fn pass<O: Origin>(
         &self,
         origin: &O,
-        mut request: Request<Body>,
+        request: CanonicalRequest<Body>,
         why: Why,
     ) -> Result<Response<Body>, Unanswered> {
-        strip_hop_by_hop(request.headers_mut());
-        let is_unsafe = !request.method().is_safe();
-        let key = is_unsafe.then(|| self.keying.of(&request));
+        let key = (!request.method().is_safe()).then(|| request.url().to_owned());
         let mut answer = origin.ask(request).await?;
         strip_hop_by_hop(answer.headers_mut());
         if let Some(key) = key
@@ -481,24 +563,43 @@ impl Cache {
         Ok(reply::passed(answer, How::Forwarded { why, stored: false, collapsed: false }))
     }
 
-    /// Brings what is stored up to date by the answer to a `HEAD`, or lets it go (section 4.3.5).
-    async fn compare(&self, key: &str, selected: &Selection, stored: &Kept, news: &HeaderMap, times: Times) {
+    /// Brings what is stored up to date by the answer to a `HEAD` (section 4.3.5). Where that is of something else, the
+    /// origin is asked for the whole, and what is stored stays until that is there: a `HEAD` makes nobody miss.
+    async fn compare<O: Origin>(
+        self: &Arc<Self>,
+        origin: &Arc<O>,
+        question: CanonicalRequest<Body>,
+        selected: Selection,
+        stored: Arc<Kept>,
+        news: &HeaderMap,
+        times: Times,
+    ) {
         let mut news = news.clone();
         // Ours, of this answer.
         news.remove(status::CACHE_STATUS);
         let fields = conditional::updated(&stored.fields, &news);
         let said = Directives::of_response(&fields);
         if conditional::is_of_another(&stored.fields, &news) || said.no_store || said.private {
-            self.invalidate(key).await;
+            let errand = self.errand(
+                origin,
+                question.whole(),
+                Directives::default(),
+                Some((stored, true)),
+                Why::Stale,
+            );
+            self.go_behind(errand, selected);
         } else {
-            self.keep(key, selected, Arc::new(stored.confirmed(fields, times))).await;
+            self.keep(question.url(), &selected, Arc::new(stored.confirmed(fields, times))).await;
         }
     }
 
     /// Lets go of what is stored under a key, and of what is under way for it.
     pub(crate) async fn invalidate(&self, key: &str) {
-        self.flights.forget(|flight| flight.starts_with(key));
+        self.flights.forget(|flight| {
+            flight.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('\n'))
+        });
         self.store.remove(key).await;
+        self.store.remove(&second_slot(key)).await;
     }
 
     fn reply(&self, client: Client<'_>, response: &Kept, how: How) -> Response<Body> {
@@ -540,29 +641,36 @@ impl How {
     }
 }
 
-/// What a cache has no part in.
-fn past_the_cache<B: http_body::Body>(request: &Request<B>) -> Option<Why> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return Some(Why::Method);
+impl Cache {
+    /// What a cache has no part in.
+    fn past_the_cache<B: http_body::Body>(&self, request: &CanonicalRequest<B>) -> Option<Why> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Some(Why::Method);
+        }
+        // An origin that is asked for the whole only gets neither.
+        let has_body = || !request.body().is_end_stream();
+        let bypasses =
+            !self.keying.whole && (has_body() || conditional::is_for_the_origin(request.headers()));
+        bypasses.then_some(Why::Bypass)
     }
-    let headers = request.headers();
-    let events =
-        headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
-    let has_body = !request.body().is_end_stream();
-    (events || has_body || conditional::is_for_the_origin(headers)).then_some(Why::Bypass)
+
+    /// What makes two errands one.
+    fn flight_key<O: Origin>(&self, errand: &Errand<O>, selected: &Selection) -> String {
+        let headers = errand.request.headers();
+        let mut key = format!("{}{}", errand.key, selected.values);
+        if errand.stored.is_none() && !self.keying.whole {
+            key.push_str(&conditional::question(headers));
+        }
+        for credentials in headers.get_all(header::AUTHORIZATION) {
+            key.push_str(&format!("\nauthorization:{:?}", credentials.as_bytes()));
+        }
+        key
+    }
 }
 
-/// What makes two errands one.
-fn flight_key<O: Origin>(errand: &Errand<O>, selected: &Selection) -> String {
-    let headers = errand.request.headers();
-    let mut key = format!("{}{}", errand.key, selected.values);
-    if errand.stored.is_none() {
-        key.push_str(&conditional::question(headers));
-    }
-    for credentials in headers.get_all(header::AUTHORIZATION) {
-        key.push_str(&format!("\nauthorization:{:?}", credentials.as_bytes()));
-    }
-    key
+/// Where the index lies of variants by more fields than those that are under the key itself.
+fn second_slot(key: &str) -> String {
+    format!("{key}\n")
 }
 
 fn variant_key(key: &str, index: &Variants, selection: &Selection) -> String {

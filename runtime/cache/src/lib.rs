@@ -6,6 +6,7 @@
 //!
 //! | step | file | from |
 //! |---|---|---|
+//! | what a request asks for: one URL, one host, one set of fields | `canonical.rs`, `fields.rs` | RFC 9112, section 3.2; RFC 9113, section 8.3.1 |
 //! | which stored response a request may get | `key.rs`, `vary.rs` | RFC 9111, sections 2 and 4.1 |
 //! | what the origin said about keeping it | `directives.rs` | sections 5.2 and 5.3; RFC 9213; RFC 5861 |
 //! | for how long it is fresh | `freshness.rs` | sections 4.2 and 4.2.3 |
@@ -22,6 +23,7 @@
 //! The upper half is pure: no clock, no IO, no lock.
 
 mod body;
+mod canonical;
 mod conditional;
 mod directives;
 mod entry;
@@ -41,7 +43,9 @@ mod store;
 mod vary;
 
 pub use body::{Body, BodyError};
+pub use canonical::{CanonicalRequest, Malformed, Received, Waiting};
+pub use fields::retain as retain_fields;
 pub use front::{Cache, Limits, Origin, Outcome, Unanswered, Watch};
-pub use key::{Keying, Normalise};
+pub use key::{FilterFields, Keying, Normalise};
 pub use purge::Purge;
 pub use store::{Policy, StoreError};

@@ -1,9 +1,10 @@
 //! Answers from what is stored: the whole, a part, or that the client has it already.
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::{
     body::Body,
+    canonical::CanonicalRequest,
     conditional,
     entry::Response as Kept,
     flight::{Coming, Reader},
@@ -46,7 +47,7 @@ impl Heads {
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn of<B>(request: &'a Request<B>) -> Self {
+    pub(crate) fn of<B>(request: &'a CanonicalRequest<B>) -> Self {
         Self { method: request.method(), headers: request.headers() }
     }
 }

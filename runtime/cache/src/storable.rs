@@ -2,7 +2,9 @@
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use crate::{directives::Directives, freshness::Freshness, range::Part, vary::Vary};
+use crate::{
+    canonical::is_of_one_request, directives::Directives, freshness::Freshness, range::Part, vary::Vary,
+};
 
 /// Why a response is not kept. Not an error: most have a right not to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(crate) enum NotKept {
     Private,
     /// It was made for a request with credentials, and does not say that others may have it (section 3.5).
     Authorized,
+    /// It tells one client what is wrong with its request.
+    OneRequest,
     /// Its meaning is not known here, so neither is what may be done with it.
     Status,
     /// `Vary: *`: it fits no other request.
@@ -37,6 +41,11 @@ fn is_understood(status: StatusCode) -> bool {
     status != StatusCode::NOT_MODIFIED && status.canonical_reason().is_some()
 }
 
+/// Whether a request tells who sends it.
+pub(crate) fn has_credentials(request: &HeaderMap) -> bool {
+    request.contains_key(header::AUTHORIZATION) || request.contains_key(header::COOKIE)
+}
+
 /// Whether the answer to a request with these parts may be kept.
 pub(crate) fn storable(
     (method, asked, request): (&Method, &Directives, &HeaderMap),
@@ -54,8 +63,16 @@ pub(crate) fn storable(
     if said.private {
         return Err(NotKept::Private);
     }
+    if is_of_one_request(status, headers) {
+        return Err(NotKept::OneRequest);
+    }
     let for_others = said.public || said.must_revalidate || said.s_maxage.is_some();
     if request.contains_key(header::AUTHORIZATION) && !for_others {
+        return Err(NotKept::Authorized);
+    }
+    // A cookie is in no key, unless `Vary` names it.
+    let is_keyed = || matches!(Vary::of(headers), Vary::Fields(names) if names.contains(&header::COOKIE));
+    if request.contains_key(header::COOKIE) && !for_others && !said.targeted && !is_keyed() {
         return Err(NotKept::Authorized);
     }
     if status.is_informational()

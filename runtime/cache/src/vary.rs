@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, header};
 
 use crate::key::Normalise;
 
-/// What a response's `Vary` says.
+/// What a response's `Vary` says, and what it should say: leave for one web origin to read a response is for that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Vary {
     /// The URL alone decides.
@@ -29,6 +29,9 @@ impl Vary {
                     _ => return Self::All,
                 }
             }
+        }
+        if headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_some_and(|origin| origin != "*") {
+            names.push(header::ORIGIN);
         }
         names.sort_unstable_by(|a, b| HeaderName::as_str(a).cmp(b.as_str()));
         names.dedup();
@@ -126,6 +129,13 @@ mod tests {
         for all in [&["*"][..], &["*, *"], &[", *"], &["a", "*"], &["*, a"], &["a b"]] {
             assert_eq!(vary(all), Vary::All, "{all:?}");
         }
+    }
+
+    #[test]
+    fn leave_for_one_web_origin_is_for_no_other() {
+        let origin = Vary::Fields(vec![header::ORIGIN]);
+        assert_eq!(Vary::of(&map(&[("access-control-allow-origin", "https://a.example")])), origin);
+        assert_eq!(Vary::of(&map(&[("access-control-allow-origin", "*")])), Vary::Nothing);
     }
 
     #[test]

@@ -15,7 +15,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use iridule_cache::{Body, Cache, Keying, Limits, Origin, Policy, Purge, Unanswered};
+use iridule_cache::{
+    Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, Received, Unanswered,
+};
 use tokio::sync::{Notify, mpsc};
 
 type Answer = Result<Response<Body>, Unanswered>;
@@ -31,9 +33,9 @@ where
     F: Fn(u32, Request<Body>) -> R + Send + Sync + 'static,
     R: Future<Output = Answer> + Send,
 {
-    async fn ask(&self, request: Request<Body>) -> Answer {
+    async fn ask(&self, request: CanonicalRequest<Body>) -> Answer {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        (self.say)(number, request).await
+        (self.say)(number, request.into_http().unwrap()).await
     }
 }
 
@@ -67,8 +69,7 @@ where
     }
 
     async fn with(policy: Policy, limits: Limits, say: F) -> Self {
-        let keying = Keying { sort_query: true, ..Keying::default() };
-        let cache = Cache::open(&policy, keying, limits, Arc::new(())).await.unwrap();
+        let cache = Cache::open(&policy, KEYING, limits, Arc::new(())).await.unwrap();
         Self { cache, origin: Arc::new(Script { asked: AtomicU32::new(0), say }) }
     }
 
@@ -77,6 +78,7 @@ where
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Read, Unanswered> {
+        let request = canonical(request);
         let (head, body) = self.cache.answer(&self.origin, request).await?.into_parts();
         let body = body.collect().await.map_err(|_| Unanswered::Unreachable)?.to_bytes();
         Ok(Read { status: head.status, headers: head.headers, body })
@@ -85,6 +87,15 @@ where
     async fn get(&self, path: &str, fields: &[(&str, &str)]) -> Read {
         self.send(get(path, fields)).await.unwrap()
     }
+}
+
+const KEYING: Keying = Keying { sort_query: true, ..Keying::ANY };
+
+fn canonical(mut request: Request<Body>) -> CanonicalRequest<Body> {
+    // As HTTP/2 has it: the host is in the URL.
+    *request.version_mut() = http::Version::HTTP_2;
+    let received = Received { scheme: &http::uri::Scheme::HTTP, host: None, client: None };
+    CanonicalRequest::new(request, &received, &KEYING).unwrap()
 }
 
 fn get(path: &str, fields: &[(&str, &str)]) -> Request<Body> {
@@ -179,12 +190,12 @@ async fn waiters_read_the_answer_as_it_comes_even_when_the_first_leaves() {
         async { Ok(Response::builder().header("cache-control", "max-age=60").body(body).unwrap()) }
     })
     .await;
-    let first = edge.cache.answer(&edge.origin, get("/a", &[])).await.unwrap();
-    let mut second = edge.cache.answer(&edge.origin, get("/a", &[])).await.unwrap();
+    let first = edge.cache.answer(&edge.origin, canonical(get("/a", &[]))).await.unwrap();
+    let mut second = edge.cache.answer(&edge.origin, canonical(get("/a", &[]))).await.unwrap();
     chunks.send(Ok("one ")).await.unwrap();
     assert_eq!(second.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
     drop(first);
-    let mut third = edge.cache.answer(&edge.origin, get("/a", &[])).await.unwrap();
+    let mut third = edge.cache.answer(&edge.origin, canonical(get("/a", &[]))).await.unwrap();
     assert_eq!(third.body_mut().frame().await.unwrap().unwrap().into_data().unwrap(), "one ");
     chunks.send(Ok("two")).await.unwrap();
     drop(chunks);
@@ -268,7 +279,7 @@ async fn a_slow_or_failing_first_does_not_ruin_the_others() {
         }
     })
     .await;
-    let first = edge.cache.answer(&edge.origin, get("/slow", &[]));
+    let first = edge.cache.answer(&edge.origin, canonical(get("/slow", &[])));
     let (_, second) = tokio::join!(tokio::time::timeout(Duration::from_millis(200), first), async {
         tokio::time::sleep(Duration::from_millis(10)).await;
         edge.get("/slow", &[]).await

@@ -19,7 +19,7 @@ use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, limits, pool::Member, signed::TrustedKeys};
 use iridule_oracle::statement::{self, Values};
 use iridule_pop::{
-    AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls,
+    AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls, TrustedProxy,
 };
 use iridule_publish::keys;
 use tokio::{runtime::Builder, signal};
@@ -69,6 +69,10 @@ pub struct Args {
     /// Requests per second of one address, in bursts of twice that; 0 for no bound.
     #[arg(long, value_name = "N", default_value_t = 0)]
     rate: u32,
+    /// A proxy, or a range of them like 10.0.0.0/8, whose `Forwarded` or `X-Forwarded-*` is believed: it says which scheme and
+    /// host a client asked for, and by which address the client is counted. May be given several times.
+    #[arg(long = "trusted-proxy", value_name = "CIDR")]
+    trusted_proxies: Vec<TrustedProxy>,
     #[command(flatten)]
     cache: Caching,
     #[command(flatten)]
@@ -125,7 +129,8 @@ impl Args {
     }
 
     fn limits(&self) -> Limits {
-        Limits { requests_per_second: self.rate, ..Limits::default() }
+        let trusted_proxies = self.trusted_proxies.clone();
+        Limits { requests_per_second: self.rate, trusted_proxies, ..Limits::default() }
     }
 }
 

@@ -14,9 +14,9 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Response, Uri, header};
 use http_body_util::BodyExt as _;
-use iridule_cache::{Body, Origin};
+use iridule_cache::{Body, CanonicalRequest, Origin};
 use iridule_core::{
     forecast::{self, Moves, Popular},
     gauge::State,
@@ -31,7 +31,7 @@ use lru::LruCache;
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::StoreError, metrics::Metrics, store::Records};
+use crate::{error::StoreError, metrics::Metrics, site::FUNCTIONS, store::Records};
 
 /// Pictures whose visitors are counted.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -42,25 +42,28 @@ const AT_ONCE: usize = 2;
 /// How long to leave visitors alone before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Says that an answer is for later (the Fetch standard).
-pub(crate) const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// A picture as a visitor names it.
+/// A picture as a visitor names it: by its canonical URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Looked {
-    host: Option<HeaderValue>,
-    uri: Uri,
-}
+pub(crate) struct Looked(Uri);
 
 impl Looked {
-    pub(crate) fn uri(&self) -> &Uri {
-        &self.uri
+    pub(crate) fn path(&self) -> &str {
+        self.0.path()
     }
 
     /// What this request looks at.
-    pub(crate) fn at<B>(request: &Request<B>) -> Option<Self> {
-        let host = request.headers().get(header::HOST).cloned();
-        (request.method() == Method::GET).then(|| Self { host, uri: request.uri().clone() })
+    pub(crate) fn at<B>(request: &CanonicalRequest<B>) -> Option<Self> {
+        (request.method() == Method::GET).then(|| request.url().parse().ok().map(Self)).flatten()
+    }
+
+    /// The same picture under another path and query.
+    fn under(&self, path: Uri) -> Option<Self> {
+        let mut parts = self.0.clone().into_parts();
+        parts.path_and_query = path.into_parts().path_and_query;
+        Uri::from_parts(parts).ok().map(Self)
     }
 }
 
@@ -87,9 +90,9 @@ struct Subject {
 impl Subject {
     /// What a picture is reckoned to cost.
     fn cost(&self, looked: &Looked) -> Option<u64> {
-        let Ok(Route::Picture { extension, asked, .. }) = Route::parse(&looked.uri) else { return None };
+        let Ok(Route::Picture { extension, asked, .. }) = Route::parse(&looked.0) else { return None };
         let canvas = self.manifest.canvas.canvas();
-        let variant = Variant::resolve(&asked, extension.negotiate(""), &canvas).ok()?;
+        let variant = Variant::resolve(&asked, extension.negotiate([]), &canvas).ok()?;
         Some(plan::cost(&self.manifest, &variant))
     }
 }
@@ -117,11 +120,10 @@ impl Ahead {
     }
 
     /// Whether this answer is a live picture of an origin, or stands in for one.
-    pub(crate) fn counts(uri: &Uri, answer: &Response<Body>) -> bool {
+    pub(crate) fn counts(path: &str, answer: &Response<Body>) -> bool {
         let weak = answer.headers().get(header::ETAG).is_some_and(|etag| etag.as_bytes().starts_with(b"W/"));
         let status = || answer.headers().get(CACHE_STATUS).and_then(|status| status.to_str().ok());
-        (weak || status().is_some_and(|status| status.contains("detail=interim")))
-            && !uri.path().contains('@')
+        (weak || status().is_some_and(|status| status.contains("detail=interim"))) && !path.contains('@')
     }
 
     /// A visitor looked at it.
@@ -199,7 +201,7 @@ impl Ahead {
             .popular()
             .into_iter()
             .filter_map(|(visits, looked)| {
-                let subject = subjects.get(looked.uri.path().split('/').nth(2)?)?;
+                let subject = subjects.get(looked.path().split('/').nth(2)?)?;
                 let cost = subject.cost(&looked)?;
                 Some((looked, Popular { visits, cost, next: &subject.next }))
             })
@@ -207,12 +209,11 @@ impl Ahead {
         let wishes = forecast::rank(&pictures, MOST).into_iter();
         wishes
             .filter_map(|wish| {
-                let Looked { host, uri } = looked.get(wish.picture)?;
-                let uri = match &wish.state {
-                    Some(state) => route::in_state(uri, state)?,
-                    None => uri.clone(),
-                };
-                Some(Looked { host: host.clone(), uri })
+                let looked = looked.get(wish.picture)?;
+                match &wish.state {
+                    Some(state) => looked.under(route::in_state(&looked.0, state)?),
+                    None => Some(looked.clone()),
+                }
             })
             .collect()
     }
@@ -245,13 +246,10 @@ impl Ahead {
     }
 
     async fn ask<O: Origin>(&self, functions: &O, looked: Looked) {
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = looked.uri;
-        let headers = request.headers_mut();
-        headers.insert(SEC_PURPOSE, HeaderValue::from_static("prefetch"));
-        headers.extend(looked.host.map(|host| (header::HOST, host)));
+        let Ok(request) = CanonicalRequest::get(&looked.0.to_string(), &FUNCTIONS) else { return };
+        let request = request.with_field(SEC_PURPOSE, HeaderValue::from_static("prefetch"));
         self.metrics.ahead.inc();
-        match functions.ask(request).await {
+        match functions.ask(request.map(|()| Body::empty())).await {
             // The functions go on when the answer has been taken.
             Ok(answer) => drop(answer.into_body().collect().await),
             Err(why) => tracing::debug!(?why, "not made ahead"),

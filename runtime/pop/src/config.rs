@@ -15,7 +15,7 @@ use std::{
 use iridule_cache::{Cache, Keying, Policy};
 use iridule_core::signed::TrustedKeys;
 
-use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost, tls::Tls};
+use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost, proxies::TrustedProxy, tls::Tls};
 
 /// Everything a host needs to start.
 #[derive(Clone)]
@@ -118,9 +118,11 @@ impl fmt::Debug for Config {
 /// hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests under way at once, waiting or running; one more is answered 503. At least 1.
+    /// Requests under way at once, waiting or running; for one more the client with most requests waiting gets a 503. At
+    /// least 1.
     pub max_in_flight: usize,
-    /// Guest instances that answer requests at once. Requests over it wait for a free one. At least 1.
+    /// Guest instances that answer requests at once. Requests over it wait for a free one, in turns by client address: a
+    /// single client gets a quarter of them, or as many as there are cores. At least 1.
     ///
     /// An instance answers one request at a time (see `instance.rs`), also while it waits for an origin, so this is
     /// more than there are cores.
@@ -145,6 +147,9 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Requests per second of one address, in bursts of twice that; over it, 429. 0: no bound.
     pub requests_per_second: u32,
+    /// The proxies whose `Forwarded` and `X-Forwarded-*` say which scheme and host a client asked for, and by which address
+    /// it is counted. Empty: nobody is believed.
+    pub trusted_proxies: Vec<TrustedProxy>,
     /// How long a client may take to send its request head, and a kept-alive connection may stay silent.
     pub header_timeout: Duration,
     /// How long a client may take nothing of a reply that is waiting for it, before it is cut off.
@@ -176,6 +181,7 @@ impl Default for Limits {
             max_connections: 4096,
             connections_per_address: 1024,
             requests_per_second: 0,
+            trusted_proxies: Vec::new(),
             header_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
             header_bytes: 32 << 10,

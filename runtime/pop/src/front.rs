@@ -3,15 +3,16 @@
 
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Instant};
 
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use iridule_cache::{Body, Cache, Origin, Outcome, Watch};
+use iridule_cache::{Body, Cache, CanonicalRequest, Origin, Outcome, Watch};
 
 use crate::{
-    ahead::{Ahead, Looked, SEC_PURPOSE},
+    ahead::{Ahead, Looked},
     metrics::{Held, Metrics},
     problem::Problem,
     server::Terms,
+    site::{Site, wants_events},
     visitors::Visitors,
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct Front<O> {
     /// `None`: everything goes on.
     cache: Option<Arc<Cache>>,
     origin: Arc<O>,
+    site: Site,
     metrics: Arc<Metrics>,
     visitors: Arc<Visitors>,
     /// What is looked at is counted here.
@@ -27,9 +29,9 @@ pub(crate) struct Front<O> {
 }
 
 impl<O: Origin> Front<O> {
-    pub(crate) fn new(cache: Option<Arc<Cache>>, origin: Arc<O>, terms: &Terms) -> Self {
+    pub(crate) fn new(cache: Option<Arc<Cache>>, origin: Arc<O>, site: Site, terms: &Terms) -> Self {
         let (metrics, visitors) = (terms.metrics.clone(), terms.visitors.clone());
-        Self { cache, origin, metrics, visitors, ahead: None }
+        Self { cache, origin, site, metrics, visitors, ahead: None }
     }
 
     /// A front that counts what is looked at.
@@ -40,43 +42,53 @@ impl<O: Origin> Front<O> {
     /// Answers a request, in any case.
     pub(crate) async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         peer: IpAddr,
     ) -> Result<Response<Body>, Infallible> {
-        let may_ask = self.visitors.may_ask(peer);
+        let answer = match self.site.receive(request, peer) {
+            Ok((client, request)) => self.answer_to(request, client).await,
+            Err(problem) => problem.reply().map(Body::whole),
+        };
+        self.metrics.reply(answer.status());
+        Ok(answer)
+    }
+
+    async fn answer_to(&self, request: CanonicalRequest<Incoming>, client: IpAddr) -> Response<Body> {
+        let may_ask = self.visitors.may_ask(client);
         let at_hand = || self.cache.as_ref().filter(|_| may_ask)?.at_hand(&request);
-        let counts = |uri: &Uri, answer: &Response<Body>| self.ahead.is_some() && Ahead::counts(uri, answer);
+        let counts =
+            |path: &str, answer: &Response<Body>| self.ahead.is_some() && Ahead::counts(path, answer);
         let (answer, looked) = match at_hand() {
             Some(answer) => {
-                let looked = counts(request.uri(), &answer).then(|| Looked::at(&request)).flatten();
+                let looked = counts(request.path(), &answer).then(|| Looked::at(&request)).flatten();
                 (answer, looked)
             }
             // Boxed, so that a hit need not move the whole machinery of a miss in and out of its connection.
             None => {
-                // A browser's prefetch is a visitor's here: others may come to wait for the same answer.
-                request.headers_mut().remove(SEC_PURPOSE);
-                let looked = Looked::at(&request);
+                let looked = self.ahead.as_ref().and_then(|_| Looked::at(&request));
                 let answer = Box::pin(self.ask(request, may_ask)).await;
-                let looked = looked.filter(|looked| counts(looked.uri(), &answer));
+                let looked = looked.filter(|looked| counts(looked.path(), &answer));
                 (answer, looked)
             }
         };
         if let (Some(ahead), Some(looked)) = (&self.ahead, looked) {
             ahead.saw(looked);
         }
-        self.metrics.reply(answer.status());
-        Ok(answer)
+        answer
     }
 
     /// What is not at hand.
-    async fn ask(&self, request: Request<Incoming>, may_ask: bool) -> Response<Body> {
+    async fn ask(&self, request: CanonicalRequest<Incoming>, may_ask: bool) -> Response<Body> {
         let start = Instant::now();
         let _held = Held::new(&self.metrics.in_flight);
         let request = request.map(Body::stream);
         let answer = match &self.cache {
             _ if !may_ask => Err(Problem::TooOften),
-            Some(cache) => cache.answer(&self.origin, request).await.map_err(Problem::from),
-            None => self.origin.ask(request).await.map_err(Problem::from),
+            // A stream of events is for whoever opened it.
+            Some(cache) if !(self.site.keying.whole && wants_events(&request)) => {
+                cache.answer(&self.origin, request).await.map_err(Problem::from)
+            }
+            _ => self.origin.ask(request).await.map_err(Problem::from),
         };
         self.metrics.latency.observe(start.elapsed().as_secs_f64());
         answer.unwrap_or_else(|problem| problem.reply().map(Body::whole))

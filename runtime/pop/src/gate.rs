@@ -1,11 +1,12 @@
 //! The gate between a connection and the guests: who comes in, who waits, and what goes out.
 //!
-//! A request takes a place (or is turned away), waits for an instance, and goes to it. A reply of known length is taken
+//! A request waits for an instance in its client's turn (or is turned away), and goes to it. A reply of known length is taken
 //! whole out of the guest before its first byte goes to the client: then a slow client holds no instance, and a guest
 //! that dies in the middle is a clean 500 instead of a cut-off 200. A reply without a length is a stream and goes
 //! through as it comes, for as long as a stream may last.
 //!
-//! Who is answered from the cache does not come here (`front.rs`); which instance takes what is `instance.rs`.
+//! Who is answered from the cache does not come here (`front.rs`); whose turn it is says `queue.rs`; which instance takes
+//! what is `instance.rs`.
 
 use std::{
     convert::Infallible,
@@ -15,13 +16,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, header,
-    uri::{Authority, PathAndQuery, Scheme},
-};
-use http_body::{Body as _, Frame};
+use http::{HeaderName, Method, Request, Response, StatusCode, header};
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
-use iridule_cache::{Body, Origin, Unanswered};
+use iridule_cache::{Body, CanonicalRequest, Origin, Unanswered, retain_fields};
+use iridule_core::reply::DEPENDS_ON;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wasmtime_wasi_http::{
@@ -34,6 +33,8 @@ use crate::{
     instance::{Kind, Nursery, Ticket, Trace},
     metrics::{Held, Metrics},
     problem::Problem,
+    queue::{FairQueue, Full},
+    site::wants_events,
 };
 
 /// Largest reply that is taken whole, bytes: the largest render. A larger one goes out as a stream.
@@ -43,14 +44,11 @@ const WHOLE_BYTES: u64 = 32 << 20;
 pub(crate) struct Gate {
     exclusive: ProxyHandler<Nursery>,
     streams: ProxyHandler<Nursery>,
-    places: Semaphore,
-    instances: Arc<Semaphore>,
+    instances: Arc<FairQueue>,
     stream_places: Arc<Semaphore>,
     limits: Limits,
     metrics: Arc<Metrics>,
     leaving: CancellationToken,
-    /// What the listener speaks, http or https.
-    scheme: Scheme,
 }
 
 impl Gate {
@@ -59,54 +57,42 @@ impl Gate {
         nursery: impl Fn(Kind) -> Nursery,
         limits: &Limits,
         leaving: CancellationToken,
-        scheme: Scheme,
     ) -> Self {
         let exclusive = nursery(Kind::Exclusive);
         let metrics = exclusive.shared.metrics.clone();
         Self {
             exclusive: ProxyHandler::new(exclusive),
             streams: ProxyHandler::new(nursery(Kind::Streams)),
-            places: Semaphore::new(limits.max_in_flight),
-            instances: Arc::new(Semaphore::new(limits.instances)),
+            instances: FairQueue::new(limits.instances, limits.max_in_flight),
             stream_places: Arc::new(Semaphore::new(limits.max_streams)),
             limits: limits.clone(),
             metrics,
             leaving,
-            scheme,
         }
     }
 
-    async fn pass(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+    async fn pass(&self, mut request: CanonicalRequest<Body>) -> Result<Response<Body>, Problem> {
         if self.leaving.is_cancelled() {
             return Err(Problem::Leaving);
         }
-        let place = self.places.try_acquire().map_err(|_| Problem::Busy)?;
         let late = tokio::time::Instant::now() + self.limits.deadline;
         let is_head = request.method() == Method::HEAD;
         let trace = Arc::new(Trace::default());
-        // A stream leaves its place in the queue when it flows, and holds one of its own kind.
+        // A stream holds a place of its own kind.
         let (reply, stream) = if wants_events(&request) {
             let permit = self.stream_place()?;
             let ticket = Ticket { _permit: None, trace: trace.clone() };
-            let reply =
-                tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request, &self.scheme)))
-                    .await;
+            let reply = tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request)?)).await;
             (reply.map_err(|_| Problem::Late)?, Some(permit))
         } else {
-            let permit = match self.instances.clone().try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => tokio::time::timeout_at(late, self.instances.clone().acquire_owned())
-                    .await
-                    .map_err(|_| Problem::Busy)?
-                    .map_err(|_| Problem::Leaving)?,
-            };
+            let turn = self.instances.enter(request.waiting());
+            let permit = tokio::time::timeout_at(late, turn).await;
+            let permit = permit.map_err(|_| Problem::Busy)?.map_err(|Full| Problem::Busy)?;
             let ticket = Ticket { _permit: Some(permit), trace: trace.clone() };
-            (self.exclusive.handle(ticket, inward(request, &self.scheme)).await, None)
+            (self.exclusive.handle(ticket, inward(request)?).await, None)
         };
         let reply = reply.map_err(|why| failure(&why, &trace))?;
-        let reply = self.outward(reply, is_head, &trace, stream).await;
-        drop(place);
-        reply
+        self.outward(reply, is_head, &trace, stream).await
     }
 
     /// Takes a reply out of the guest, or lets it flow.
@@ -160,37 +146,15 @@ impl Gate {
     }
 }
 
-/// Whether a client wants server-sent events, and from an address that has them. An `EventSource` always says so; what
-/// says so of a picture is an ordinary request.
-fn wants_events<B>(request: &Request<B>) -> bool {
-    if !request.uri().path().ends_with("/live") {
-        return false;
-    }
-    let is_events = |accept: &HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
-    request.headers().get(header::ACCEPT).is_some_and(is_events)
-}
+/// Says that an answer is for later. Only this host says so to a guest (`ahead.rs`).
+const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
-/// The request as the guest gets it: with the whole URL, since `wasi:http` has no `Host` header.
-fn inward(mut request: Request<Body>, scheme: &Scheme) -> Request<WasiBody> {
-    let host = request.headers().get(header::HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    if let Some(authority) = parts.authority.take().or(host) {
-        // What the client says of the scheme is what it believes; what the listener speaks is what holds.
-        parts.scheme = Some(scheme.clone());
-        parts.authority = Some(authority);
-        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
-    } else {
-        parts.scheme = None;
-    }
-    // The parts of a URL that was one, with a host put in, are a URL; were they not, the guest would see `/`.
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-    request.map(|body| {
-        if body.is_end_stream() {
-            Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()
-        } else {
-            body.map_err(|_| wasmtime_wasi_http::Error::ConnectionTerminated).boxed_unsync()
-        }
-    })
+/// The request as the guest gets it: with the whole URL, since `wasi:http` has no `Host` header, with the fields that some
+/// reply depends on, and without a body, which no guest reads.
+fn inward(request: CanonicalRequest<Body>) -> Result<Request<WasiBody>, Problem> {
+    let mut request = request.into_http().map_err(|_| Problem::Failed)?;
+    retain_fields(request.headers_mut(), |name| DEPENDS_ON.contains(name) || *name == SEC_PURPOSE);
+    Ok(request.map(|_| Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()))
 }
 
 /// Why there is no reply, for the client; the log learns the rest.
@@ -260,7 +224,7 @@ impl http_body::Body for Flow {
 
 impl Origin for Gate {
     /// Answers a request, in any case.
-    async fn ask(&self, request: Request<Body>) -> Result<Response<Body>, Unanswered> {
+    async fn ask(&self, request: CanonicalRequest<Body>) -> Result<Response<Body>, Unanswered> {
         Ok(self.pass(request).await.unwrap_or_else(|problem| {
             if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
                 self.metrics.turned_away.inc();

@@ -24,7 +24,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use wasmtime::{Engine, Store, StoreContextMut, component::GuestTaskId};
 use wasmtime_wasi_http::{
@@ -33,7 +32,10 @@ use wasmtime_wasi_http::{
     p3::bindings::ServicePre,
 };
 
-use crate::host::{self, Host, Pulse, Shared};
+use crate::{
+    host::{self, Host, Pulse, Shared},
+    queue::Permit,
+};
 
 /// How an instance spends itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) enum Kind {
 /// What a request leaves with its instance.
 pub(crate) struct Ticket {
     /// Given back, by being dropped, when the instance is free again.
-    pub(crate) _permit: Option<OwnedSemaphorePermit>,
+    pub(crate) _permit: Option<Permit>,
     pub(crate) trace: Arc<Trace>,
 }
 

@@ -20,18 +20,10 @@ use crate::{
     metrics::Metrics,
     outbound::Outbound,
     server::{Server, Terms},
+    site::{FUNCTIONS, Site},
     store::{Records, Stores},
 };
-use http::{HeaderName, header, uri::Scheme};
-use iridule_cache::{Cache, Keying};
-use iridule_core::variant::Extension;
-
-/// How the functions read a URL and its `Accept`: parameters in any order, and only the format that comes of it.
-const KEYING: Keying = Keying { sort_query: true, normalise };
-
-fn normalise(name: &HeaderName, values: &str) -> Option<String> {
-    (*name == header::ACCEPT).then(|| format!("{:?}", Extension::Auto.negotiate(values)))
-}
+use iridule_cache::Cache;
 
 /// A running host.
 ///
@@ -109,10 +101,9 @@ impl Pop {
             shared: shared.clone(),
             next: AtomicU64::new(0),
         };
-        let scheme = if config.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
-        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone(), scheme));
+        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone()));
         let cache = match &config.cache {
-            Some(cache) => Some(cache.open(KEYING, metrics.clone()).await?),
+            Some(cache) => Some(cache.open(FUNCTIONS, metrics.clone()).await?),
             None => None,
         };
         let ahead = config.ahead.then(|| {
@@ -126,7 +117,8 @@ impl Pop {
         if let Some(ahead) = &ahead {
             terms.tasks.spawn(ahead.clone().run(gate.clone(), leaving));
         }
-        let front = Arc::new(Front::new(cache.clone(), gate, &terms).counting(ahead.clone()));
+        let site = Site::new(FUNCTIONS, config.tls.is_some(), limits);
+        let front = Arc::new(Front::new(cache.clone(), gate, site, &terms).counting(ahead.clone()));
         let admin = Arc::new(Admin {
             records: stores.records.clone(),
             trusted: config.trusted,

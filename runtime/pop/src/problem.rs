@@ -5,8 +5,10 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use iridule_cache::Unanswered;
+use iridule_cache::{Malformed, Unanswered};
 use serde_json::json;
+
+use crate::proxies::Contradiction;
 
 /// Why the host answers in place of the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub(crate) enum Problem {
     TooOften,
     /// It is not stored, and only what is was asked for.
     OnlyIfCached,
+    /// The request does not name one resource of one host.
+    Malformed(Malformed),
+    /// What a trusted proxy says of the request contradicts itself.
+    Contradiction,
 }
 
 impl Problem {
@@ -54,13 +60,20 @@ impl Problem {
             Self::OnlyIfCached => {
                 (StatusCode::GATEWAY_TIMEOUT, "it is not stored here, and `only-if-cached` asks for no more")
             }
+            Self::Malformed(why) => return problem(StatusCode::BAD_REQUEST, &why.to_string()),
+            Self::Contradiction => return problem(StatusCode::BAD_REQUEST, &Contradiction.to_string()),
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, "the request took longer than this node allows"),
         };
         let mut reply = problem(status, detail);
         let retry = match self {
             Self::Busy | Self::Leaving | Self::TooOften => Some("1"),
             Self::TooManyStreams => Some("30"),
-            Self::Failed | Self::Late | Self::Unreachable | Self::OnlyIfCached => None,
+            Self::Failed
+            | Self::Late
+            | Self::Unreachable
+            | Self::OnlyIfCached
+            | Self::Malformed(_)
+            | Self::Contradiction => None,
         };
         if let Some(seconds) = retry {
             reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
@@ -76,6 +89,18 @@ impl From<Unanswered> for Problem {
             Unanswered::Late => Self::Late,
             Unanswered::OnlyIfCached => Self::OnlyIfCached,
         }
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(why: Malformed) -> Self {
+        Self::Malformed(why)
+    }
+}
+
+impl From<Contradiction> for Problem {
+    fn from(_: Contradiction) -> Self {
+        Self::Contradiction
     }
 }
 

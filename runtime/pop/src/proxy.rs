@@ -1,13 +1,14 @@
 //! The cache before any HTTP origin: `iridule serve --proxy`.
 //!
-//! A gateway as RFC 9110, section 7.6 has it: the origin learns from `Via` that we are there, the `Host` is the client's.
+//! A gateway as RFC 9110, section 7.6 has it: the origin learns from `Via` that we are there. `Host` and `X-Forwarded-Proto`
+//! are those of the canonical URL, which is the cache key.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, header};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use iridule_cache::{Body, Cache, Keying, Origin, Unanswered};
+use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Origin, Unanswered};
 
 use crate::{
     Limits,
@@ -17,6 +18,7 @@ use crate::{
     metrics::Metrics,
     outbound::{AllowedHost, Connector, client},
     server::{Server, Terms},
+    site::Site,
     tls::Tls,
 };
 
@@ -56,7 +58,8 @@ impl Proxy {
         let address = server.address;
         let origin = Arc::new(Upstream::new(config.origin, config.limits.deadline)?);
         let terms = Terms::new(config.limits, metrics);
-        let front = Arc::new(Front::new(Some(cache.clone()), origin, &terms));
+        let site = Site::new(Keying::ANY, config.tls.is_some(), &terms.limits);
+        let front = Arc::new(Front::new(Some(cache.clone()), origin, site, &terms));
         terms
             .tasks
             .spawn(server.run(terms.clone(), move |request, peer| front.clone().answer(request, peer)));
@@ -95,25 +98,28 @@ impl Upstream {
         Ok(Self { client: client([host].into()), base, deadline })
     }
 
-    fn outward(&self, request: &mut Request<Body>) -> Option<()> {
-        if !request.headers().contains_key(header::HOST)
-            && let Some(host) = request.uri().authority().and_then(|host| host.as_str().parse().ok())
-        {
-            request.headers_mut().insert(header::HOST, host);
-        }
+    /// The request as the origin gets it.
+    fn outward(&self, request: CanonicalRequest<Body>) -> Option<Request<Body>> {
+        let host = HeaderValue::from_str(request.host()).ok()?;
+        let scheme = HeaderValue::from_str(request.scheme()).ok()?;
+        let mut request = request.into_http().ok()?;
         let mut parts = self.base.clone().into_parts();
-        let path = request.uri().path_and_query().cloned();
-        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+        parts.path_and_query = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from_parts(parts).ok()?;
         *request.version_mut() = Version::HTTP_11;
-        request.headers_mut().append(header::VIA, HeaderValue::from_static("1.1 iridule"));
-        Some(())
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, host);
+        headers.insert(X_FORWARDED_PROTO, scheme);
+        headers.append(header::VIA, HeaderValue::from_static("1.1 iridule"));
+        Some(request)
     }
 }
 
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 impl Origin for Upstream {
-    async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
-        self.outward(&mut request).ok_or(Unanswered::Unreachable)?;
+    async fn ask(&self, request: CanonicalRequest<Body>) -> Result<Response<Body>, Unanswered> {
+        let request = self.outward(request).ok_or(Unanswered::Unreachable)?;
         let answer = tokio::time::timeout(self.deadline, self.client.request(request));
         let answer = answer.await.map_err(|_| Unanswered::Late)?;
         let answer = answer.map_err(|why| {

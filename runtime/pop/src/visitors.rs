@@ -46,7 +46,7 @@ impl Visitors {
 
     /// Takes a place for a connection, unless its visitor holds as many as one may.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Visit> {
-        let address = visitor(address);
+        let address = client_of(address);
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
         let count = here.entry(address).or_default();
         if *count >= self.most {
@@ -58,7 +58,7 @@ impl Visitors {
 
     /// Whether a visitor may ask now.
     pub(crate) fn may_ask(&self, address: IpAddr) -> bool {
-        self.rate == 0.0 || self.may_ask_at(visitor(address), Instant::now())
+        self.rate == 0.0 || self.may_ask_at(client_of(address), Instant::now())
     }
 
     fn may_ask_at(&self, address: IpAddr, now: Instant) -> bool {
@@ -88,7 +88,8 @@ impl Drop for Visit {
     }
 }
 
-fn visitor(address: IpAddr) -> IpAddr {
+/// The client behind an address: itself, or the /64 of an IPv6 address.
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

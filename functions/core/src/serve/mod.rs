@@ -223,8 +223,7 @@ impl<P: Platform> Visit<'_, P> {
         extension: Extension,
         asked: &Asked,
     ) -> Result<(Picture, Variant), Fault> {
-        let accept =
-            request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accept = request.headers().get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
         let manifest = &known.style.manifest;
         let variant = Variant::resolve(asked, extension.negotiate(accept), &manifest.canvas.canvas())?;
         let plan = plan(manifest, &variant);
@@ -280,7 +279,7 @@ impl<P: Platform> Visit<'_, P> {
 
     async fn metadata<B>(&self, request: &Request<B>, token: &Token) -> Result<Answer, Fault> {
         let mut known = self.token(token, None).await?;
-        let base = metadata::base(&self.isolate.settings, request);
+        let base = metadata::base(&self.isolate.settings, request)?;
         loop {
             let now = self.standing(&known);
             let Known { collection, style, seed, recorded, .. } = &known;
