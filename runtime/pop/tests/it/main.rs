@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
+mod canonical;
 mod isolation;
 mod lifecycle;
 mod listeners;
