@@ -77,8 +77,9 @@ impl Answer {
     /// Writes it, from the child.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
-        to.write_all(&[u8::try_from(kind).unwrap_or_default()])?;
-        to.write_all(&(self.body.len() as u64).to_le_bytes())?;
+        let mut head = [u8::try_from(kind).unwrap_or_default(); 9];
+        head[1..].copy_from_slice(&(self.body.len() as u64).to_le_bytes());
+        to.write_all(&head)?;
         to.write_all(&self.body)?;
         to.flush()
     }

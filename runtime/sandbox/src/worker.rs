@@ -3,7 +3,8 @@
 use std::{
     any::Any,
     collections::HashMap,
-    env, fs, io,
+    env, fs,
+    io::{self, BufReader},
     os::{
         fd::{BorrowedFd, RawFd},
         unix::net::UnixStream,
@@ -96,8 +97,9 @@ fn serve(asked: &str, jobs: &[Registered]) -> io::Result<()> {
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
         *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = message;
     }));
-    let mut calls = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+    let calls = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     *ANSWERS.lock().unwrap_or_else(PoisonError::into_inner) = Some(calls.try_clone()?);
+    let mut calls = BufReader::new(calls);
     let (sender, receiver) = mpsc::channel();
     let jobs = jobs.to_vec();
     let worker = move || work(&jobs, &receiver);
