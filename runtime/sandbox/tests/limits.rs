@@ -249,7 +249,7 @@ async fn parent_for_the_test_below() {
         return;
     }
     let sandbox = Sandbox::new(Config {
-        limits: Limits { clock: Duration::from_secs(3600), ..Limits::new(Duration::from_secs(1), 128 * MIB) },
+        limits: Limits { clock: Duration::from_secs(3600), ..Limits::new(Duration::from_secs(3), 128 * MIB) },
         ..config()
     });
     println!("child {}", run(&sandbox, Order::Pid).await.unwrap());
@@ -264,10 +264,16 @@ fn is_there(pid: i32) -> bool {
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
+/// The processor time that a process has used, in the system's ticks.
+fn ticks(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().nth(11).unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_child_ends_when_its_parent_is_killed_or_stopped() {
     for (kind, signal, patience) in
-        [("waits", Signal::KILL, 5), ("loops", Signal::KILL, 5), ("loops", Signal::STOP, 20)]
+        [("waits", Signal::KILL, 5), ("loops", Signal::KILL, 5), ("loops", Signal::STOP, 60)]
     {
         let mut parent = Command::new(env::current_exe().unwrap())
             .args(["parent_for_the_test_below", "--nocapture"])
@@ -282,6 +288,9 @@ fn a_child_ends_when_its_parent_is_killed_or_stopped() {
         });
         let child = child.unwrap();
         assert!(is_there(child));
+        while kind == "loops" && ticks(child) < 10 {
+            thread::sleep(Duration::from_millis(10));
+        }
         kill_process(Pid::from_child(&parent), signal).unwrap();
         let started = Instant::now();
         while is_there(child) {
