@@ -4,6 +4,7 @@ mod feeds;
 mod oracle;
 mod origin;
 mod render;
+mod sandboxed;
 mod serve;
 mod shade;
 mod sheet;
@@ -50,6 +51,8 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
+    // Started as a worker of a sandbox, it is nothing else.
+    iridule_sandbox::serve_if_asked(sandboxed::jobs());
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),

@@ -1,30 +1,35 @@
 //! `iridule render`: tokens of a style into files, and a contact sheet.
 
 use std::{
+    cell::{Cell, RefCell},
     fs,
     path::PathBuf,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
     thread,
     time::Instant,
 };
 
-use alloy_primitives::U256;
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use iridule_core::{
     gauge::{Band, State},
     manifest::Manifest,
     plan::{Plan, plan},
-    style::Style,
     variant::{Asked, Format, Variant},
 };
-use iridule_studio::Built;
+use iridule_studio::{
+    Bench, Built,
+    bench::{Painted, Picture},
+};
 
-use crate::{feeds::Setting, sheet::Sheet, shipped, tokens::Tokens};
+use crate::{
+    feeds::Setting,
+    sandboxed::{Bounds, block_on},
+    sheet::Sheet,
+    shipped,
+    tokens::Tokens,
+};
 
 /// The arguments of `iridule render`.
 #[derive(clap::Args)]
@@ -51,6 +56,8 @@ pub struct Args {
     /// Pixels across of a picture on the contact sheet; snaps up to the ladder of sizes.
     #[arg(long, value_name = "PIXELS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1024))]
     tile: u32,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,30 +87,22 @@ impl Encoding {
 
 /// Runs the subcommand.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let built = shipped::open(&args.style)?;
-    let style = built.style()?;
-    let state = state(&style.manifest, &args.values)?;
-    let variant = variant_in(&style.manifest, args.size, args.format.format())?;
-    let tile = variant_in(&style.manifest, Some(args.tile), args.format.format())?;
+    let folder = shipped::folder(&args.style)?;
+    let (_, built) = block_on(args.bounds.build(&folder))?;
+    let manifest = &built.package.manifest;
+    let state = state(manifest, &args.values)?;
+    let variant = variant_in(manifest, args.size, args.format.format())?;
+    let tile = variant_in(manifest, Some(args.tile), args.format.format())?;
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
     let count = args.tokens.0.len();
     let sheet = args.sheet.then(|| Sheet::new(count, tile.width.into(), tile.height.into())).transpose()?;
 
-    let job = Job {
-        args,
-        built: &built,
-        style: &style,
-        state: &state,
-        variant,
-        tile,
-        sheet: sheet.map(Mutex::new),
-    };
+    let job = Job { args, built: &built, state: &state, next: Cell::new(0), sheet: RefCell::new(sheet) };
     let started = Instant::now();
-    job.paint_all()?;
+    block_on(job.paint_all())?;
     let elapsed = started.elapsed();
-    if let Some(sheet) = job.sheet {
+    if let Some(sheet) = job.sheet.into_inner() {
         let path = args.out.join(format!("sheet.{}", args.format.extension()));
-        let sheet = sheet.into_inner().map_err(|_| anyhow!("a painting thread panicked"))?;
         fs::write(&path, sheet.encode(&tile)?)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
     }
@@ -124,58 +123,49 @@ fn report(count: usize, variant: &Variant, seconds: f64, args: &Args) {
 struct Job<'a> {
     args: &'a Args,
     built: &'a Built,
-    style: &'a Style,
     state: &'a State,
-    variant: Variant,
-    tile: Variant,
-    sheet: Option<Mutex<Sheet>>,
+    /// The place of the next token.
+    next: Cell<usize>,
+    sheet: RefCell<Option<Sheet>>,
 }
 
 impl Job<'_> {
-    /// Paints on every core; the first failure stops all.
-    fn paint_all(&self) -> anyhow::Result<()> {
+    /// Paints on every core, in a worker each; the first failure stops all.
+    async fn paint_all(&self) -> anyhow::Result<()> {
         let tokens = &self.args.tokens.0;
         let bar = ProgressBar::new(tokens.len() as u64)
             .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
-        let next = AtomicUsize::new(0);
-        let failed = Mutex::new(None);
-        thread::scope(|scope| {
-            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-                scope.spawn(|| {
-                    while let Some((place, token)) = {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        tokens.get(place).map(|token| (place, *token))
-                    } {
-                        if let Err(why) = self.paint(place, token) {
-                            next.store(tokens.len(), Ordering::Relaxed);
-                            if let Ok(mut failed) = failed.lock() {
-                                failed.get_or_insert(why.context(format!("token {token}")));
-                            }
-                        }
-                        bar.inc(1);
-                    }
-                });
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(tokens.len()).max(1);
+        let sandbox = self.args.bounds.sandbox(workers);
+        let painters = (0..workers).map(|_| async {
+            let mut bench = Bench::new(&sandbox, self.args.bounds.limits()).await?;
+            bench.open(self.built);
+            loop {
+                let place = self.next.replace(self.next.get() + 1);
+                let Some(token) = tokens.get(place) else { return anyhow::Ok(()) };
+                self.paint(&mut bench, place, *token).await.with_context(|| format!("token {token}"))?;
+                bar.inc(1);
             }
         });
+        let painted = try_join_all(painters).await;
         bar.finish_and_clear();
-        failed.into_inner().map_err(|_| anyhow!("a painting thread panicked"))?.map_or(Ok(()), Err)
+        painted.map(drop)
     }
 
-    fn paint(&self, place: usize, token: u64) -> anyhow::Result<()> {
-        let seed = self.built.collection.seed(U256::from(token))?;
-        let scene = self.built.scene(self.style, &seed, self.state)?;
-        let opaque = scene.canvas.background.is_some();
-        let picture = iridule_raster::paint_pixels(&scene, &self.variant)?;
-        let bytes = iridule_raster::encode::encode(&picture, opaque, &self.variant)?;
-        let path = self.args.out.join(format!("{token}.{}", self.args.format.extension()));
-        fs::write(&path, &bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
-        if let Some(sheet) = &self.sheet {
-            let tile = if self.tile == self.variant {
-                picture
-            } else {
-                iridule_raster::paint_pixels(&scene, &self.tile)?
-            };
-            sheet.lock().map_err(|_| anyhow!("a painting thread panicked"))?.place(place, &tile)?;
+    async fn paint(&self, bench: &mut Bench, place: usize, token: u64) -> anyhow::Result<()> {
+        let extension = self.args.format.extension();
+        let picture = Picture {
+            token,
+            bands: self.state.0.clone(),
+            width: self.args.size,
+            extension: extension.into(),
+            tile: self.args.sheet.then_some(self.args.tile),
+        };
+        let Painted { file, tile } = bench.paint(&picture).await?;
+        let path = self.args.out.join(format!("{token}.{extension}"));
+        fs::write(&path, &file).with_context(|| format!("{}: cannot be written", path.display()))?;
+        if let (Some(sheet), Some(tile)) = (self.sheet.borrow_mut().as_mut(), tile) {
+            sheet.place(place, &tile)?;
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! `iridule shade`: one fragment shader to a picture, on the CPU or on a GPU.
 //!
-//! Reads the command line and files, calls `iridule-wgsl` and `iridule-vm` (or `iridule-origin`), writes a PNG or raw
-//! floats. How shaders are compiled and run is not decided here.
+//! Reads the command line, and has the rest done in a sandbox: reading files, `iridule-wgsl` and `iridule-vm` (or
+//! `iridule-origin`), and making a PNG or raw floats. How shaders are compiled and run is not decided here.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -10,10 +11,15 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use iridule_origin::{Bound, Depth, Gpu};
+use iridule_sandbox::{Config, Confinement, Job, Registered, Sandbox};
 use iridule_vm::{
     AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size,
     Texels, Texture,
 };
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::sandboxed::{Bounds, block_on};
 
 /// Paint one WGSL fragment shader.
 #[derive(Debug, clap::Args)]
@@ -36,6 +42,8 @@ pub struct Args {
     /// Where to paint.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
     backend: Backend,
+    #[command(flatten)]
+    bounds: Bounds,
     /// Most operations a pixel may take on average (CPU).
     #[arg(long, default_value_t = 100_000)]
     max_ops: u32,
@@ -51,7 +59,7 @@ pub struct Args {
 }
 
 /// Where to paint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 enum Backend {
     /// The strip VM.
     Cpu,
@@ -60,18 +68,19 @@ enum Backend {
 }
 
 /// One `--bind`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Bind {
     group: u32,
     binding: u32,
     value: Value,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Value {
     Bytes(Vec<u8>),
     File(PathBuf),
-    Sampler(Sampler),
+    /// Its words.
+    Sampler(String),
 }
 
 /// The data behind a resource.
@@ -146,7 +155,7 @@ impl FromStr for Bind {
             Some(("f32", text)) => Value::Bytes(numbers(text, f32::to_le_bytes)?),
             Some(("i32", text)) => Value::Bytes(numbers(text, i32::to_le_bytes)?),
             Some(("u32", text)) => Value::Bytes(numbers(text, u32::to_le_bytes)?),
-            Some(("sampler", text)) => Value::Sampler(sampler(text)?),
+            Some(("sampler", text)) => sampler(text).map(|_| Value::Sampler(text.into()))?,
             _ => bail!("expected hex:…, f32:…, i32:…, u32:…, sampler:… or @FILE after `=`"),
         };
         Ok(Self { group, binding, value })
@@ -181,7 +190,7 @@ fn data(binding: &Binding, binds: &[Bind]) -> Result<Data> {
             Ok(Data::Bytes(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?))
         }
         (BindingKind::Texture, Some(Value::File(path))) => image(path),
-        (BindingKind::Sampler, Some(Value::Sampler(sampler))) => Ok(Data::Sampler(*sampler)),
+        (BindingKind::Sampler, Some(Value::Sampler(words))) => Ok(Data::Sampler(sampler(words)?)),
         (BindingKind::Sampler, None) => {
             Ok(Data::Sampler(Sampler { filter: FilterMode::Linear, ..Sampler::default() }))
         }
@@ -211,65 +220,87 @@ impl Data {
     }
 }
 
-fn paint_cpu(args: &Args, program: &Program, resources: &[Bound<'_>]) -> Result<Vec<f32>> {
+fn paint_cpu(
+    args: &Asked,
+    program: &Program,
+    resources: &[Bound<'_>],
+    notes: &mut String,
+) -> Result<Vec<f32>> {
     let machine = Machine::new(program.clone())?;
     let find = |group, binding| {
         resources.iter().find(|b| (b.group, b.binding) == (group, binding)).map(|b| b.resource)
     };
     let inputs = Inputs::bind(program, find)?;
-    let mut out = vec![0.0; args.size.values()];
-    let mut budget = Budget::per_pixel(args.size, args.max_ops);
+    let mut out = vec![0.0; args.size().values()];
+    let mut budget = Budget::per_pixel(args.size(), args.max_ops);
     let given = budget.left;
     let start = Instant::now();
-    machine.paint_f32(&inputs, args.size, &mut budget, &mut out)?;
+    machine.paint_f32(&inputs, args.size(), &mut budget, &mut out)?;
     if args.stats {
-        stats(args, &machine, given - budget.left, start.elapsed().as_secs_f64());
+        stats(args, &machine, given - budget.left, start.elapsed().as_secs_f64(), notes)?;
     }
     Ok(out)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown to three digits")]
-fn stats(args: &Args, machine: &Machine, operations: u64, seconds: f64) {
+fn stats(
+    args: &Asked,
+    machine: &Machine,
+    operations: u64,
+    seconds: f64,
+    notes: &mut String,
+) -> std::fmt::Result {
     let p = machine.program();
-    let pixels = args.size.values() as f64 / 4.0;
+    let pixels = args.size().values() as f64 / 4.0;
     let uniform =
         p.setup.len() + p.body.iter().filter(|op| op.code.has_result() && !op.dst.is_varying()).count();
     let all = (p.setup.len() + p.body.len()).max(1);
-    eprintln!(
+    writeln!(
+        notes,
         "program    {} bytes, {} constants, {} table words",
         p.encode().len(),
         p.constants.len(),
         p.table.len()
-    );
-    eprintln!("registers  {} uniform, {} varying, {} local words", p.uniforms, p.varyings, p.locals);
-    eprintln!(
+    )?;
+    writeln!(notes, "registers  {} uniform, {} varying, {} local words", p.uniforms, p.varyings, p.locals)?;
+    writeln!(
+        notes,
         "operations {} once a picture, {} once a strip of {}",
         p.setup.len(),
         p.body.len(),
         machine.lanes()
-    );
-    eprintln!("uniform    {:.1}% of the operations", 100.0 * uniform as f64 / all as f64);
-    eprintln!("cost       {:.1} operations a pixel", operations as f64 / pixels);
-    eprintln!(
+    )?;
+    writeln!(notes, "uniform    {:.1}% of the operations", 100.0 * uniform as f64 / all as f64)?;
+    writeln!(notes, "cost       {:.1} operations a pixel", operations as f64 / pixels)?;
+    writeln!(
+        notes,
         "time       {:.2} ms, {:.1} MP/s on {}",
         seconds * 1e3,
         pixels / seconds / 1e6,
         machine.level().name()
-    );
+    )?;
+    Ok(())
 }
 
-fn paint_gpu(args: &Args, source: &str, entry: &str, resources: &[Bound<'_>]) -> Result<Vec<f32>> {
+fn paint_gpu(
+    args: &Asked,
+    source: &str,
+    entry: &str,
+    resources: &[Bound<'_>],
+    notes: &mut String,
+) -> Result<Vec<f32>> {
     ensure!(args.overrides.is_empty(), "--override is for the CPU backend; give the override a default");
     let gpu = Gpu::new()?;
-    let prepared = gpu.prepare(source, entry, resources, args.size, Depth::Floats)?;
+    let prepared = gpu.prepare(source, entry, resources, args.size(), Depth::Floats)?;
     let start = Instant::now();
     let pixels = prepared.paint_floats()?;
     if args.stats {
-        eprintln!(
+        writeln!(
+            notes,
             "time       {:.2} ms with reading back, on {}",
             start.elapsed().as_secs_f64() * 1e3,
             gpu.name()
-        );
+        )?;
     }
     Ok(pixels)
 }
@@ -279,8 +310,9 @@ fn byte(value: f32) -> u8 {
     (value.clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
 }
 
-fn write(path: &Path, size: Size, pixels: &[f32]) -> Result<()> {
-    let bytes: Vec<u8> = match path.extension().and_then(|e| e.to_str()) {
+/// The bytes of a file with this name.
+fn encode(path: &Path, size: Size, pixels: &[f32]) -> Result<Vec<u8>> {
+    Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("f32") => pixels.iter().flat_map(|v| v.to_le_bytes()).collect(),
         Some("png") => {
             let mut bytes = Vec::new();
@@ -292,8 +324,124 @@ fn write(path: &Path, size: Size, pixels: &[f32]) -> Result<()> {
             bytes
         }
         _ => bail!("the output must end in .png or .f32"),
-    };
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    })
+}
+
+/// What the sandbox is asked to do here; `main` passes it on.
+pub const SANDBOX_JOBS: &[Registered] = &[Registered::of::<PaintShader>()];
+
+/// Most that a sandbox answers, bytes: the floats of a picture of 4,096 square, and what is said beside them.
+const REPLY_BYTES: u64 = 260 << 20;
+
+/// The job: everything that looks into files.
+struct PaintShader;
+
+/// What is to be painted: the command line, as far as it is not about limits.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    /// The file, as messages call it.
+    shown: String,
+    file: PathBuf,
+    width: u32,
+    height: u32,
+    entry: Option<String>,
+    binds: Vec<Bind>,
+    overrides: Vec<(String, f64)>,
+    backend: Backend,
+    max_ops: u32,
+    stats: bool,
+    explain: bool,
+    output: Option<PathBuf>,
+}
+
+/// What came of it.
+#[derive(Default, Serialize, Deserialize)]
+struct Shaded {
+    /// Warnings and figures, for standard error.
+    notes: String,
+    /// The program's listing, for standard output.
+    listing: String,
+    /// The file.
+    file: Option<ByteBuf>,
+}
+
+impl Job for PaintShader {
+    const NAME: &'static str = "shade";
+    type State = ();
+    type Request = Asked;
+    type Reply = Shaded;
+    type Error = String;
+
+    fn run((): &mut (), asked: Asked) -> Result<Shaded, String> {
+        asked.shade().map_err(|why| format!("{why:#}"))
+    }
+}
+
+impl Asked {
+    fn of(args: &Args) -> Result<Self> {
+        // A worker has another working folder.
+        let whole = |path: &Path| std::path::absolute(path).with_context(|| path.display().to_string());
+        let mut binds = args.binds.clone();
+        for bind in &mut binds {
+            if let Value::File(path) = &mut bind.value {
+                *path = whole(path)?;
+            }
+        }
+        Ok(Self {
+            shown: args.file.display().to_string(),
+            file: whole(&args.file)?,
+            width: args.size.width,
+            height: args.size.height,
+            entry: args.entry.clone(),
+            binds,
+            overrides: args.overrides.clone(),
+            backend: args.backend,
+            max_ops: args.max_ops,
+            stats: args.stats,
+            explain: args.explain,
+            output: args.output.clone(),
+        })
+    }
+
+    fn size(&self) -> Size {
+        Size { width: self.width, height: self.height }
+    }
+
+    fn shade(&self) -> Result<Shaded> {
+        let mut shaded = Shaded::default();
+        let path = &self.shown;
+        iridule_sandbox::note(path);
+        let source = std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {path}"))?;
+        let options = iridule_wgsl::Options { entry: self.entry.clone(), overrides: self.overrides.clone() };
+        let compiled = iridule_wgsl::compile(&source, &options).map_err(|refused| {
+            let text: Vec<String> = refused.iter().map(|d| d.render(path, &source)).collect();
+            anyhow!("{}", text.join("\n"))
+        })?;
+        for warning in &compiled.warnings {
+            shaded.notes.push_str(&warning.render(path, &source));
+        }
+        if self.explain {
+            shaded.listing = compiled.program.to_string();
+        }
+        let Some(output) = &self.output else { return Ok(shaded) };
+        let data: Vec<(&Binding, Data)> = compiled
+            .program
+            .bindings
+            .iter()
+            .map(|b| Ok((b, data(b, &self.binds)?)))
+            .collect::<Result<_>>()?;
+        let resources: Vec<Bound<'_>> = data
+            .iter()
+            .map(|(b, data)| Bound { group: b.group, binding: b.binding, resource: data.resource() })
+            .collect();
+        iridule_sandbox::note(path);
+        let pixels = match self.backend {
+            Backend::Cpu => paint_cpu(self, &compiled.program, &resources, &mut shaded.notes)?,
+            Backend::Gpu => paint_gpu(self, &source, &compiled.entry, &resources, &mut shaded.notes)?,
+        };
+        shaded.file = Some(ByteBuf::from(encode(output, self.size(), &pixels)?));
+        Ok(shaded)
+    }
 }
 
 /// Carries out the command.
@@ -302,29 +450,21 @@ fn write(path: &Path, size: Size, pixels: &[f32]) -> Result<()> {
 /// What is wrong with the file, the bindings, the budget or the output, for people.
 pub fn run(args: &Args) -> Result<()> {
     ensure!(args.explain || args.output.is_some(), "name an output with -o, or ask for --explain");
-    let path = args.file.display().to_string();
-    let source = std::fs::read_to_string(&args.file).with_context(|| format!("cannot read {path}"))?;
-    let options = iridule_wgsl::Options { entry: args.entry.clone(), overrides: args.overrides.clone() };
-    let compiled = iridule_wgsl::compile(&source, &options).map_err(|refused| {
-        let text: Vec<String> = refused.iter().map(|d| d.render(&path, &source)).collect();
-        anyhow!("{}", text.join("\n"))
-    })?;
-    for warning in &compiled.warnings {
-        eprint!("{}", warning.render(&path, &source));
+    let asked = Asked::of(args)?;
+    let mut config = Config { limits: args.bounds.limits(), ..Config::default() };
+    config.limits.reply_bytes = REPLY_BYTES;
+    if args.backend == Backend::Gpu {
+        config.confinement = Confinement::Device;
+        // Where drivers find themselves.
+        config.environment = std::env::vars_os().collect();
     }
-    if args.explain {
-        write!(std::io::stdout().lock(), "{}", compiled.program)?;
+    let sandbox = Sandbox::new(config);
+    let shaded = block_on(async { Ok(sandbox.run::<PaintShader>(&asked).await?) });
+    let Shaded { notes, listing, file } = shaded?;
+    eprint!("{notes}");
+    write!(std::io::stdout().lock(), "{listing}")?;
+    if let (Some(file), Some(output)) = (file, &args.output) {
+        std::fs::write(output, file).with_context(|| format!("cannot write {}", output.display()))?;
     }
-    let Some(output) = &args.output else { return Ok(()) };
-    let data: Vec<(&Binding, Data)> =
-        compiled.program.bindings.iter().map(|b| Ok((b, data(b, &args.binds)?))).collect::<Result<_>>()?;
-    let resources: Vec<Bound<'_>> = data
-        .iter()
-        .map(|(b, data)| Bound { group: b.group, binding: b.binding, resource: data.resource() })
-        .collect();
-    let pixels = match args.backend {
-        Backend::Cpu => paint_cpu(args, &compiled.program, &resources)?,
-        Backend::Gpu => paint_gpu(args, &source, &compiled.entry, &resources)?,
-    };
-    write(output, args.size, &pixels)
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, ensure};
 use iridule_core::variant::Variant;
 use iridule_raster::{Pixmap, encode};
+use iridule_studio::bench::Tile;
 
 /// Pixels between pictures, and around them.
 const GAP: u32 = 12;
@@ -42,16 +43,16 @@ impl Sheet {
     ///
     /// # Errors
     /// When it is not of the sheet's tile size, or the sheet has no such place.
-    pub fn place(&mut self, place: usize, picture: &Pixmap) -> anyhow::Result<()> {
+    pub fn place(&mut self, place: usize, picture: &Tile) -> anyhow::Result<()> {
         let (width, height) = self.tile;
-        ensure!((picture.width(), picture.height()) == (width, height), "a picture of another size");
+        ensure!((picture.width, picture.height) == (width, height), "a picture of another size");
         let place = u32::try_from(place)?;
         let left = (GAP + place % self.columns * (width + GAP)) as usize * 4;
         let top = (GAP + place / self.columns * (height + GAP)) as usize;
         let stride = self.pixels.width() as usize * 4;
         let line = width as usize * 4;
         let rows = self.pixels.data_mut().chunks_exact_mut(stride).skip(top);
-        for (to, from) in rows.zip(picture.data().chunks_exact(line)) {
+        for (to, from) in rows.zip(picture.pixels.chunks_exact(line)) {
             let to = to.get_mut(left..left + line).context("no such place on the sheet")?;
             for (to, from) in to.as_chunks_mut::<4>().0.iter_mut().zip(from.as_chunks::<4>().0) {
                 over(to, *from);

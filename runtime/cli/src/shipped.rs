@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use iridule_studio::{Built, Folder};
+use iridule_studio::Folder;
 
 /// A style's folder, carried in the binary.
 pub struct Shipped {
@@ -35,12 +35,4 @@ pub fn folder(name: &str) -> anyhow::Result<Folder> {
         let known: Vec<&str> = SHIPPED.iter().map(|shipped| shipped.slug).collect();
         format!("{name:?} is neither a folder with a style.toml nor a shipped style ({})", known.join(", "))
     })
-}
-
-/// Builds a style from a folder, or by its shipped name.
-///
-/// # Errors
-/// What is wrong with its files, or which styles there are.
-pub fn open(name: &str) -> anyhow::Result<Built> {
-    Ok(folder(name)?.build()?)
 }

@@ -13,6 +13,7 @@ use alloy::primitives::{Address, keccak256};
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::is_slug, gauge::is_feed, signed::TrustedKeys};
 use iridule_publish::{Address as PlaceAddress, keys};
+use iridule_sandbox::Program;
 use reqwest::Url;
 use serde::Deserialize;
 
@@ -27,7 +28,7 @@ use crate::{
     sink::{Announcer, Target},
     source::Source,
     table::Table,
-    tokens::{self, Contract, Mint, Reading, Recorder},
+    tokens::{self, Contract, Documents, DocumentsFile, Mint, Reading, Recorder},
 };
 
 /// A relay's configuration, read and checked.
@@ -94,6 +95,8 @@ struct File {
     announce: Vec<AnnounceFile>,
     #[serde(default)]
     tokens: Vec<TokensFile>,
+    #[serde(default)]
+    documents: DocumentsFile,
 }
 
 #[derive(Deserialize)]
@@ -350,6 +353,8 @@ impl Config {
                 last: Arc::default(),
             })));
         }
+        let documents =
+            Documents::new(&file.documents, worker()).map_err(|why| format!("[documents]: {why}"))?;
         let mut recorders = Vec::new();
         for read in file.tokens {
             let fault = |why: &str| format!("[[tokens]] {}: {why}", read.collection);
@@ -372,7 +377,7 @@ impl Config {
                     ));
                 }
             };
-            recorders.push(Recorder::new(Contract {
+            let contract = Contract {
                 slug: read.collection.clone(),
                 chain: chain.clone(),
                 address: read.contract,
@@ -380,7 +385,8 @@ impl Config {
                 mint,
                 numbers: read.first..=read.first + (read.supply - 1),
                 every: read.every,
-            }));
+            };
+            recorders.push(Recorder::new(contract, documents.clone()));
         }
         Ok(Self {
             listen: file.listen,
@@ -398,6 +404,11 @@ impl Config {
             metrics,
         })
     }
+}
+
+/// What works on documents: the executable of the relay, or of its tests.
+fn worker() -> Program {
+    if cfg!(test) { Program::this_test("tokens::tests::sandbox_worker") } else { Program::this() }
 }
 
 fn url_of(text: &str) -> Result<Url, String> {
@@ -433,7 +444,8 @@ mod tests {
         let parse = |text: &str| Config::parse(&format!("{head}{text}"), folder.path());
         assert!(parse("").is_ok());
         let good = format!(
-            "[[chain]]\nid = 1\nproviders = [\"http://127.0.0.1:1\"]\n[feed.eth-usd]\nchain = 1\n{proxy}\n\
+            "[documents]\ntime = \"5s\"\nmemory_mib = 512\nworkers = 1\n\
+             [[chain]]\nid = 1\nproviders = [\"http://127.0.0.1:1\"]\n[feed.eth-usd]\nchain = 1\n{proxy}\n\
              [feed.wind]\nurl = \"https://example.org/\"\npointer = \"/wind\"\nheartbeat = \"1h\"\n\
              [feed.rest]\nconstant = -2.5\n"
         );
@@ -450,6 +462,8 @@ mod tests {
             ),
             ("[[sink]]\nto = \"ftp://x\"".into(), "a place is"),
             ("colour = 1".into(), "unknown field"),
+            ("[documents]\nmemory_mib = 1".into(), "[documents]: time is above 0"),
+            ("[documents]\nspeed = 1".into(), "unknown field"),
         ] {
             let said = parse(&bad).map(|_| ()).unwrap_err();
             assert!(said.contains(why), "{bad}: {said}");

@@ -26,6 +26,10 @@ const TOLD: TableDefinition<&str, &[u8]> = TableDefinition::new("told");
 const TOKENS: TableDefinition<&str, &[u8]> = TableDefinition::new("tokens");
 /// Which token's record is the newest but so many: `slug/number`, by [`Kept::place`].
 const TOKEN_ORDER: TableDefinition<u64, &str> = TableDefinition::new("token-order");
+/// DAG-CBOR of [`Unrecorded`], by `slug/number`.
+const UNRECORDED: TableDefinition<&str, &[u8]> = TableDefinition::new("unrecorded");
+/// Records that a sink did not take, by sink and `slug/number`; the place of the record.
+const SET_ASIDE: TableDefinition<(&str, &str), u64> = TableDefinition::new("set-aside");
 /// Up to which block a collection's events are known, by slug.
 const SCANNED: TableDefinition<&str, u64> = TableDefinition::new("scanned");
 
@@ -70,6 +74,32 @@ pub(crate) struct Kept {
     pub(crate) signed: ByteBuf,
     /// The blocks of the style that is the token's own.
     pub(crate) blocks: Vec<KeptBlock>,
+}
+
+/// A token without a record of what its contract says now, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Unrecorded {
+    /// What the contract says cannot be shown.
+    Refused {
+        /// Names the document and the bounds that it was worked on under.
+        digest: ByteBuf,
+        /// Why.
+        why: String,
+    },
+    /// What the contract says could not be read yet.
+    Unread,
+}
+
+/// What one look at a collection's tokens writes down.
+#[derive(Debug, Default)]
+pub(crate) struct TokenWrites {
+    /// Records, each with its signature and the blocks of its style.
+    pub(crate) records: Vec<(TokenRecord, Vec<u8>, Vec<Block>)>,
+    /// Numbers that have no record, or had none and need none any more.
+    pub(crate) unrecorded: Vec<(u64, Option<Unrecorded>)>,
+    /// Up to which block the collection's events are known.
+    pub(crate) scanned: Option<u64>,
 }
 
 /// A block of a style.
@@ -124,6 +154,8 @@ impl Ledger {
         write.open_table(TOKENS).map_err(broken)?;
         write.open_table(TOKEN_ORDER).map_err(broken)?;
         write.open_table(SCANNED).map_err(broken)?;
+        write.open_table(UNRECORDED).map_err(broken)?;
+        write.open_table(SET_ASIDE).map_err(broken)?;
         write.commit().map_err(broken)?;
         Ok(Self { db: Arc::new(db) })
     }
@@ -216,22 +248,17 @@ impl Ledger {
         Ok(first.map(|(place, name)| (place.value(), name.value().to_owned())))
     }
 
-    /// Keeps records, each with its signature and the blocks of its style, and up to which block a collection's events
-    /// are known. Gives the highest place.
+    /// Writes down what a look at a collection's tokens gave, all of it or nothing. Gives the highest place of a record.
     ///
     /// # Errors
     /// [`LedgerError::Broken`].
-    pub(crate) fn keep_tokens(
-        &self,
-        records: Vec<(TokenRecord, Vec<u8>, Vec<Block>)>,
-        scanned: Option<(&str, u64)>,
-    ) -> Result<u64, LedgerError> {
+    pub(crate) fn keep_tokens(&self, slug: &str, writes: TokenWrites) -> Result<u64, LedgerError> {
         let write = self.db.begin_write().map_err(broken)?;
         let highest = {
             let mut tokens = write.open_table(TOKENS).map_err(broken)?;
             let mut order = write.open_table(TOKEN_ORDER).map_err(broken)?;
             let mut place = order.last().map_err(broken)?.map_or(0, |(place, _)| place.value());
-            for (record, signed, blocks) in records {
+            for (record, signed, blocks) in writes.records {
                 let name = format!("{}/{}", record.slug, record.number);
                 let before = tokens.get(&*name).map_err(broken)?.map(|bytes| bytes.value().to_vec());
                 if let Some(before) = before {
@@ -247,13 +274,106 @@ impl Ledger {
                     .map_err(broken)?;
                 order.insert(place, &*name).map_err(broken)?;
             }
-            if let Some((slug, scanned)) = scanned {
+            let mut unrecorded = write.open_table(UNRECORDED).map_err(broken)?;
+            for (number, why) in writes.unrecorded {
+                let name = format!("{slug}/{number}");
+                match why {
+                    Some(why) => {
+                        let bytes = serde_ipld_dagcbor::to_vec(&why).map_err(broken)?;
+                        unrecorded.insert(&*name, &*bytes).map_err(broken)?;
+                    }
+                    None => drop(unrecorded.remove(&*name).map_err(broken)?),
+                }
+            }
+            if let Some(scanned) = writes.scanned {
                 write.open_table(SCANNED).map_err(broken)?.insert(slug, scanned).map_err(broken)?;
             }
             place
         };
         write.commit().map_err(broken)?;
         Ok(highest)
+    }
+
+    /// The tokens of a collection that have no record of what their contract says now, by number.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn unrecorded(&self, slug: &str) -> Result<Vec<(u64, Unrecorded)>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(UNRECORDED).map_err(broken)?;
+        // '0' comes after '/'.
+        let (from, to) = (format!("{slug}/"), format!("{slug}0"));
+        let rows = table.range(&*from..&*to).map_err(broken)?;
+        rows.map(|row| {
+            let (name, bytes) = row.map_err(broken)?;
+            let number = name.value()[from.len()..].parse().map_err(broken)?;
+            Ok((number, serde_ipld_dagcbor::from_slice(bytes.value()).map_err(broken)?))
+        })
+        .collect()
+    }
+
+    /// Why a token has no record of what its contract says now, if it has none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn why_unrecorded(&self, slug: &str, number: u64) -> Result<Option<Unrecorded>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(UNRECORDED).map_err(broken)?;
+        let bytes = table.get(&*format!("{slug}/{number}")).map_err(broken)?;
+        bytes.map(|bytes| serde_ipld_dagcbor::from_slice(bytes.value()).map_err(broken)).transpose()
+    }
+
+    /// Sets a record aside for a sink that did not take it, and remembers that the sink was given everything up to there.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn set_aside(
+        &self,
+        sink: &str,
+        cursor: &str,
+        place: u64,
+        name: &str,
+    ) -> Result<(), LedgerError> {
+        let write = self.db.begin_write().map_err(broken)?;
+        write.open_table(SET_ASIDE).map_err(broken)?.insert((sink, name), place).map_err(broken)?;
+        write.open_table(TOLD).map_err(broken)?.insert(cursor, &place.to_be_bytes()[..]).map_err(broken)?;
+        write.commit().map_err(broken)
+    }
+
+    /// The records that are set aside for a sink, after this name, at most so many: names and places.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn aside(
+        &self,
+        sink: &str,
+        after: &str,
+        most: usize,
+    ) -> Result<Vec<(String, u64)>, LedgerError> {
+        let read = self.db.begin_read().map_err(broken)?;
+        let table = read.open_table(SET_ASIDE).map_err(broken)?;
+        let mut found = Vec::new();
+        for row in table.range((sink, after)..).map_err(broken)? {
+            let (key, place) = row.map_err(broken)?;
+            let (of, name) = key.value();
+            if of != sink || found.len() >= most {
+                break;
+            }
+            if name > after {
+                found.push((name.to_owned(), place.value()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets that a record was set aside.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub(crate) fn not_aside(&self, sink: &str, name: &str) -> Result<(), LedgerError> {
+        let write = self.db.begin_write().map_err(broken)?;
+        write.open_table(SET_ASIDE).map_err(broken)?.remove((sink, name)).map_err(broken)?;
+        write.commit().map_err(broken)
     }
 
     /// Up to which block a collection's events are known.

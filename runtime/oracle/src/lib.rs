@@ -33,3 +33,5 @@ pub mod statement;
 pub mod status;
 pub mod table;
 mod tokens;
+
+pub use tokens::SANDBOX_JOBS;

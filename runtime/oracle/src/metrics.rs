@@ -29,6 +29,11 @@ struct BySink {
     sink: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByLimit {
+    limit: &'static str,
+}
+
 #[derive(Clone)]
 struct Lag;
 
@@ -62,6 +67,11 @@ pub(crate) struct Metrics {
     unread: Family<ByFeed, Counter>,
     lags: Family<BySink, Histogram, Lag>,
     refusals: Family<BySink, Counter>,
+    /// Tokens' documents that were worked on.
+    pub(crate) documents: Counter,
+    ended: Family<ByLimit, Counter>,
+    /// Tokens that could not be read, each time.
+    pub(crate) token_failures: Counter,
 }
 
 impl Metrics {
@@ -87,6 +97,15 @@ impl Metrics {
         );
         let refusals = Family::default();
         registry.register("publish_failures", "Tries at a sink that failed", refusals.clone());
+        let ended: Family<ByLimit, Counter> = Family::default();
+        registry.register(
+            "documents_ended",
+            "Tokens' documents that exceeded a limit (time, memory, crashed, size) and were ended",
+            ended.clone(),
+        );
+        for limit in ["time", "memory", "crashed", "size"] {
+            drop(ended.get_or_create(&ByLimit { limit }));
+        }
         let (sequence, leads) = (Gauge::default(), Gauge::default());
         registry.register("sequence", "The newest snapshot's sequence", sequence.clone());
         registry.register("leads", "1 while this relay leads", leads.clone());
@@ -101,6 +120,9 @@ impl Metrics {
             rounds: counter("rounds", "Rounds taken in"),
             passed_over: counter("rounds_passed_over", "Rounds that are missing or hold no value"),
             moves: counter("moves", "Gauges that moved"),
+            documents: counter("documents", "Tokens' documents that were worked on"),
+            token_failures: counter("token_failures", "Tries to read a token that failed"),
+            ended,
             registry,
             dissents,
             failures,
@@ -135,6 +157,11 @@ impl Metrics {
 
     pub(crate) fn refusals(&self, sink: &str) -> Counter {
         self.refusals.get_or_create_owned(&BySink { sink: sink.into() })
+    }
+
+    /// Documents that were ended for exceeding this limit.
+    pub(crate) fn ended(&self, limit: &'static str) -> Counter {
+        self.ended.get_or_create_owned(&ByLimit { limit })
     }
 
     /// All series in the OpenMetrics text format.

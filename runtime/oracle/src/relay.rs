@@ -6,8 +6,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    convert::Infallible,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +20,7 @@ use iridule_publish::{Address, Place};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 use crate::{
@@ -29,8 +30,8 @@ use crate::{
     replay, service,
     sink::{Common, Giving, Shown, Signed, Sink, Target},
     source::{Look, News},
-    status::{FeedStatus, PanelStatus, Role, SinkStatus, Staleness, Status},
-    tokens::Recorder,
+    status::{FeedStatus, PanelStatus, Role, SinkStatus, Staleness, Status, TokensStatus},
+    tokens::{Needs, Recorder},
 };
 
 /// How often a relay that waits looks whether the ledger is free.
@@ -103,7 +104,7 @@ impl Relay {
         (&mut self.task).await.unwrap_or_else(|why| Err(RelayError::Inconsistent(why.to_string())))
     }
 
-    /// Leaves in order: the step under way is finished, and sinks are given a moment to take the last snapshot.
+    /// Leaves in order: the step under way is finished, tokens that are being read are left alone, and sinks are given a moment to take the last snapshot.
     ///
     /// # Errors
     /// [`RelayError`].
@@ -140,6 +141,7 @@ async fn lead(
     shared.leads(ledger);
     loop {
         let more = leader.step().await?;
+        leader.look_after_recorders()?;
         shared.status(leader.status());
         if *stopped.borrow() {
             break;
@@ -176,7 +178,11 @@ struct Leader {
     panels: watch::Receiver<Option<Vec<Panel>>>,
     newest: watch::Sender<Option<Arc<Signed>>>,
     ahead: mpsc::Receiver<u64>,
-    tokens: watch::Sender<u64>,
+    /// What reads tokens, each in a task of its own: it ends only for an error.
+    recorders: JoinSet<Result<Infallible, LedgerError>>,
+    tokens: Vec<Arc<Mutex<TokensStatus>>>,
+    /// Tells the givers of a new record; kept here so that they stay when there is no recorder.
+    newest_token: watch::Sender<u64>,
     sinks: Vec<Sink>,
     givers: Vec<JoinHandle<()>>,
     watcher: JoinHandle<()>,
@@ -209,7 +215,19 @@ impl Leader {
             ledger: ledger.clone(),
         };
         let sinks = config.targets.iter().map(|target| Sink::start(target.clone(), common.clone())).collect();
-        let (tokens, tokens_receiver) = watch::channel(0);
+        let (newest_token, tokens_receiver) = watch::channel(0);
+        let mut recorders = JoinSet::new();
+        let recorder = |recorder: Recorder| {
+            let shown = recorder.shown();
+            recorders.spawn(recorder.run(Needs {
+                ledger: ledger.clone(),
+                key: config.key.clone(),
+                metrics: config.metrics.clone(),
+                newest: newest_token.clone(),
+            }));
+            shown
+        };
+        let tokens = std::mem::take(&mut config.tokens).into_iter().map(recorder).collect();
         let giving = |target: &Target| match target {
             Target::Place { address, token } => Some(Giving {
                 name: target.to_string(),
@@ -241,7 +259,9 @@ impl Leader {
             panels,
             newest,
             ahead,
+            recorders,
             tokens,
+            newest_token,
             sinks,
             givers,
             watcher,
@@ -303,14 +323,16 @@ impl Leader {
         }
         self.note_ages();
         self.commit(entries)?;
-        for recorder in &mut self.config.tokens {
-            let (place, further) = recorder.look(&self.ledger, &self.config.key).await?;
-            more |= further;
-            if let Some(place) = place {
-                self.tokens.send_replace(place);
-            }
-        }
         Ok(more)
+    }
+
+    /// A recorder ends for what ends the relay too.
+    fn look_after_recorders(&mut self) -> Result<(), RelayError> {
+        match self.recorders.try_join_next() {
+            None => Ok(()),
+            Some(Ok(Err(why))) => Err(why.into()),
+            Some(Err(why)) => Err(RelayError::Inconsistent(why.to_string())),
+        }
     }
 
     /// Takes an event into the book and notes it with what it moved.
@@ -472,7 +494,9 @@ impl Leader {
                     bands: state.map(|state| state.0).unwrap_or_default(),
                 })
                 .collect(),
-            tokens: self.config.tokens.iter().map(Recorder::status).collect(),
+            tokens: (self.tokens.iter())
+                .map(|shown| shown.lock().unwrap_or_else(PoisonError::into_inner).clone())
+                .collect(),
             sinks: (self.sinks.iter())
                 .map(|sink| {
                     let standing = sink.standing();
@@ -483,9 +507,10 @@ impl Leader {
     }
 
     /// Lets the sinks take the last snapshot.
-    async fn leave(self) {
+    async fn leave(mut self) {
         self.watcher.abort();
-        drop((self.newest, self.tokens));
+        self.recorders.shutdown().await;
+        drop((self.newest, self.newest_token));
         let tasks = self.sinks.into_iter().map(|sink| sink.task).chain(self.givers);
         if tokio::time::timeout(LEAVE, futures_util::future::join_all(tasks)).await.is_err() {
             tracing::warn!("some sinks have not taken the last snapshot; the next start gives it to them");

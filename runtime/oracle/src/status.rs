@@ -90,7 +90,7 @@ pub struct PanelStatus {
 }
 
 /// How the tokens of a collection do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokensStatus {
     /// The collection.
     pub collection: String,
@@ -98,9 +98,12 @@ pub struct TokensStatus {
     pub recorded: u64,
     /// Tokens that are to be read.
     pub waiting: u64,
-    /// Tokens that cannot be shown.
+    /// Those of them that could not be read, and are tried again.
+    #[serde(default)]
+    pub failing: u64,
+    /// Tokens whose documents were refused: they are tried again when they change.
     pub refused: u64,
-    /// Why the last look failed, or why the first of those is refused.
+    /// Why the last look failed, why a token could not be read, or why the first of those is refused.
     pub why: Option<String>,
 }
 
@@ -175,12 +178,16 @@ impl fmt::Display for Status {
             writeln!(f, "{:<24} {state:>16}  {:?}", panel.slug, panel.bands)?;
         }
         if !self.tokens.is_empty() {
-            writeln!(f, "\n{:<24} {:>8} {:>8} {:>8}", "tokens of", "recorded", "waiting", "refused")?;
+            writeln!(
+                f,
+                "\n{:<24} {:>8} {:>8} {:>8} {:>8}",
+                "tokens of", "recorded", "waiting", "failing", "refused"
+            )?;
         }
         for tokens in &self.tokens {
-            let TokensStatus { collection, recorded, waiting, refused, why } = tokens;
+            let TokensStatus { collection, recorded, waiting, failing, refused, why } = tokens;
             let why = why.as_deref().unwrap_or_default();
-            writeln!(f, "{collection:<24} {recorded:>8} {waiting:>8} {refused:>8}  {why}")?;
+            writeln!(f, "{collection:<24} {recorded:>8} {waiting:>8} {failing:>8} {refused:>8}  {why}")?;
         }
         writeln!(f, "\n{:<40} {:>8}  state", "sink", "sequence")?;
         for sink in &self.sinks {

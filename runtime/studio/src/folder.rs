@@ -1,7 +1,8 @@
 //! A style's folder, on the disk or carried in a binary, and what is built from it.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -9,11 +10,15 @@ use iridule_core::{
     author::{self, Package},
     collection::Collection,
     gauge::State,
+    limits,
     package::Block,
     scene::Scene,
     seed::Seed,
     style::Style,
 };
+use iridule_sandbox::{Ended, Unavailable};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use crate::Tools;
 
@@ -39,19 +44,34 @@ pub enum StudioError {
         /// What is wrong.
         why: String,
     },
+    /// The same, as a sandbox said it.
+    #[error("{0}")]
+    Said(String),
+    /// Work on the style exceeded a limit, and was ended.
+    #[error("{slug}: {ended}")]
+    Ended {
+        /// The folder's name.
+        slug: String,
+        /// Which limit, and what was worked on: the file, or the token and its state.
+        ended: Ended,
+    },
+    /// The sandbox that styles are worked on in does not work.
+    #[error(transparent)]
+    Sandbox(#[from] Unavailable),
 }
 
 /// A style's folder.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Folder {
     /// Its name, which is the demo collection's slug.
     pub slug: String,
     files: Files,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Files {
-    Carried(&'static [(&'static str, &'static [u8])]),
+    /// Paths with contents.
+    Carried(Vec<(String, ByteBuf)>),
     Disk(PathBuf),
 }
 
@@ -71,7 +91,8 @@ impl Folder {
     /// A folder carried in a binary: paths with their contents.
     #[must_use]
     pub fn carried(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
-        Self { slug: slug.into(), files: Files::Carried(files) }
+        let file = |(path, bytes): &(&str, &[u8])| ((*path).to_owned(), ByteBuf::from(*bytes));
+        Self { slug: slug.into(), files: Files::Carried(files.iter().map(file).collect()) }
     }
 
     /// Where it lies, when it is on the disk.
@@ -84,16 +105,17 @@ impl Folder {
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
+        iridule_sandbox::note(name);
         match &self.files {
             Files::Carried(files) => {
-                let file = files.iter().find(|(path, _)| *path == name);
+                let file = files.iter().find(|(path, _)| path == name);
                 file.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| format!("{name}: no such file"))
             }
             Files::Disk(folder) => {
                 if name.split('/').any(|part| part == ".." || part.is_empty()) {
                     return Err(format!("{name}: files lie inside the style's folder"));
                 }
-                fs::read(folder.join(name)).map_err(|why| format!("{name}: {why}"))
+                read_file(&folder.join(name)).map_err(|why| format!("{name}: {why}"))
             }
         }
     }
@@ -102,7 +124,7 @@ impl Folder {
         String::from_utf8(self.read(name)?).map_err(|_| format!("{name}: not UTF-8"))
     }
 
-    /// Builds the style. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
+    /// Builds the style on this thread; [`crate::Bench::build`] does it in a sandbox. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
     ///
     /// # Errors
     /// [`StudioError::Style`].
@@ -116,6 +138,20 @@ impl Folder {
         let collection = author::collection(&self.slug, &collection, package.cid).map_err(blame)?;
         Ok(Built { package, collection })
     }
+}
+
+/// Reads a file of a style, which may be no larger than a style's file may be.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for somebody to write to it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(limits::FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::FILE_BYTES {
+        return Err(io::Error::other(format!("it has more than {} bytes", limits::FILE_BYTES)));
+    }
+    Ok(bytes)
 }
 
 /// What stands in for a missing `collection.toml`.

@@ -1,6 +1,6 @@
 //! How the traits of a collection's tokens turn out: what is rare, and what never comes.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use alloy_primitives::U256;
 use iridule_core::{
@@ -11,11 +11,16 @@ use iridule_core::{
 
 use crate::{Built, StudioError};
 
+/// Most tokens that are drawn.
+const MOST: u64 = 1_000_000;
+
 /// The realised distribution of every trait.
 #[derive(Debug, Clone)]
 pub struct Rarity {
-    /// How many tokens were drawn: all of the collection.
+    /// How many tokens were drawn: all of the collection, or its first million.
     pub tokens: u64,
+    /// How many tokens the collection has.
+    pub supply: u64,
     /// Tokens that an exclusion still holds for after all redraws.
     pub excluded: u64,
     /// A spread for each trait, in the manifest's order.
@@ -58,25 +63,14 @@ pub struct Numbers {
 }
 
 impl Rarity {
-    /// Draws every token of a collection.
+    /// Draws every token of a collection, or its first million, on this thread. [`crate::Bench::rarity`] does it in a sandbox.
     ///
     /// # Errors
     /// [`StudioError::Style`], when an expression fails on a token; the text names it.
     pub fn of(built: &Built, style: &Style) -> Result<Self, StudioError> {
-        let mut tallies: Vec<Tally> = style.manifest.traits.iter().map(Tally::of).collect();
-        let (collection, mut excluded) = (&built.collection, 0);
-        for token in collection.first..=collection.last() {
-            let blame = |why: String| built.blame(format!("token {token}: {why}"));
-            let seed = collection.seed(U256::from(token)).map_err(|why| blame(why.to_string()))?;
-            let drawn = style.traits(&seed).map_err(|why| blame(why.to_string()))?;
-            excluded += u64::from(drawn.excluded);
-            for (tally, value) in tallies.iter_mut().zip(drawn.values) {
-                tally.add(value);
-            }
-        }
-        let spreads = tallies.into_iter().map(Tally::spread);
-        let traits = style.manifest.traits.iter().cloned().zip(spreads).collect();
-        Ok(Self { tokens: collection.supply, excluded, traits })
+        let mut drawing = Drawing::begin(built, style);
+        while drawing.go_on(built, style, usize::MAX)? {}
+        Ok(drawing.rarity(built, style))
     }
 
     /// What was offered, and no token has: the trait's name and the option.
@@ -85,6 +79,51 @@ impl Rarity {
             let options: &[Share] = if let Spread::Options(options) = spread { options } else { &[] };
             options.iter().filter(|share| share.count == 0).map(|share| (of.name.as_str(), share))
         })
+    }
+}
+
+/// Drawing under way: some tokens at a time.
+pub(crate) struct Drawing {
+    tallies: Vec<Tally>,
+    excluded: u64,
+    /// The tokens that are left.
+    left: RangeInclusive<u64>,
+}
+
+impl Drawing {
+    pub(crate) fn begin(built: &Built, style: &Style) -> Self {
+        let tallies = style.manifest.traits.iter().map(Tally::of).collect();
+        let first = built.collection.first;
+        let last = built.collection.last().min(first.saturating_add(MOST - 1));
+        Self { tallies, excluded: 0, left: first..=last }
+    }
+
+    /// How many tokens were drawn, and how many there are.
+    pub(crate) fn progress(&self, built: &Built) -> (u64, u64) {
+        let left = if self.left.is_empty() { 0 } else { self.left.end() - self.left.start() + 1 };
+        let all = built.collection.supply.min(MOST);
+        (all.saturating_sub(left), all)
+    }
+
+    /// Draws the next tokens, at most so many. Gives whether any are left.
+    pub(crate) fn go_on(&mut self, built: &Built, style: &Style, most: usize) -> Result<bool, StudioError> {
+        for token in self.left.by_ref().take(most) {
+            let blame = |why: String| built.blame(format!("token {token}: {why}"));
+            let seed = built.collection.seed(U256::from(token)).map_err(|why| blame(why.to_string()))?;
+            let drawn = style.traits(&seed).map_err(|why| blame(why.to_string()))?;
+            self.excluded += u64::from(drawn.excluded);
+            for (tally, value) in self.tallies.iter_mut().zip(drawn.values) {
+                tally.add(value);
+            }
+        }
+        Ok(!self.left.is_empty())
+    }
+
+    pub(crate) fn rarity(self, built: &Built, style: &Style) -> Rarity {
+        let spreads = self.tallies.into_iter().map(Tally::spread);
+        let traits = style.manifest.traits.iter().cloned().zip(spreads).collect();
+        let supply = built.collection.supply;
+        Rarity { tokens: supply.min(MOST), supply, excluded: self.excluded, traits }
     }
 }
 
@@ -181,7 +220,12 @@ impl Numbers {
 
 impl fmt::Display for Rarity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} tokens", self.tokens)?;
+        let Self { tokens, supply, .. } = self;
+        if tokens < supply {
+            writeln!(f, "the first {tokens} of {supply} tokens")?;
+        } else {
+            writeln!(f, "{tokens} tokens")?;
+        }
         for (of, spread) in &self.traits {
             let kept = if of.label.is_some() { "" } else { " (not in the metadata)" };
             writeln!(f, "\n{}{kept}", of.label.as_deref().unwrap_or(&of.name))?;

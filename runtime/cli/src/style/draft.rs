@@ -1,13 +1,17 @@
 //! A style before it is live: `new`, `check`, `build`, `rarity`, `preview`.
 #![expect(clippy::print_stdout, reason = "the commands' results")]
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, thread};
 
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use iridule_studio::{Rarity, Scaffold, car, check as checks, preview::Preview};
+use iridule_studio::{Scaffold, car, preview::Preview};
 
-use crate::{serve::stopped, shipped};
+use crate::{
+    sandboxed::{Bounds, block_on, progress},
+    serve::stopped,
+    shipped,
+};
 
 /// The arguments of `iridule style new`.
 #[derive(clap::Args)]
@@ -37,6 +41,8 @@ pub struct CheckArgs {
     /// About how many of its tokens are looked at.
     #[arg(long, value_name = "COUNT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     tokens: u32,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 /// The arguments of `iridule style build`.
@@ -47,6 +53,8 @@ pub struct BuildArgs {
     /// Also write the package to this file, as a CAR archive (CARv1).
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 /// The arguments of `iridule style rarity`.
@@ -54,6 +62,8 @@ pub struct BuildArgs {
 pub struct RarityArgs {
     /// A folder with a style.toml, or a shipped style.
     style: String,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 /// The arguments of `iridule style preview`.
@@ -64,6 +74,8 @@ pub struct PreviewArgs {
     /// Where the page is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3002")]
     listen: SocketAddr,
+    #[command(flatten)]
+    bounds: Bounds,
 }
 
 /// Runs `iridule style new`.
@@ -83,14 +95,19 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
 
 /// Runs `iridule style check`.
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
-    let built = shipped::open(&args.style)?;
-    print!("{}", checks::check(&built, usize::try_from(args.tokens)?)?);
+    let folder = shipped::folder(&args.style)?;
+    let checked = block_on(async {
+        let (mut bench, _) = args.bounds.build(&folder).await?;
+        Ok(bench.check(usize::try_from(args.tokens)?, progress("tokens")?).await?)
+    })?;
+    print!("{}", checked.text);
     Ok(())
 }
 
 /// Runs `iridule style build`.
 pub(super) fn build(args: &BuildArgs) -> anyhow::Result<()> {
-    let built = shipped::open(&args.style)?;
+    let folder = shipped::folder(&args.style)?;
+    let (_, built) = block_on(args.bounds.build(&folder))?;
     if let Some(path) = &args.out {
         let archive = car::archive(&built.package).map_err(anyhow::Error::msg)?;
         fs::write(path, archive).with_context(|| format!("{}: cannot be written", path.display()))?;
@@ -101,8 +118,12 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<()> {
 
 /// Runs `iridule style rarity`.
 pub(super) fn rarity(args: &RarityArgs) -> anyhow::Result<()> {
-    let built = shipped::open(&args.style)?;
-    print!("{}", Rarity::of(&built, &built.style()?)?);
+    let folder = shipped::folder(&args.style)?;
+    let text = block_on(async {
+        let (mut bench, _) = args.bounds.build(&folder).await?;
+        Ok(bench.rarity(progress("tokens")?).await?)
+    })?;
+    print!("{text}");
     Ok(())
 }
 
@@ -111,7 +132,9 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     let folder = shipped::folder(&args.style)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let preview = Preview::bind(folder, args.listen).await;
+        let workers = thread::available_parallelism().map_or(1, usize::from) + 1;
+        let sandbox = args.bounds.sandbox(workers);
+        let preview = Preview::bind(folder, args.listen, sandbox, args.bounds.limits()).await;
         let preview = preview.map_err(|why| anyhow!("{}: {why}; try another --listen", args.listen))?;
         println!("preview on http://{}; Ctrl-C stops", preview.address()?);
         let stop = async {

@@ -21,6 +21,7 @@ use iridule_studio::{
 
 use crate::{
     oracle::{publisher_file, token_file},
+    sandboxed::{Bounds, block_on},
     shipped,
 };
 
@@ -53,6 +54,8 @@ pub struct PublishArgs {
     /// that shows the new style keeps it as the share grows.
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     canary: Option<u16>,
+    #[command(flatten)]
+    bounds: Bounds,
     #[command(flatten)]
     target: Target,
 }
@@ -93,12 +96,12 @@ fn share(text: &str) -> Result<u16, String> {
 
 /// Runs `iridule style publish`.
 pub(super) fn publish(args: &PublishArgs) -> anyhow::Result<()> {
-    let mut built = shipped::open(&args.style)?;
+    // Built and loaded as an edge would load it.
+    let (_, mut built) = block_on(args.bounds.build(&shipped::folder(&args.style)?))?;
     if let Some(slug) = &args.collection {
         built.collection.slug.clone_from(slug);
         built.collection.check().map_err(anyhow::Error::msg)?;
     }
-    built.style()?;
     warn_of_cost(&built)?;
     let key = args.target.key()?;
     let bar = ProgressBar::new(built.blocks().len() as u64)
@@ -232,8 +235,4 @@ impl Target {
             }
         }
     }
-}
-
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

@@ -12,6 +12,7 @@ use iridule_core::{
     style::Style,
     variant::{Fit, Format, Variant},
 };
+use iridule_raster::svg::scan;
 
 /// The longer side of the canvas.
 const SIDE: f64 = 1024.0;
@@ -65,6 +66,7 @@ fn trial(package: &Package, svg: &str, seed: &Seed) -> Result<(), String> {
 
 /// The canvas for a document: its shape, the longer side 1,024 units.
 fn canvas(svg: &str) -> Result<(u32, u32), String> {
+    scan::look_over(svg).map_err(|fault| format!("its image: {fault}"))?;
     let options = roxmltree::ParsingOptions { nodes_limit: limits::SVG_ELEMENTS * 8, ..Default::default() };
     let document = roxmltree::Document::parse_with_options(svg, options)
         .map_err(|why| format!("its image is no XML: {why}"))?;

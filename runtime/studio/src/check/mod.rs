@@ -77,46 +77,76 @@ pub struct LayerReport {
     pub cost: u64,
 }
 
-/// Checks a style on about this many of its tokens.
+/// Checks a style on about this many of its tokens, on this thread. [`crate::Bench::check`] does it in a sandbox.
 ///
 /// # Errors
 /// [`StudioError::Style`], when a token in some state cannot be resolved or painted; the text names both.
 pub fn check(built: &Built, tokens: usize) -> Result<Report, StudioError> {
     let style = built.style()?;
-    let states = states(&style);
-    let collection = &built.collection;
-    let step = usize::try_from(collection.supply).unwrap_or(usize::MAX).div_ceil(tokens.max(1)).max(1);
-    let looked_at: Vec<u64> = (collection.first..=collection.last()).step_by(step).collect();
+    let mut checking = Checking::begin(built, &style, tokens);
+    while checking.go_on(built, &style)? {}
+    checking.report(built, &style, &Rarity::of(built, &style)?)
+}
 
-    let mut seen = Seen::default();
-    for (at, token) in looked_at.iter().enumerate() {
-        seen.token(built, &style, *token, &states, at % PAINT_EVERY == 0)?;
+/// A check under way: a token at a time.
+pub(crate) struct Checking {
+    states: Vec<State>,
+    tokens: Vec<u64>,
+    /// How many tokens were looked at.
+    done: usize,
+    seen: Seen,
+}
+
+impl Checking {
+    pub(crate) fn begin(built: &Built, style: &Style, tokens: usize) -> Self {
+        let collection = &built.collection;
+        let step = usize::try_from(collection.supply).unwrap_or(usize::MAX).div_ceil(tokens.max(1)).max(1);
+        let tokens = (collection.first..=collection.last()).step_by(step).collect();
+        Self { states: states(style), tokens, done: 0, seen: Seen::default() }
     }
-    let rarity = Rarity::of(built, &style)?;
-    let manifest = &style.manifest;
-    let variant = |width: u16| {
-        let asked = Asked { width: Some(width.into()), ..Asked::default() };
-        Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).ok()
-    };
-    let master = Variant::master(&manifest.canvas.canvas()).map_err(|why| built.blame(why.to_string()))?;
-    let masks = manifest.masks.iter().map(|mask| &mask.layer);
-    let layers: Vec<LayerReport> =
-        manifest.layers.iter().chain(masks).map(|layer| seen.report(layer, &master)).collect();
-    let sizes = WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
-        let variant = variant(width)?;
-        Some((width, plan::plan(manifest, &variant), plan::cost(manifest, &variant)))
-    });
-    let mut findings = built.package.warnings.clone();
-    findings.extend(seen.findings(&style, &layers, &rarity, plan::plan(manifest, &master)));
-    Ok(Report {
-        name: manifest.name.clone(),
-        cid: style.cid.to_string(),
-        files: (manifest.files.len(), manifest.files.iter().map(|file| file.size).sum()),
-        layers,
-        sizes: sizes.collect(),
-        looked_at: (looked_at.len(), states.len(), seen.painted),
-        findings,
-    })
+
+    /// How many tokens were looked at, and how many there are to look at.
+    pub(crate) fn progress(&self) -> (usize, usize) {
+        (self.done, self.tokens.len())
+    }
+
+    /// Looks at the next token. Gives whether there was one.
+    pub(crate) fn go_on(&mut self, built: &Built, style: &Style) -> Result<bool, StudioError> {
+        let Some(token) = self.tokens.get(self.done) else { return Ok(false) };
+        self.seen.token(built, style, *token, &self.states, self.done.is_multiple_of(PAINT_EVERY))?;
+        self.done += 1;
+        Ok(true)
+    }
+
+    /// What was found.
+    pub(crate) fn report(self, built: &Built, style: &Style, rarity: &Rarity) -> Result<Report, StudioError> {
+        let Self { states, tokens, seen, .. } = self;
+        let manifest = &style.manifest;
+        let variant = |width: u16| {
+            let asked = Asked { width: Some(width.into()), ..Asked::default() };
+            Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).ok()
+        };
+        let master =
+            Variant::master(&manifest.canvas.canvas()).map_err(|why| built.blame(why.to_string()))?;
+        let masks = manifest.masks.iter().map(|mask| &mask.layer);
+        let layers: Vec<LayerReport> =
+            manifest.layers.iter().chain(masks).map(|layer| seen.report(layer, &master)).collect();
+        let sizes = WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
+            let variant = variant(width)?;
+            Some((width, plan::plan(manifest, &variant), plan::cost(manifest, &variant)))
+        });
+        let mut findings = built.package.warnings.clone();
+        findings.extend(seen.findings(style, &layers, rarity, plan::plan(manifest, &master)));
+        Ok(Report {
+            name: manifest.name.clone(),
+            cid: style.cid.to_string(),
+            files: (manifest.files.len(), manifest.files.iter().map(|file| file.size).sum()),
+            layers,
+            sizes: sizes.collect(),
+            looked_at: (tokens.len(), states.len(), seen.painted),
+            findings,
+        })
+    }
 }
 
 /// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
@@ -175,6 +205,7 @@ impl Seen {
         let mut at_rest = None;
         for state in states {
             let blame = |why: String| built.blame(format!("token {token} in state {state}: {why}"));
+            iridule_sandbox::note(&format!("{}: token {token} in state {state}", built.collection.slug));
             let scene = built.scene(style, &seed, state).map_err(|why| blame(why.to_string()))?;
             self.scenes += 1;
             let canvas = Canvas::new(&scene, &small).map_err(|why| blame(why.to_string()))?;
@@ -315,7 +346,8 @@ impl Seen {
             let missing: String = missing.iter().collect();
             findings.push(format!("{layer}: its font has no glyph for {missing:?}"));
         }
-        for (name, share) in rarity.never() {
+        // What the first million tokens lack, a later one may have.
+        for (name, share) in rarity.never().filter(|_| rarity.tokens == rarity.supply) {
             findings.push(format!("trait {name}: no token of the collection is {:?}", share.value));
         }
         if rarity.excluded > 0 {

@@ -6,7 +6,8 @@
 //! | `/style?seen=N` | what the style is now, as JSON; waits until that is newer than version `N` |
 //! | `/picture/{token}/{bands}?w=&v=` | a PNG; `bands` are numbers with commas, one a gauge, or `-` where there is none |
 //!
-//! What does not build leaves the last good pictures on the page, under the error.
+//! What does not build leaves the last good pictures on the page, under the error. Everything is built and painted in a
+//! sandbox: a file that would hang the page is an error on it.
 
 mod watch;
 
@@ -17,7 +18,6 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::U256;
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -25,15 +25,16 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use iridule_core::{
-    gauge::{self, Band},
-    style::Style,
-    variant::{Asked, Format, Variant},
-};
+use iridule_core::gauge::{self, Band};
+use iridule_sandbox::{Limits, Sandbox};
 use serde::{Deserialize, Serialize};
-use tokio::{net::TcpListener, sync::watch as changes, task};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch as changes},
+    task,
+};
 
-use crate::{Built, Folder, check};
+use crate::{Bench, Built, Folder, StudioError, bench::Picture};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -47,12 +48,24 @@ const CHECKED: usize = 64;
 pub struct Preview {
     folder: Folder,
     listener: TcpListener,
+    sandbox: Sandbox,
+    limits: Limits,
 }
 
 /// What the page shows.
 struct Desk {
     news: changes::Receiver<u64>,
     shown: Mutex<Shown>,
+    painters: Painters,
+}
+
+/// Benches that paint, each with the version of the style that is on it.
+struct Painters {
+    sandbox: Sandbox,
+    limits: Limits,
+    /// As many as there may be benches.
+    permits: Semaphore,
+    idle: Mutex<Vec<(u64, Bench)>>,
 }
 
 #[derive(Default)]
@@ -64,8 +77,8 @@ struct Shown {
 
 /// A style that builds.
 struct Good {
+    version: u64,
     built: Built,
-    style: Style,
     report: String,
 }
 
@@ -98,12 +111,17 @@ struct Gauge<'a> {
 }
 
 impl Preview {
-    /// Takes an address to listen on.
+    /// Takes an address to listen on. The sandbox has at least two workers: one builds, the others paint.
     ///
     /// # Errors
     /// What the system says of the address.
-    pub async fn bind(folder: Folder, address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { folder, listener: TcpListener::bind(address).await? })
+    pub async fn bind(
+        folder: Folder,
+        address: SocketAddr,
+        sandbox: Sandbox,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        Ok(Self { folder, listener: TcpListener::bind(address).await?, sandbox, limits })
     }
 
     /// Where it listens.
@@ -124,7 +142,13 @@ impl Preview {
         built: impl Fn(Option<&str>) + Send + 'static,
     ) -> io::Result<()> {
         let (tell, news) = changes::channel(0);
-        let desk = Arc::new(Desk { news, shown: Mutex::default() });
+        let painters = Painters {
+            permits: Semaphore::new(self.sandbox.workers().saturating_sub(1).max(1)),
+            sandbox: self.sandbox,
+            limits: self.limits,
+            idle: Mutex::default(),
+        };
+        let desk = Arc::new(Desk { news, shown: Mutex::default(), painters });
         let follower = task::spawn(follow(self.folder, desk.clone(), tell, built));
         let router = Router::new()
             .route("/", get(async || Html(include_str!("page.html"))))
@@ -152,15 +176,13 @@ async fn follow(
         let now = folder.path().map(watch::fingerprint);
         if known != Some(now) {
             known = Some(now);
-            let folder = folder.clone();
-            let result = task::spawn_blocking(move || open(&folder)).await;
-            let result = result.unwrap_or_else(|why| Err(format!("building ended early: {why}")));
+            let result = open(&folder, &desk.painters).await.map_err(|why| why.to_string());
             built(result.as_ref().err().map(String::as_str));
             let mut shown = desk.shown();
             shown.version += 1;
             match result {
-                Ok(good) => {
-                    shown.good = Some(Arc::new(good));
+                Ok((built, report)) => {
+                    shown.good = Some(Arc::new(Good { version: shown.version, built, report }));
                     shown.error = None;
                 }
                 Err(why) => shown.error = Some(why),
@@ -173,11 +195,31 @@ async fn follow(
     }
 }
 
-fn open(folder: &Folder) -> Result<Good, String> {
-    let built = folder.build().map_err(|why| why.to_string())?;
-    let style = built.style().map_err(|why| why.to_string())?;
-    let report = check(&built, CHECKED).map_err(|why| why.to_string())?.to_string();
-    Ok(Good { built, style, report })
+/// Builds and checks, on a bench that ends with it.
+async fn open(folder: &Folder, of: &Painters) -> Result<(Built, String), StudioError> {
+    let mut bench = Bench::new(&of.sandbox, of.limits).await?;
+    let built = bench.build(folder).await?;
+    let checked = bench.check(CHECKED, |_, _| ()).await?;
+    Ok((built, checked.text))
+}
+
+impl Painters {
+    async fn paint(&self, good: &Good, picture: &Picture) -> Result<Vec<u8>, StudioError> {
+        let ended = |_| StudioError::Said("the preview ends".into());
+        let _permit = self.permits.acquire().await.map_err(ended)?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut version, mut bench) = match idle {
+            Some(idle) => idle,
+            None => (0, Bench::new(&self.sandbox, self.limits).await?),
+        };
+        if version != good.version {
+            bench.open(&good.built);
+            version = good.version;
+        }
+        let painted = bench.paint(picture).await;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((version, bench));
+        Ok(painted?.file.into_vec())
+    }
 }
 
 impl Desk {
@@ -197,16 +239,19 @@ async fn style(State(desk): State<Arc<Desk>>, Query(Seen { seen }): Query<Seen>)
     // Without news there is still an answer; it is the old one.
     let _ = tokio::time::timeout(WAIT, news.wait_for(|version| *version > seen)).await;
     let shown = desk.shown();
-    let style = shown.good.as_deref().map(|Good { built, style, report }| Described {
-        name: &style.manifest.name,
-        description: &style.manifest.description,
-        cid: style.cid.to_string(),
-        report,
-        first: built.collection.first,
-        last: built.collection.last(),
-        width: style.manifest.canvas.width,
-        height: style.manifest.canvas.height,
-        gauges: style.manifest.gauges.iter().map(Gauge::from).collect(),
+    let style = shown.good.as_deref().map(|Good { built, report, .. }| {
+        let manifest = &built.package.manifest;
+        Described {
+            name: &manifest.name,
+            description: &manifest.description,
+            cid: built.package.cid.to_string(),
+            report,
+            first: built.collection.first,
+            last: built.collection.last(),
+            width: manifest.canvas.width,
+            height: manifest.canvas.height,
+            gauges: manifest.gauges.iter().map(Gauge::from).collect(),
+        }
     });
     Json(Now { version: shown.version, error: shown.error.as_deref(), style }).into_response()
 }
@@ -231,8 +276,11 @@ async fn picture(
     let Some(good) = desk.shown().good.clone() else {
         return (StatusCode::NOT_FOUND, "nothing has been built yet").into_response();
     };
-    let painted = task::spawn_blocking(move || paint(&good, token, &bands, width)).await;
-    match painted.unwrap_or_else(|why| Err(format!("painting ended early: {why}"))) {
+    let painted = match asked(&good, token, &bands, width) {
+        Ok(picture) => desk.painters.paint(&good, &picture).await.map_err(|why| why.to_string()),
+        Err(why) => Err(why),
+    };
+    match painted {
         // The page asks with the version that it shows, so an address never changes its picture.
         Ok(png) => ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "max-age=3600")], png)
             .into_response(),
@@ -240,18 +288,13 @@ async fn picture(
     }
 }
 
-fn paint(good: &Good, token: u64, bands: &str, width: Option<u32>) -> Result<Vec<u8>, String> {
-    let gauges = &good.style.manifest.gauges;
+fn asked(good: &Good, token: u64, bands: &str, width: Option<u32>) -> Result<Picture, String> {
+    let gauges = &good.built.package.manifest.gauges;
     let numbers = bands.split(',').filter(|band| *band != "-").map(str::parse::<Band>);
-    let state = numbers.collect::<Result<Vec<Band>, _>>().map_err(|_| "a band is a number".to_owned())?;
+    let bands = numbers.collect::<Result<Vec<Band>, _>>().map_err(|_| "a band is a number".to_owned())?;
     let fits = |(gauge, band): (&gauge::Gauge, &Band)| gauge.quantiser.range().contains(band);
-    if state.len() != gauges.len() || !gauges.iter().zip(&state).all(fits) {
+    if bands.len() != gauges.len() || !gauges.iter().zip(&bands).all(fits) {
         return Err(format!("a state of this style is {} bands, each in its gauge's range", gauges.len()));
     }
-    let seed = good.built.collection.seed(U256::from(token)).map_err(|why| why.to_string())?;
-    let scene = good.built.scene(&good.style, &seed, &gauge::State(state)).map_err(|why| why.to_string())?;
-    let asked = Asked { width, ..Asked::default() };
-    let variant = Variant::resolve(&asked, Format::Png, &good.style.manifest.canvas.canvas())
-        .map_err(|why| why.to_string())?;
-    iridule_raster::paint(&scene, &variant).map_err(|why| why.to_string())
+    Ok(Picture { token, bands, width, extension: "png".into(), tile: None })
 }

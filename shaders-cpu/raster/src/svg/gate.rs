@@ -8,7 +8,7 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use resvg::usvg::roxmltree::{self, Document, Node, NodeId, ParsingOptions};
 
-use super::Fault;
+use super::{Fault, scan};
 
 /// Deepest nesting, counting each followed reference as a child.
 pub const NESTING: u32 = 64;
@@ -81,6 +81,7 @@ const WORDS: [&str; 6] = ["id", "class", "font-family", "lang", "space", "result
 /// # Errors
 /// A [`Fault`] with line and element.
 pub fn admit(text: &str, elements: u32) -> Result<Document<'_>, Fault> {
+    scan::look_over(text)?;
     // Between two elements there is at most one text or comment that a sane document needs.
     let nodes_limit = elements.saturating_mul(4).saturating_add(256);
     let options = ParsingOptions { allow_dtd: false, nodes_limit, ..ParsingOptions::default() };

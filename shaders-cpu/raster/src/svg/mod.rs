@@ -1,16 +1,18 @@
 //! An SVG layer: document → gate → tree → bounds → pixels.
 //!
 //! A document is an expanded template, and still untrusted: it may come from a style that nobody has looked at. It
-//! passes two checks before a pixel is painted, and each bounds what the next step can cost:
+//! passes three checks before a pixel is painted, and each bounds what the next step can cost:
 //!
-//! 1. [`gate`] reads the parsed XML: which elements and references there are, and how large the document becomes once
+//! 1. [`scan`] counts what would make parsing slow.
+//! 2. [`gate`] reads the parsed XML: which elements and references there are, and how large the document becomes once
 //!    every reference is followed.
-//! 2. [`bounds`] reads the resolved tree: how many pixels, layers and dashes painting it would take at this size.
+//! 3. [`bounds`] reads the resolved tree: how many pixels, layers and dashes painting it would take at this size.
 //!
 //! The XML is parsed once. Resolving is usvg's work and painting is resvg's; neither chooses anything here.
 
 pub mod bounds;
 pub mod gate;
+pub mod scan;
 
 use core::fmt;
 
