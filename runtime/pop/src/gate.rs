@@ -21,7 +21,7 @@ use http::{
 };
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt as _, Empty};
-use iridule_cache::{Body, Origin, Unanswered};
+use iridule_cache::{Body, NoAnswer, Origin, Unanswered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wasmtime_wasi_http::{
@@ -265,7 +265,9 @@ impl Origin for Gate {
             if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
                 self.metrics.turned_away.inc();
             }
-            problem.reply().map(Body::whole)
+            let mut reply = problem.reply().map(Body::whole);
+            reply.extensions_mut().insert(NoAnswer);
+            reply
         }))
     }
 }
