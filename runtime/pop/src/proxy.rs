@@ -5,8 +5,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Request, Response, Uri, Version, header, uri::PathAndQuery};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
 use iridule_cache::{Body, Cache, Keying, Origin, Unanswered};
 
 use crate::{
@@ -14,8 +12,10 @@ use crate::{
     config::CacheLimits,
     error::PopError,
     front::Front,
+    informational::Informational,
+    kept::send,
     metrics::Metrics,
-    outbound::{AllowedHost, Connector, client},
+    outbound::{AllowedHost, HttpClient, client},
     server::{Server, Terms},
     tls::Tls,
 };
@@ -55,7 +55,7 @@ impl Proxy {
         let server = Server::bind(config.listen, config.tls.as_ref()).await?;
         let address = server.address;
         let origin = Arc::new(Upstream::new(config.origin, config.limits.deadline)?);
-        let terms = Terms::new(config.limits, metrics);
+        let terms = Terms::new(config.limits, metrics).informational();
         let front = Arc::new(Front::new(Some(cache.clone()), origin, &terms));
         terms
             .tasks
@@ -84,7 +84,7 @@ impl Drop for Proxy {
 
 /// The origin behind a proxy.
 struct Upstream {
-    client: Client<HttpsConnector<Connector>, Body>,
+    client: HttpClient<Body>,
     base: Uri,
     deadline: Duration,
 }
@@ -107,6 +107,11 @@ impl Upstream {
         *request.uri_mut() = Uri::from_parts(parts).ok()?;
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().append(header::VIA, HeaderValue::from_static("1.1 iridule"));
+        if let Some(informational) = request.extensions_mut().remove::<Informational>() {
+            hyper::ext::on_informational(request, move |response| {
+                informational.send(response.status(), response.headers());
+            });
+        }
         Some(())
     }
 }
@@ -114,7 +119,7 @@ impl Upstream {
 impl Origin for Upstream {
     async fn ask(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
         self.outward(&mut request).ok_or(Unanswered::Unreachable)?;
-        let answer = tokio::time::timeout(self.deadline, self.client.request(request));
+        let answer = tokio::time::timeout(self.deadline, send(&self.client, request, Body::empty));
         let answer = answer.await.map_err(|_| Unanswered::Late)?;
         let answer = answer.map_err(|why| {
             tracing::warn!(%why, "the origin did not answer");
