@@ -4,8 +4,11 @@
 //
 // The suite's own server is the origin, its own client asks, and its own table of results is what the others have. A test
 // of kind `check` has no right answer and is not counted; one that only a browser can run is left out.
+//
+// The suite is the edition on npm. A newer one is run from a checkout of github.com/http-tests/cache-tests, after `npm install`
+// there, when CACHE_TESTS names its folder.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
@@ -17,15 +20,17 @@ if (binary === undefined) {
   process.exit(2)
 }
 const require = createRequire(import.meta.url)
-const suite = join(require.resolve('http-cache-tests/package.json'), '..')
+const checkout = process.env.CACHE_TESTS
+const suite = checkout ?? join(require.resolve('http-cache-tests/package.json'), '..')
+const engine = checkout === undefined ? suite : join(checkout, 'test-engine')
 const { default: tests } = await import(join(suite, 'tests/index.mjs'))
-const { runTests, getResults } = await import(join(suite, 'client/runner.mjs'))
-const { default: fetch } = await import('node-fetch')
+const { runTests, getResults } = await import(join(engine, 'client/runner.mjs'))
+const fetch = checkout === undefined ? (await import('node-fetch')).default : globalThis.fetch
 
 const ORIGIN = 8370
 const EDGE = 8371
 const data = mkdtempSync(join(tmpdir(), 'conformance-'))
-const origin = spawn('node', ['server/server.mjs'], {
+const origin = spawn('node', [join(engine, 'server/server.mjs')], {
   cwd: suite,
   stdio: 'ignore',
   env: { ...process.env, npm_config_protocol: 'http', npm_config_port: ORIGIN, npm_config_pidfile: join(data, 'pid') },
@@ -45,7 +50,9 @@ await once(edge.stdout, 'data')
 for (let up = false; !up; ) {
   up = await fetch(`http://127.0.0.1:${ORIGIN}/`).then(() => true, () => new Promise(later => setTimeout(later, 50)))
 }
-await runTests(tests, fetch, false, `http://127.0.0.1:${EDGE}`)
+const base = `http://127.0.0.1:${EDGE}`
+// The newer edition brings its own way to ask.
+await (checkout === undefined ? runTests(tests, fetch, false, base) : runTests(tests, false, base))
 
 const counted = tests.flatMap(part => part.tests).filter(test => !test.browser_only && test.kind !== 'check')
 const kind = test => test.kind ?? 'required'
@@ -59,7 +66,8 @@ const tell = results => {
 console.log('| cache | required | optimal |\n|---|---|---|')
 const ours = getResults()
 console.log(`| iridule | ${tell(ours)} |`)
-for (const peer of ['squid', 'apache', 'trafficserver', 'varnish', 'nuster', 'nginx']) {
+for (const peer of ['squid', 'apache', 'trafficserver', 'varnish', 'nuster', 'nginx', 'caddy', 'haproxy']) {
+  if (!existsSync(join(suite, 'results', `${peer}.json`))) continue
   console.log(`| ${peer} | ${tell(JSON.parse(readFileSync(join(suite, 'results', `${peer}.json`))))} |`)
 }
 const failed = counted.filter(test => ours[test.id] !== true)

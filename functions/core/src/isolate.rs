@@ -117,10 +117,11 @@ impl Isolate {
         lock(&self.styles).put(style.cid, Arc::clone(style));
     }
 
-    /// Whether a style could not be loaded a moment ago.
+    /// Whether a style could not be loaded a moment ago. A time further off than that is of a clock that was set back since.
     #[must_use]
     pub fn is_broken(&self, cid: &Cid, now_ms: u64) -> bool {
-        lock(&self.broken).get(cid).is_some_and(|until| now_ms < *until)
+        let left = |until: &u64| until.saturating_sub(now_ms);
+        lock(&self.broken).get(cid).is_some_and(|until| (1..=limits::BROKEN_STYLE_MS).contains(&left(until)))
     }
 
     /// Notes that a style could not be loaded, so that not every request tries again.
@@ -143,7 +144,8 @@ impl Isolate {
     /// when another does already.
     pub fn await_render(&self, key: &RenderKey, now_ms: u64, until_ms: u64) -> bool {
         let mut awaited = lock(&self.awaited);
-        let free = awaited.peek(key).is_none_or(|until| *until <= now_ms);
+        // Later than this one's own end is of a clock that was set back since.
+        let free = awaited.peek(key).is_none_or(|until| *until <= now_ms || *until > until_ms);
         if free {
             awaited.put(*key, until_ms);
         }

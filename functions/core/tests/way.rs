@@ -353,6 +353,27 @@ fn a_deaf_store_is_survived_once_records_are_known() {
 }
 
 #[test]
+fn records_are_read_again_after_the_clock_was_set_back() {
+    const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+    let mut edge = Edge::new();
+    edge.publish(1, &[7]);
+    edge.isolate = Edge::isolate(&edge.relay, 1000);
+    edge.sim.now_ms.set(START_MS + YEAR_MS);
+    let ahead = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    edge.sim.now_ms.set(START_MS);
+    edge.publish(2, &[3]);
+    assert_ne!(header(&edge.get("/t/probe/1.png"), "etag"), ahead);
+    // A style that could not be loaded while the clock was ahead is looked for at once.
+    let other = style("Another circle.");
+    edge.sim.now_ms.set(START_MS + YEAR_MS);
+    edge.put_collection(&edge.collection.succeeded_by(other.cid, None));
+    assert!(header(&edge.get("/t/probe/1.png"), "cache-status").contains("former"));
+    edge.put_blocks(&other);
+    edge.sim.now_ms.set(START_MS + 2000);
+    assert!(!header(&edge.get("/t/probe/1.png"), "cache-status").contains("former"));
+}
+
+#[test]
 fn a_broken_record_is_our_fault_and_its_reason_stays_in_the_log() {
     let edge = Edge::new();
     edge.put(&records::collection("probe"), b"rubbish".to_vec());

@@ -20,6 +20,9 @@ pub enum BodyError {
     /// It was read along with others, and the one who fetched it failed.
     #[error("the body that was being fetched for several at once broke off")]
     Broken,
+    /// Its reader takes it so slowly that others, who read the same one, would have to wait.
+    #[error("the body is read along with others, and taken too slowly for them")]
+    TooSlow,
 }
 
 /// A body.

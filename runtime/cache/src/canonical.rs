@@ -7,7 +7,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, uri::Scheme,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header,
+    uri::Scheme,
 };
 use tokio::sync::watch;
 
@@ -53,6 +54,8 @@ pub struct CanonicalRequest<B> {
     /// Where the path begins.
     path: usize,
     headers: HeaderMap,
+    /// What the host attached to the request, such as where informational responses go; nothing that a client sent.
+    extensions: Extensions,
     body: B,
     client: Option<IpAddr>,
     /// Whom the answer is for, once several may wait for it.
@@ -100,7 +103,8 @@ impl<B> CanonicalRequest<B> {
         }
         headers.remove(header::HOST);
         (keying.fields)(&method, url[path..].split('?').next().unwrap_or_default(), &mut headers);
-        Ok(Self { method, url, path, headers, body, client: received.client, waiting: None })
+        let extensions = head.extensions;
+        Ok(Self { method, url, path, headers, extensions, body, client: received.client, waiting: None })
     }
 
     /// The method.
@@ -145,8 +149,8 @@ impl<B> CanonicalRequest<B> {
 
     /// The same request with another body.
     pub fn map<C>(self, change: impl FnOnce(B) -> C) -> CanonicalRequest<C> {
-        let Self { method, url, path, headers, body, client, waiting } = self;
-        CanonicalRequest { method, url, path, headers, body: change(body), client, waiting }
+        let Self { method, url, path, headers, extensions, body, client, waiting } = self;
+        CanonicalRequest { method, url, path, headers, extensions, body: change(body), client, waiting }
     }
 
     /// The same request with a field that this program vouches for.
@@ -171,6 +175,7 @@ impl<B> CanonicalRequest<B> {
         *request.method_mut() = self.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.headers;
+        *request.extensions_mut() = self.extensions;
         Ok(request)
     }
 
@@ -186,12 +191,13 @@ impl<B> CanonicalRequest<B> {
     /// The same request without its body.
     #[must_use]
     pub fn without_body(&self) -> CanonicalRequest<Body> {
-        let Self { method, url, path, headers, client, waiting, .. } = self;
+        let Self { method, url, path, headers, extensions, client, waiting, .. } = self;
         CanonicalRequest {
             method: method.clone(),
             url: url.clone(),
             path: *path,
             headers: headers.clone(),
+            extensions: extensions.clone(),
             body: Body::empty(),
             client: *client,
             waiting: waiting.clone(),
@@ -217,7 +223,8 @@ impl CanonicalRequest<()> {
         let path = url.find("://").and_then(|end| Some(url[end + 3..].find('/')? + end + 3));
         let path = path.ok_or(Malformed::Target)?;
         let (method, headers) = (Method::GET, HeaderMap::new());
-        Ok(Self { method, url, path, headers, body: (), client: None, waiting: None })
+        let extensions = Extensions::new();
+        Ok(Self { method, url, path, headers, extensions, body: (), client: None, waiting: None })
     }
 
     /// What the origin is asked when the answer is for all who ask alike.

@@ -1,10 +1,11 @@
 //! Questions whether something still holds (RFC 9111, section 4.3; RFC 9110, section 13).
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use crate::moment::Moment;
 
-/// Conditions that only the origin can judge.
+/// Conditions that only the origin can say no to: it may have another representation by now. Where the stored one is fresh
+/// and fulfils them, they are fulfilled; otherwise the request goes to the origin, and its answer is not stored.
 const FOR_THE_ORIGIN: [HeaderName; 2] = [header::IF_MATCH, header::IF_UNMODIFIED_SINCE];
 
 /// What a client's own question consists of.
@@ -30,9 +31,30 @@ const NOT_IN_304: [HeaderName; 5] = [
     header::ACCEPT_RANGES,
 ];
 
-/// Whether the request holds a condition that a cache does not judge (section 4.3.2).
+/// Whether the request has a condition that only the origin can say no to.
 pub(crate) fn is_for_the_origin(request: &HeaderMap) -> bool {
     FOR_THE_ORIGIN.iter().any(|name| request.contains_key(name))
+}
+
+/// Whether a stored response fulfils those conditions, in the order of RFC 9110, section 13.2.2. Where there is none, it does;
+/// what is left of the conditions is for [`client_has`] and `range.rs`.
+pub(crate) fn holds(request: &HeaderMap, status: StatusCode, stored: &HeaderMap) -> bool {
+    // Section 13.2.1: conditions are about successes.
+    if !status.is_success() {
+        return true;
+    }
+    let mut tags = request.get_all(header::IF_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        let own = stored.get(header::ETAG).and_then(|tag| tag.to_str().ok());
+        return tags.filter_map(|line| line.to_str().ok()).any(|line| {
+            line.trim() == "*"
+                || own.is_some_and(|own| own.starts_with('"') && list_has(line, own, Comparison::Strong))
+        });
+    }
+    // What is no date, and what has none, is as if it were not there.
+    let until = Moment::field(request, &header::IF_UNMODIFIED_SINCE);
+    let modified = Moment::field(stored, &header::LAST_MODIFIED);
+    until.zip(modified).is_none_or(|(until, modified)| modified <= until)
 }
 
 /// What of a request makes its answer fit only requests that ask the very same.
@@ -51,7 +73,7 @@ pub(crate) fn client_has(request: &HeaderMap, stored: &HeaderMap) -> bool {
     let mut tags = request.get_all(header::IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
         let Some(own) = stored.get(header::ETAG).and_then(|tag| tag.to_str().ok()) else { return false };
-        return tags.filter_map(|line| line.to_str().ok()).any(|line| names_tag(line, own));
+        return tags.filter_map(|line| line.to_str().ok()).any(|line| list_has(line, own, Comparison::Weak));
     }
     let Some(since) = Moment::field(request, &header::IF_MODIFIED_SINCE) else { return false };
     Moment::field(stored, &header::LAST_MODIFIED)
@@ -59,8 +81,16 @@ pub(crate) fn client_has(request: &HeaderMap, stored: &HeaderMap) -> bool {
         .is_some_and(|modified| modified <= since)
 }
 
-/// Weak comparison with a list of tags; a tag may hold commas.
-fn names_tag(list: &str, own: &str) -> bool {
+/// How two tags are compared (RFC 9110, section 8.8.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    /// Neither may be weak.
+    Strong,
+    Weak,
+}
+
+/// Whether a list of tags names one; a tag may hold commas. In a strong comparison, `own` must not be weak.
+fn list_has(list: &str, own: &str, comparison: Comparison) -> bool {
     let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let own = opaque(own);
     let mut rest = list.trim();
@@ -79,7 +109,8 @@ fn names_tag(list: &str, own: &str) -> bool {
             rest = &rest[end..];
             continue;
         };
-        if tag[..end + 2] == own {
+        let is_weak = tag.len() < rest.len();
+        if tag[..end + 2] == own && !(is_weak && comparison == Comparison::Strong) {
             return true;
         }
         rest = &tag[end + 2..];
@@ -180,6 +211,32 @@ mod tests {
         assert!(!since("yesterday"));
         let both = map(&[("if-none-match", "\"b\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
         assert!(!client_has(&both, &stored));
+    }
+
+    #[test]
+    fn conditions_for_the_origin_hold_in_the_order_of_the_standard() {
+        let stored = map(&[("etag", "\"a\""), ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        let weak = map(&[("etag", "W/\"a\"")]);
+        let of = |fields: &[(&str, &str)], stored: &HeaderMap| holds(&map(fields), StatusCode::OK, stored);
+        for (list, holds) in [
+            ("\"a\"", true),
+            ("\"x\", \"a\"", true),
+            ("*", true),
+            ("W/\"a\"", false),
+            ("W/\"a\", \"a\"", true),
+            ("\"b\"", false),
+            ("", false),
+        ] {
+            assert_eq!(of(&[("if-match", list)], &stored), holds, "{list}");
+            // A tag that is weak says nothing of bytes.
+            assert_eq!(of(&[("if-match", list)], &weak), list == "*", "{list}");
+        }
+        let (before, at) = ("Sun, 06 Nov 1994 08:49:36 GMT", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let since = |date| [("if-unmodified-since", date)];
+        assert!(of(&since(at), &stored) && !of(&since(before), &stored));
+        assert!(of(&since("yesterday"), &stored) && of(&since(before), &weak));
+        assert!(of(&[("if-match", "\"a\""), ("if-unmodified-since", before)], &stored), "the tag decides");
+        assert!(holds(&map(&[("if-match", "\"b\"")]), StatusCode::NOT_FOUND, &stored));
     }
 
     #[test]

@@ -60,25 +60,42 @@ impl Directives {
         let mut lines = headers.get_all(&CDN_CACHE_CONTROL).iter().peekable();
         lines.peek()?;
         let joined = lines.map(|line| line.to_str().ok()).collect::<Option<Vec<_>>>()?.join(", ");
-        let dictionary: Dictionary = Parser::new(&joined).parse().ok()?;
+        let dictionary: Dictionary =
+            Parser::new(&joined).parse().ok().filter(|all: &Dictionary| !all.is_empty())?;
         let mut all = Self { targeted: true, ..Self::default() };
-        let mut any = false;
         for (name, entry) in &dictionary {
-            let ListEntry::Item(item) = entry else { continue };
-            any |= match &item.bare_item {
-                BareItem::Boolean(true) => all.take(name.as_str(), None),
-                BareItem::Integer(value) if takes_seconds(name.as_str()) => {
-                    let seconds = u64::try_from(i64::from(*value)).unwrap_or(0);
-                    all.take(name.as_str(), Some(seconds.to_string()))
-                }
-                _ => false,
-            };
+            all.take_structured(name.as_str(), entry);
         }
-        any.then_some(all)
+        Some(all)
     }
 
-    /// Notes a directive; of several with one name the first. Says whether it is one that we know.
-    fn take(&mut self, name: &str, value: Option<String>) -> bool {
+    /// Notes a member of a structured field. A value of the wrong type makes a directive that allows something one that is
+    /// not there, and leaves one that forbids something as it is.
+    fn take_structured(&mut self, name: &str, entry: &ListEntry) {
+        let value = match entry {
+            ListEntry::Item(item) => Some(&item.bare_item),
+            ListEntry::InnerList(_) => None,
+        };
+        match value {
+            Some(BareItem::Boolean(false)) => {}
+            Some(BareItem::Integer(seconds)) if takes_seconds(name) => {
+                let seconds = u64::try_from(i64::from(*seconds)).unwrap_or(0);
+                self.take(name, Some(seconds.to_string()));
+            }
+            Some(BareItem::String(fields)) if names_fields(name) => {
+                self.take(name, Some(fields.as_str().to_owned()));
+            }
+            Some(BareItem::Token(field)) if names_fields(name) => {
+                self.take(name, Some(field.as_str().to_owned()));
+            }
+            Some(BareItem::Boolean(true)) if !takes_seconds(name) => self.take(name, None),
+            _ if forbids(name) => self.take(name, None),
+            _ => {}
+        }
+    }
+
+    /// Notes a directive; of several with one name the first.
+    fn take(&mut self, name: &str, value: Option<String>) {
         let seconds = |slot: &mut Option<u64>| {
             // What is there but no number is stale, section 4.2.1 advises.
             slot.get_or_insert(value.as_deref().and_then(delta_seconds).unwrap_or(0));
@@ -99,9 +116,8 @@ impl Directives {
             "proxy-revalidate" => self.proxy_revalidate = true,
             "must-understand" => self.must_understand = true,
             "only-if-cached" => self.only_if_cached = true,
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     /// A directive that holds for the fields it names, or for the whole response.
@@ -121,6 +137,16 @@ impl Directives {
 
 fn takes_seconds(name: &str) -> bool {
     matches!(name, "max-age" | "s-maxage" | "stale-while-revalidate" | "stale-if-error")
+}
+
+/// Directives that hold for the fields that their value names.
+fn names_fields(name: &str) -> bool {
+    matches!(name, "no-cache" | "private")
+}
+
+/// Directives that forbid something: one with a value that means nothing is obeyed all the same.
+fn forbids(name: &str) -> bool {
+    names_fields(name) || matches!(name, "no-store" | "must-revalidate" | "proxy-revalidate")
 }
 
 /// Section 1.2.2: digits only, and never too many.
@@ -232,9 +258,30 @@ mod tests {
         let ours = both("max-age=60, foo");
         assert_eq!((ours.max_age, ours.no_store, ours.targeted), (Some(60), false, true));
         assert!(both("no-store").no_store && both("private").private);
-        // RFC 9213, section 2.1: what cannot be parsed, or says nothing of the right type, is as if it were not there.
-        for nothing in ["&&&", "max-age=\"60\"", "max-age=60,,", "MAX-AGE=60"] {
+        // RFC 9213, section 2.1: what cannot be parsed, or is empty, is as if it were not there.
+        for nothing in ["&&&", "max-age=60,,", "max-age=60, &&&", "MAX-AGE=60", ""] {
             assert_eq!((both(nothing).max_age, both(nothing).no_store), (Some(5), true), "{nothing}");
         }
+    }
+
+    #[test]
+    fn a_targeted_field_of_unknown_or_wrongly_typed_directives_is_still_all_that_counts() {
+        for said in ["foo", "foo=1, bar=\"x\"", "max-age=\"60\"", "max-age", "max-age=(60)", "no-store=?0"] {
+            let ours = response(&[("cache-control", "no-store, max-age=5"), ("cdn-cache-control", said)]);
+            assert_eq!(ours, Directives { targeted: true, ..Directives::default() }, "{said}");
+        }
+    }
+
+    #[test]
+    fn targeted_directives_name_fields_and_forbid_with_any_value() {
+        let ours = |said| response(&[("cache-control", "max-age=5"), ("cdn-cache-control", said)]);
+        let named = ours(r#"max-age=60, private="set-cookie, X-Own", no-cache="x-b""#);
+        assert_eq!(named.not_kept, ["set-cookie", "x-own", "x-b"]);
+        assert!(!named.private && !named.no_cache);
+        assert_eq!(ours("private=set-cookie").not_kept, ["set-cookie"]);
+        for whole in ["private", "private=?1", "private=1", "private=\"\"", "private=(\"a\")"] {
+            assert!(ours(whole).private, "{whole}");
+        }
+        assert!(ours("no-store=1").no_store && ours("must-revalidate=\"x\"").must_revalidate);
     }
 }

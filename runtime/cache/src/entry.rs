@@ -2,7 +2,7 @@
 //!
 //! The form is: a version, a kind, then by kind (all numbers big-endian)
 //!
-//! - response: status `u16`, asked and came `u64` ms, part `first` and `total` `u64` (both 0 for none), fields, body to
+//! - response: status `u16`, asked, came and the wall clock then `u64` ms, part `first` and `total` `u64` (both 0 for none), fields, body to
 //!   the end. Fields are a count `u16`, then each a name (`u16` length) and a value (`u32` length);
 //! - variants: identity `u64`, names as fields without values;
 //! - nothing: a mark that what lay here is gone.
@@ -19,6 +19,7 @@ use foyer::{Code, Error, ErrorKind};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::{
+    clock::Tick,
     directives::Directives,
     freshness::{Freshness, Times},
     moment::Moment,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Changes when the form does.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Largest record that is read back, bytes.
 const MOST: u64 = 64 << 20;
 
@@ -85,6 +86,7 @@ impl Response {
         head.put_u16(self.status.as_u16());
         head.put_u64(self.times.asked.0);
         head.put_u64(self.times.came.0);
+        head.put_u64(self.times.wall.0);
         head.put_u64(self.part.map_or(0, |part| part.first));
         head.put_u64(self.part.map_or(0, |part| part.total));
         put_count(&mut head, self.fields.len());
@@ -97,11 +99,15 @@ impl Response {
     }
 
     fn decode(mut bytes: Bytes) -> Option<Self> {
-        if bytes.len() < 34 {
+        if bytes.len() < 42 {
             return None;
         }
         let status = StatusCode::from_u16(bytes.get_u16()).ok()?;
-        let times = Times { asked: Moment(bytes.get_u64()), came: Moment(bytes.get_u64()) };
+        let times = Times {
+            asked: Tick(bytes.get_u64()),
+            came: Tick(bytes.get_u64()),
+            wall: Moment(bytes.get_u64()),
+        };
         let part =
             Some(Part { first: bytes.get_u64(), total: bytes.get_u64() }).filter(|part| part.total > 0);
         let mut fields = HeaderMap::new();
@@ -228,7 +234,7 @@ mod tests {
         {
             fields.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let times = Times { asked: Moment(1000), came: Moment(2000) };
+        let times = Times { asked: Tick(1000), came: Tick(2000), wall: Moment(5000) };
         let said = Directives::of_response(&fields);
         let part = Some(Part { first: 4, total: 10 });
         let whole = (StatusCode::PARTIAL_CONTENT, fields, Bytes::from_static(b"picture"));

@@ -1,6 +1,11 @@
 //! An errand to the origin: the question, what becomes of the answer, and who learns of it.
 
-use std::{future::poll_fn, sync::Arc};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, header};
@@ -9,6 +14,7 @@ use http_body_util::BodyExt as _;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
+    admission::Admitted,
     body::{Body, Kind},
     canonical::CanonicalRequest,
     conditional,
@@ -16,9 +22,8 @@ use crate::{
     entry::Response as Kept,
     fields,
     flight::{Coming, Landed, Landing, Lead, Reader, Shared},
-    freshness::{Freshness, Times},
-    front::{Cache, Origin, Unanswered},
-    moment::Moment,
+    freshness::{Freshness, Instead, Times},
+    front::{Cache, NoAnswer, Origin, Unanswered},
     range::Part,
     reply,
     status::Why,
@@ -28,13 +33,15 @@ use crate::{
 
 /// What is needed to ask.
 pub(crate) struct Errand<O> {
+    /// The memory that it takes.
+    pub(crate) _admitted: Admitted,
     pub(crate) cache: Arc<Cache>,
     pub(crate) origin: Arc<O>,
     pub(crate) key: String,
     pub(crate) request: CanonicalRequest<()>,
     pub(crate) asked: Directives,
-    /// What is stored and must be asked about, and whether it may be used when that fails.
-    pub(crate) stored: Option<(Arc<Kept>, bool)>,
+    /// What is stored and must be asked about, and after which failures it may be used.
+    pub(crate) stored: Option<(Arc<Kept>, Instead)>,
     pub(crate) why: Why,
 }
 
@@ -49,9 +56,12 @@ pub(crate) enum Brought {
     Failed(Unanswered),
 }
 
-/// Failures that a stale response may stand in for (RFC 5861, section 4).
-fn is_error(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 500 | 502 | 503 | 504)
+/// Which failure an answer is (RFC 5861, section 4); `None` of none.
+fn failure(answer: &Response<Body>) -> Option<Instead> {
+    if answer.extensions().get::<NoAnswer>().is_some() {
+        return Some(Instead::OfNoAnswer);
+    }
+    matches!(answer.status().as_u16(), 500 | 502 | 503 | 504).then_some(Instead::OfErrors)
 }
 
 impl<O: Origin> Errand<O> {
@@ -66,14 +76,18 @@ impl<O: Origin> Errand<O> {
         if let Some((stored, _)) = &self.stored {
             conditional::ask_about(question.headers_mut(), &stored.fields);
         }
-        let asked = Moment::now();
+        let asked = self.cache.clock.now();
         let answer = self.origin.ask(question).await;
-        let times = Times { asked, came: Moment::now() };
+        let times = self.cache.times(asked);
         let answer = match (answer, &self.stored) {
-            (Ok(answer), Some((stored, true))) if is_error(answer.status()) => {
+            (Ok(answer), Some((stored, instead)))
+                if failure(&answer).is_some_and(|failure| *instead >= failure) =>
+            {
                 return stale(stored.clone(), lead.as_ref(), own);
             }
-            (Err(_), Some((stored, true))) => return stale(stored.clone(), lead.as_ref(), own),
+            (Err(_), Some((stored, instead))) if *instead >= Instead::OfNoAnswer => {
+                return stale(stored.clone(), lead.as_ref(), own);
+            }
             (Err(why), _) => {
                 tell(lead.as_ref(), Landing::Failed);
                 let _ = own.send(Brought::Failed(why));
@@ -114,14 +128,14 @@ impl<O: Origin> Errand<O> {
             );
             let of_the_client = self.asked.no_store || has_credentials(self.request.headers());
             if of_the_url && !of_the_client && !head.status.is_server_error() {
-                self.cache.note_unshared(&self.key);
+                self.cache.predictor.note(&self.key, times.came);
             }
             tell(lead.as_ref(), Landing::Alone);
             let _ = own.send(Brought::Private(Response::from_parts(head, body)));
             return;
         }
-        self.cache.note_shared(&self.key);
-        let personal = fields::to_be_kept(&mut head.headers, &said.not_kept, times.came);
+        self.cache.predictor.forget(&self.key);
+        let personal = fields::to_be_kept(&mut head.headers, &said.not_kept, times.wall);
         let body = match body.0 {
             Kind::Whole(bytes) => {
                 let response = self.kept(head.status, head.headers, bytes, &said, times);
@@ -168,7 +182,7 @@ impl<O: Origin> Errand<O> {
                 shared.overflow();
             }
             shared.push(data);
-            if !poll_fn(|cx| shared.poll_room(cx)).await {
+            if !has_room(shared, self.cache.limits.lag).await {
                 return false;
             }
         }
@@ -248,6 +262,25 @@ impl<O: Origin> Errand<O> {
         match Vary::of(fields) {
             Vary::Fields(names) => self.cache.selection(&names, self.request.headers()),
             Vary::Nothing | Vary::All => crate::flight::Selection::default(),
+        }
+    }
+}
+
+/// How often to look whether a slow reader holds up others.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until the next chunk may come; `false` when nobody reads any more. A reader that has held up others for `lag`
+/// altogether is dropped.
+async fn has_room(shared: &Shared, lag: Duration) -> bool {
+    if let Poll::Ready(room) = poll_fn(|cx| Poll::Ready(shared.poll_room(cx))).await {
+        return room;
+    }
+    loop {
+        let (slowest, start) = (shared.holding_up(), Instant::now());
+        let room = timeout(LOOK, poll_fn(|cx| shared.poll_room(cx))).await;
+        shared.charge(&slowest, start.elapsed(), lag);
+        if let Ok(room) = room {
+            return room;
         }
     }
 }

@@ -12,6 +12,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -187,6 +188,8 @@ struct State {
 #[derive(Default)]
 struct Position {
     chunk: usize,
+    /// For how long it held up others.
+    held_up: Duration,
     waker: Option<Waker>,
 }
 
@@ -283,6 +286,34 @@ impl Shared {
         Poll::Pending
     }
 
+    /// The slowest readers, where another has read everything that there is, and waits for more.
+    pub(crate) fn holding_up(&self) -> Vec<u64> {
+        let state = lock(&self.state);
+        let end = state.first + state.chunks.len();
+        if !state.readers.values().any(|reader| reader.chunk == end) {
+            return Vec::new();
+        }
+        let slowest = state.readers.iter().filter(|(_, reader)| reader.chunk == state.first);
+        slowest.map(|(id, _)| *id).collect()
+    }
+
+    /// Notes for how long these readers held up others. From those that have done so for `most` altogether it takes the body,
+    /// so that the others can go on.
+    pub(crate) fn charge(&self, readers: &[u64], time: Duration, most: Duration) {
+        let mut state = lock(&self.state);
+        let mut wakers = Vec::new();
+        for id in readers {
+            let Some(reader) = state.readers.get_mut(id) else { continue };
+            reader.held_up += time;
+            if reader.held_up >= most {
+                wakers.extend(state.readers.remove(id).and_then(|reader| reader.waker));
+            }
+        }
+        state.drop_read();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// All bytes, once it is whole.
     pub(crate) fn collect(&self) -> Bytes {
         let state = lock(&self.state);
@@ -329,7 +360,9 @@ impl Reader {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         let mut state = lock(&self.shared.state);
         let state = &mut *state;
-        let Some(position) = state.readers.get_mut(&self.id) else { return Poll::Ready(None) };
+        let Some(position) = state.readers.get_mut(&self.id) else {
+            return Poll::Ready(Some(Err(BodyError::TooSlow)));
+        };
         if let Some(chunk) = state.chunks.get(position.chunk - state.first) {
             let chunk = chunk.clone();
             position.chunk += 1;
@@ -405,6 +438,25 @@ mod tests {
         drop((fast, slow));
         shared.push(Bytes::from(vec![7; WINDOW]));
         assert_eq!(room().await, Poll::Ready(false));
+    }
+
+    #[tokio::test]
+    async fn the_slowest_readers_are_dropped_and_learn_it() {
+        let shared = Shared::new(None);
+        let (mut fast, mut slow) = (shared.read().unwrap(), shared.read().unwrap());
+        shared.overflow();
+        shared.push(Bytes::from(vec![7; WINDOW]));
+        assert!(shared.holding_up().is_empty());
+        next(&mut fast).await.unwrap().unwrap();
+        let (slowest, second) = (shared.holding_up(), Duration::from_secs(1));
+        assert_eq!(slowest.len(), 1);
+        shared.charge(&slowest, second, 2 * second);
+        assert_eq!(shared.holding_up(), slowest, "it may, for a while");
+        shared.charge(&slowest, second, 2 * second);
+        assert!(matches!(next(&mut slow).await, Some(Err(BodyError::TooSlow))));
+        assert_eq!(std::future::poll_fn(|cx| Poll::Ready(shared.poll_room(cx))).await, Poll::Ready(true));
+        shared.push(Bytes::from_static(b"b"));
+        assert_eq!(next(&mut fast).await.unwrap().unwrap(), "b");
     }
 
     #[tokio::test]

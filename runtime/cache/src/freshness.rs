@@ -3,6 +3,7 @@
 use http::{HeaderMap, StatusCode, header};
 
 use crate::{
+    clock::Tick,
     directives::{Directives, MOST_SECONDS, delta_seconds},
     moment::Moment,
     storable,
@@ -11,8 +12,10 @@ use crate::{
 /// When a response was asked for and when it came: section 4.2.3 needs both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Times {
-    pub(crate) asked: Moment,
-    pub(crate) came: Moment,
+    pub(crate) asked: Tick,
+    pub(crate) came: Tick,
+    /// The wall clock when it came, to compare with the origin's dates.
+    pub(crate) wall: Moment,
 }
 
 /// How long a response may be used, worked out once when it comes.
@@ -22,7 +25,7 @@ pub(crate) struct Freshness {
     pub(crate) lifetime: u64,
     /// Its age when it came, seconds.
     initial_age: u64,
-    came: Moment,
+    came: Tick,
     /// Never used without asking (`no-cache`).
     ask_always: bool,
     /// Never used stale (`must-revalidate`, and for a shared cache `proxy-revalidate` and `s-maxage`).
@@ -40,15 +43,26 @@ pub(crate) enum Standing {
     Fresh { ttl: u64 },
     /// Use it, and ask behind the client's back.
     Revalidate,
-    /// Ask first. `if_error`: use it when asking fails.
-    Ask { if_error: bool },
+    /// Ask first. When asking fails, it may be used after these failures.
+    Ask { instead: Instead },
+}
+
+/// Failures in whose place a stale response may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Instead {
+    /// None.
+    OfNothing,
+    /// No answer at all.
+    OfNoAnswer,
+    /// No answer, and answers that are errors of the server (RFC 5861, section 4).
+    OfErrors,
 }
 
 impl Freshness {
     pub(crate) fn of(status: StatusCode, headers: &HeaderMap, said: &Directives, times: Times) -> Self {
         let date = Moment::field(headers, &header::DATE);
         Self {
-            lifetime: lifetime(status, headers, said, date.unwrap_or(times.came)),
+            lifetime: lifetime(status, headers, said, date.unwrap_or(times.wall)),
             initial_age: initial_age(headers, date, times),
             came: times.came,
             ask_always: said.no_cache,
@@ -59,7 +73,7 @@ impl Freshness {
     }
 
     /// Seconds since the origin made or last confirmed it.
-    pub(crate) fn age(&self, now: Moment) -> u64 {
+    pub(crate) fn age(&self, now: Tick) -> u64 {
         self.initial_age.saturating_add(now.seconds_since(self.came)).min(MOST_SECONDS)
     }
 
@@ -74,20 +88,25 @@ impl Freshness {
     }
 
     /// What may be done with it for a request with these directives. `softly` means that it was purged softly: as if its
-    /// lifetime ended just now. `grace` is how long past its lifetime it may be used while the origin cannot be
-    /// reached, where the origin says nothing of errors (section 4.2.4).
-    pub(crate) fn standing(&self, asked: &Directives, now: Moment, softly: bool, grace: u64) -> Standing {
+    /// lifetime ended just now. `grace` is how long past its lifetime it may be used while the origin does not answer, where
+    /// neither side says anything of errors (section 4.2.4). An answer that is an error is the origin's word: it is used
+    /// unless `stale-if-error` says otherwise.
+    pub(crate) fn standing(&self, asked: &Directives, now: Tick, softly: bool, grace: u64) -> Standing {
         let age = self.age(now);
         let past =
             if softly { age.saturating_sub(self.lifetime).max(1) } else { age.saturating_sub(self.lifetime) };
         let fresh = !softly && age < self.lifetime;
         let allowed = !self.ask_always && !self.never_stale;
         let within = |window: u64| allowed && window > 0 && past <= window;
-        let if_error = within(self.if_error.or(asked.stale_if_error).unwrap_or(grace));
+        let instead = match self.if_error.or(asked.stale_if_error) {
+            Some(window) if within(window) => Instead::OfErrors,
+            None if within(grace) => Instead::OfNoAnswer,
+            _ => Instead::OfNothing,
+        };
         let young = asked.max_age.is_none_or(|most| age <= most) && !asked.no_cache;
         let lasting = asked.min_fresh.is_none_or(|least| fresh && self.lifetime - age >= least);
         if self.ask_always || !young || !lasting {
-            return Standing::Ask { if_error: if_error && !asked.no_cache };
+            return Standing::Ask { instead: if asked.no_cache { Instead::OfNothing } else { instead } };
         }
         if fresh {
             return Standing::Fresh { ttl: self.lifetime - age };
@@ -95,7 +114,7 @@ impl Freshness {
         match () {
             () if within(self.while_revalidating) => Standing::Revalidate,
             () if !softly && asked.max_stale.is_some_and(within) => Standing::Fresh { ttl: 0 },
-            () => Standing::Ask { if_error },
+            () => Standing::Ask { instead },
         }
     }
 }
@@ -125,7 +144,7 @@ const MOST_HEURISTIC: u64 = 24 * 3600;
 
 /// Section 4.2.3.
 fn initial_age(headers: &HeaderMap, date: Option<Moment>, times: Times) -> u64 {
-    let apparent = date.map_or(0, |date| times.came.seconds_since(date));
+    let apparent = date.map_or(0, |date| times.wall.seconds_since(date));
     let delay = times.came.seconds_since(times.asked);
     // Section 5.1: of several the first, and what is no number is not there.
     let said = headers
@@ -142,8 +161,8 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000;
 
-    fn moment(seconds: u64) -> Moment {
-        Moment(seconds * 1000)
+    fn tick(seconds: u64) -> Tick {
+        Tick(seconds * 1000)
     }
 
     fn date(seconds: u64) -> String {
@@ -155,7 +174,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.parse::<http::HeaderName>().unwrap(), value.parse().unwrap()))
             .collect();
-        let times = Times { asked: moment(NOW), came: moment(NOW) };
+        let times = Times { asked: tick(NOW), came: tick(NOW), wall: Moment(NOW * 1000) };
         Freshness::of(
             StatusCode::from_u16(status).unwrap(),
             &headers,
@@ -169,7 +188,7 @@ mod tests {
     }
 
     fn standing(freshness: &Freshness, later: u64) -> Standing {
-        freshness.standing(&Directives::default(), moment(NOW + later), false, 0)
+        freshness.standing(&Directives::default(), tick(NOW + later), false, 0)
     }
 
     #[test]
@@ -202,51 +221,59 @@ mod tests {
     fn ages_count_from_the_making() {
         let aged = |age: &str| of(200, &[("cache-control", "max-age=100".into()), ("age", age.into())]);
         assert_eq!(standing(&aged("30"), 69), Standing::Fresh { ttl: 1 });
-        assert_eq!(standing(&aged("30"), 70), Standing::Ask { if_error: false });
-        assert_eq!(aged("30").age(moment(NOW + 12)), 42);
-        assert_eq!(aged("7200, 0").age(moment(NOW)), 7200);
+        assert_eq!(standing(&aged("30"), 70), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(aged("30").age(tick(NOW + 12)), 42);
+        assert_eq!(aged("7200, 0").age(tick(NOW)), 7200);
         for none in ["-7200", "7200.0", "abc"] {
-            assert_eq!(aged(none).age(moment(NOW)), 0, "{none}");
+            assert_eq!(aged(none).age(tick(NOW)), 0, "{none}");
         }
-        assert_eq!(aged("99999999999").age(moment(NOW)), MOST_SECONDS);
+        assert_eq!(aged("99999999999").age(tick(NOW)), MOST_SECONDS);
         // A slow `Date` is an age too.
-        assert_eq!(of(200, &[("date", date(NOW - 50))]).age(moment(NOW)), 50);
+        assert_eq!(of(200, &[("date", date(NOW - 50))]).age(tick(NOW)), 50);
     }
 
     #[test]
     fn stale_ones_are_used_within_their_windows_only() {
         let both = said("max-age=10, stale-while-revalidate=5, stale-if-error=20");
         assert_eq!(standing(&both, 12), Standing::Revalidate);
-        assert_eq!(standing(&both, 16), Standing::Ask { if_error: true });
-        assert_eq!(standing(&both, 31), Standing::Ask { if_error: false });
-        for strict in ["must-revalidate", "proxy-revalidate", "s-maxage=10"] {
+        assert_eq!(standing(&both, 16), Standing::Ask { instead: Instead::OfErrors });
+        assert_eq!(standing(&both, 31), Standing::Ask { instead: Instead::OfNothing });
+        for strict in ["must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"] {
             let strict = said(&format!("max-age=10, stale-while-revalidate=5, stale-if-error=20, {strict}"));
-            assert_eq!(standing(&strict, 12), Standing::Ask { if_error: false });
+            for grace in [0, 60] {
+                let standing = strict.standing(&Directives::default(), tick(NOW + 12), false, grace);
+                assert_eq!(standing, Standing::Ask { instead: Instead::OfNothing });
+            }
         }
-        assert_eq!(standing(&said("max-age=10, no-cache"), 0), Standing::Ask { if_error: false });
+        let silent = said("max-age=10").standing(&Directives::default(), tick(NOW + 12), false, 60);
+        assert_eq!(silent, Standing::Ask { instead: Instead::OfNoAnswer }, "an error is the origin's word");
+        let never = said("max-age=10, stale-if-error=0");
+        let never = never.standing(&Directives::default(), tick(NOW + 12), false, 60);
+        assert_eq!(never, Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(standing(&said("max-age=10, no-cache"), 0), Standing::Ask { instead: Instead::OfNothing });
     }
 
     #[test]
     fn requests_may_ask_for_more() {
         let asked = |control: &str, later: u64| {
             let headers = HeaderMap::from_iter([(header::CACHE_CONTROL, control.parse().unwrap())]);
-            said("max-age=10").standing(&Directives::of_request(&headers), moment(NOW + later), false, 0)
+            said("max-age=10").standing(&Directives::of_request(&headers), tick(NOW + later), false, 0)
         };
         assert_eq!(asked("max-age=3", 3), Standing::Fresh { ttl: 7 });
-        assert_eq!(asked("max-age=3", 4), Standing::Ask { if_error: false });
-        assert_eq!(asked("min-fresh=5", 6), Standing::Ask { if_error: false });
+        assert_eq!(asked("max-age=3", 4), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(asked("min-fresh=5", 6), Standing::Ask { instead: Instead::OfNothing });
         assert_eq!(asked("max-stale=5", 15), Standing::Fresh { ttl: 0 });
-        assert_eq!(asked("max-stale=5", 16), Standing::Ask { if_error: false });
+        assert_eq!(asked("max-stale=5", 16), Standing::Ask { instead: Instead::OfNothing });
         assert_eq!(asked("max-stale", 1000), Standing::Fresh { ttl: 0 });
-        assert_eq!(asked("no-cache", 0), Standing::Ask { if_error: false });
-        assert_eq!(asked("stale-if-error=5", 12), Standing::Ask { if_error: true });
+        assert_eq!(asked("no-cache", 0), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(asked("stale-if-error=5", 12), Standing::Ask { instead: Instead::OfErrors });
     }
 
     #[test]
     fn a_soft_purge_ends_the_lifetime_now() {
-        let soft = |control| said(control).standing(&Directives::default(), moment(NOW + 1), true, 60);
+        let soft = |control| said(control).standing(&Directives::default(), tick(NOW + 1), true, 60);
         assert_eq!(soft("max-age=100, stale-while-revalidate=5"), Standing::Revalidate);
-        assert_eq!(soft("max-age=100"), Standing::Ask { if_error: true });
-        assert_eq!(soft("max-age=100, must-revalidate"), Standing::Ask { if_error: false });
+        assert_eq!(soft("max-age=100"), Standing::Ask { instead: Instead::OfNoAnswer });
+        assert_eq!(soft("max-age=100, must-revalidate"), Standing::Ask { instead: Instead::OfNothing });
     }
 }

@@ -5,26 +5,27 @@
 use std::{
     num::NonZeroUsize,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use http::{HeaderMap, Method, Response, header};
-use lru::LruCache;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
+    admission::{Admission, Admitted},
     body::Body,
     canonical::CanonicalRequest,
+    clock::{self, Clock, Earlier, SystemClock, Tick, TimeSource},
     conditional,
     directives::Directives,
     entry::{Record, Response as Kept, Variants},
     fetch::{Brought, Errand},
     fields::strip_hop_by_hop,
     flight::{Flights, Landing, Memory, Place, Selection},
-    freshness::{Standing, Times},
+    freshness::{Instead, Standing, Times},
     key::Keying,
-    moment::Moment,
+    predictor::Predictor,
     purge::{Left, Purge, Purges},
     reply::{self, Client},
     status::{self, How, Why},
@@ -54,7 +55,14 @@ pub enum Unanswered {
     /// The client wants only what is stored (RFC 9111, section 5.2.1.7), and it is not.
     #[error("it is not stored, and only what is was asked for")]
     OnlyIfCached,
+    /// As many requests wait for the origin as there is memory for.
+    #[error("too many requests wait for the origin")]
+    Busy,
 }
+
+/// Marks, as an extension of a response, that it stands for an answer that the origin did not give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoAnswer;
 
 /// How an answer was come by, for who counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,8 +103,12 @@ pub struct Limits {
     pub unshared: Duration,
     /// How many such URLs are remembered.
     pub unshared_urls: NonZeroUsize,
+    /// Memory for the requests that wait for the origin, bytes of keys and fields; one more is [`Unanswered::Busy`].
+    pub waiting_bytes: usize,
     /// How long the next piece of a body may take, before it is given up.
     pub stall: Duration,
+    /// How long a slow reader of a body may hold up others altogether, once the body is too large to be kept for all.
+    pub lag: Duration,
     /// For how long past its lifetime a response is used while the origin cannot be reached, where the origin says
     /// nothing of errors.
     pub grace: Duration,
@@ -109,7 +121,9 @@ impl Default for Limits {
             impatient: 64,
             unshared: Duration::from_secs(10),
             unshared_urls: NonZeroUsize::new(1 << 14).unwrap_or(NonZeroUsize::MIN),
+            waiting_bytes: 64 << 20,
             stall: Duration::from_secs(30),
+            lag: Duration::from_secs(2),
             grace: Duration::from_secs(60),
         }
     }
@@ -123,9 +137,11 @@ pub struct Cache {
     pub(crate) largest: usize,
     pub(crate) coming: Memory,
     pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) predictor: Predictor,
+    admission: Admission,
     flights: Flights,
     impatient: Semaphore,
-    unshared: Mutex<LruCache<String, Moment>>,
     watch: Arc<dyn Watch>,
 }
 
@@ -151,23 +167,53 @@ impl Cache {
         limits: Limits,
         watch: Arc<dyn Watch>,
     ) -> Result<Arc<Self>, StoreError> {
+        Self::open_at(policy, keying, limits, watch, Arc::new(SystemClock)).await
+    }
+
+    /// The same, by another clock.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub async fn open_at(
+        policy: &Policy,
+        keying: Keying,
+        limits: Limits,
+        watch: Arc<dyn Watch>,
+        time: Arc<dyn TimeSource>,
+    ) -> Result<Arc<Self>, StoreError> {
         let folder: Option<PathBuf> = policy.disk.as_ref().map(|(folder, _)| folder.clone());
         let blocks = Policy {
             disk: policy.disk.clone().map(|(at, bytes)| (at.join("blocks"), bytes)),
             ..policy.clone()
         };
-        Ok(Arc::new(Self {
+        let failed = |what: &str, why: std::io::Error| StoreError(format!("{what}: {why}"));
+        let purges = Purges::open(folder.as_deref()).map_err(|why| failed("purges", why))?;
+        let (clock, earlier) =
+            Clock::open(time, folder.as_deref(), purges.latest()).map_err(|why| failed("clock", why))?;
+        if earlier != Earlier::Aged {
+            // All that an earlier process has stored, and nothing of this one's.
+            let before = Tick(clock.now().0.saturating_sub(1));
+            let soft = earlier == Earlier::Older;
+            purges.purge(Purge::Everything, soft, before).map_err(|why| failed("purges", why))?;
+        }
+        let cache = Arc::new(Self {
             store: Store::open(&blocks).await?,
-            purges: Purges::open(folder.as_deref()).map_err(|why| StoreError(format!("purges: {why}")))?,
+            purges,
+            clock,
             keying,
             largest: policy.largest,
             coming: Memory::new(policy.memory),
             flights: Flights::default(),
             impatient: Semaphore::new(limits.impatient),
-            unshared: Mutex::new(LruCache::new(limits.unshared_urls)),
+            predictor: Predictor::new(limits.unshared_urls, limits.unshared),
+            admission: Admission::new(limits.waiting_bytes),
             limits,
             watch,
-        }))
+        });
+        if folder.is_some() {
+            tokio::spawn(write_clock(Arc::downgrade(&cache)));
+        }
+        Ok(cache)
     }
 
     /// The answer that lies in memory, fresh: all that most requests need.
@@ -183,11 +229,14 @@ impl Cache {
             record = self.store.at_hand(&variant_key(key, index, &selection))?;
         }
         let Record::Response(response) = &*record else { return None };
-        let Found::Response { response, softly } = self.found(key, response) else { return None };
-        let (client, now) = (Client::of(request), Moment::now());
+        let (client, now) = (Client::of(request), self.clock.now());
+        let Found::Response { response, softly } = self.found(key, response, now) else { return None };
         let asked = Directives::of_request(request.headers());
         match response.freshness.standing(&asked, now, softly, 0) {
-            Standing::Fresh { ttl } if reply::holds(&response, client) => {
+            Standing::Fresh { ttl }
+                if reply::holds(&response, client)
+                    && conditional::holds(request.headers(), response.status, &response.fields) =>
+            {
                 Some(self.reply_at(client, &response, How::Hit { ttl }, now))
             }
             _ => None,
@@ -221,9 +270,15 @@ impl Cache {
         request: CanonicalRequest<Body>,
     ) -> Result<Response<Body>, Unanswered> {
         let asked = Directives::of_request(request.headers());
-        let now = Moment::now();
-        let (found, selected) = self.find(request.url(), request.headers()).await;
+        let now = self.clock.now();
+        let (found, selected) = self.find(request.url(), request.headers(), now).await;
         let client = Client::of(&request);
+        if self.is_for_the_origin(&request, &found, &asked, now) {
+            if asked.only_if_cached {
+                return Err(Unanswered::OnlyIfCached);
+            }
+            return self.pass(&**origin, request, Why::Bypass).await;
+        }
         let (stored, why) = match found {
             Found::Response { response, .. } if !reply::holds(&response, client) => (None, Why::Partial),
             Found::Response { response, softly } => {
@@ -235,12 +290,15 @@ impl Cache {
                     Standing::Revalidate => {
                         let answer = self.reply(client, &response, How::Stale);
                         if request.may_be_shared() {
-                            let stored = Some((response, true));
-                            self.go_behind(self.errand(origin, request, asked, stored, Why::Stale), selected);
+                            let stored = Some((response, Instead::OfErrors));
+                            // Without memory for the question, a later request asks.
+                            if let Ok(errand) = self.errand(origin, request, asked, stored, Why::Stale) {
+                                self.go_behind(errand, selected);
+                            }
                         }
                         return Ok(answer);
                     }
-                    Standing::Ask { if_error } => (Some((response, if_error)), Why::Stale),
+                    Standing::Ask { instead } => (Some((response, instead)), Why::Stale),
                 }
             }
             Found::OtherVariants => (None, Why::VaryMiss),
@@ -255,7 +313,7 @@ impl Cache {
         if request.method() == Method::HEAD {
             return self.head(origin, request, stored.map(|(stored, _)| stored), selected, why).await;
         }
-        let errand = self.errand(origin, request, asked, stored, why);
+        let errand = self.errand(origin, request, asked, stored, why)?;
         self.fetch(errand, selected).await
     }
 
@@ -269,13 +327,13 @@ impl Cache {
         why: Why,
     ) -> Result<Response<Body>, Unanswered> {
         let question = request.without_body();
-        let asked = Moment::now();
+        let asked = self.clock.now();
         let answer = self.pass(&**origin, request, why).await?;
         if let Some(stored) = stored
             && answer.status() == stored.status
             && !has_credentials(question.headers())
         {
-            let times = Times { asked, came: Moment::now() };
+            let times = self.times(asked);
             self.compare(origin, question, selected, stored, answer.headers(), times).await;
         }
         Ok(answer)
@@ -287,6 +345,7 @@ impl Cache {
     /// # Errors
     /// When the purge cannot be written down, and so would not outlive the process; or when the URL is none.
     pub fn purge(&self, what: Purge, soft: bool) -> std::io::Result<()> {
+        let now = self.clock.now();
         let purged = match what {
             Purge::Url(url) => {
                 let none =
@@ -294,11 +353,11 @@ impl Cache {
                 let key = self.keying.of_url(&url).ok_or_else(none)?;
                 // Who purges knows the public URL, and not whether TLS ends here or before.
                 let rest = key.split_once("://").map_or("", |(_, rest)| rest);
-                ["http", "https"]
-                    .iter()
-                    .try_for_each(|scheme| self.purges.purge(Purge::Url(format!("{scheme}://{rest}")), soft))
+                ["http", "https"].iter().try_for_each(|scheme| {
+                    self.purges.purge(Purge::Url(format!("{scheme}://{rest}")), soft, now)
+                })
             }
-            other => self.purges.purge(other, soft),
+            other => self.purges.purge(other, soft, now),
         };
         // What is under way was asked for before, and is not for who comes now. All of it: which tags it will bear is not
         // known before it comes.
@@ -309,15 +368,16 @@ impl Cache {
     /// Brings everything to the disk.
     pub async fn close(&self) {
         self.store.close().await;
+        self.write_clock();
     }
 
     /// What is stored under a key for a request, and how it was selected.
-    async fn find(&self, key: &str, request: &HeaderMap) -> (Found, Selection) {
-        let (found, selection) = self.find_at(key, key, request).await;
+    async fn find(&self, key: &str, request: &HeaderMap, now: Tick) -> (Found, Selection) {
+        let (found, selection) = self.find_at(key, key, request, now).await;
         if !matches!(found, Found::OtherVariants) {
             return (found, selection);
         }
-        match self.find_at(&second_slot(key), key, request).await {
+        match self.find_at(&second_slot(key), key, request, now).await {
             (Found::Response { response, softly }, selection) => {
                 (Found::Response { response, softly }, selection)
             }
@@ -325,7 +385,7 @@ impl Cache {
         }
     }
 
-    async fn find_at(&self, slot: &str, key: &str, request: &HeaderMap) -> (Found, Selection) {
+    async fn find_at(&self, slot: &str, key: &str, request: &HeaderMap, now: Tick) -> (Found, Selection) {
         let mut record = self.store.find(slot).await;
         let mut selection = Selection::default();
         if let Some(Record::Variants(index)) = record.as_deref() {
@@ -333,14 +393,18 @@ impl Cache {
             record = self.store.find(&variant_key(key, index, &selection)).await;
         }
         let found = match record.as_deref() {
-            Some(Record::Response(response)) => self.found(key, response),
+            Some(Record::Response(response)) => self.found(key, response, now),
             _ if selection.names.is_empty() => Found::Nothing,
             _ => Found::OtherVariants,
         };
         (found, selection)
     }
 
-    fn found(&self, key: &str, response: &Arc<Kept>) -> Found {
+    fn found(&self, key: &str, response: &Arc<Kept>, now: Tick) -> Found {
+        // Stored by an earlier process whose clock was ahead: nobody knows how old it is.
+        if response.times.came > now {
+            return Found::Nothing;
+        }
         match self.purges.left(key, &response.fields, response.times.asked) {
             Left::Nothing => Found::Nothing,
             left => Found::Response { response: response.clone(), softly: left == Left::Stale },
@@ -354,6 +418,7 @@ impl Cache {
 
     /// Keeps a response under a key, beside those that other fields select.
     pub(crate) async fn keep(&self, key: &str, selection: &Selection, response: Arc<Kept>) {
+        self.clock.note_use();
         if self.has_better(key, selection, &response).await {
             return;
         }
@@ -375,7 +440,7 @@ impl Cache {
         let index = match there.as_deref() {
             Some(Record::Variants(index)) if index.names == selection.names => index.clone(),
             _ => {
-                let index = Variants { names: selection.names.clone(), identity: Moment::now().0 };
+                let index = Variants { names: selection.names.clone(), identity: self.clock.now().0 };
                 self.store.put(slot, Arc::new(Record::Variants(index.clone())));
                 index
             }
@@ -394,8 +459,9 @@ impl Cache {
             record = self.store.find(&variant_key(key, index, &wider)).await;
         }
         let Some(Record::Response(stored)) = record.as_deref() else { return false };
-        let Found::Response { response: stored, softly } = self.found(key, stored) else { return false };
-        let standing = stored.freshness.standing(&Directives::default(), Moment::now(), softly, 0);
+        let now = self.clock.now();
+        let Found::Response { response: stored, softly } = self.found(key, stored, now) else { return false };
+        let standing = stored.freshness.standing(&Directives::default(), now, softly, 0);
         let is_whole = stored.part.is_none();
         matches!(standing, Standing::Fresh { .. })
             && is_whole
@@ -407,10 +473,12 @@ impl Cache {
         origin: &Arc<O>,
         request: CanonicalRequest<Body>,
         asked: Directives,
-        stored: Option<(Arc<Kept>, bool)>,
+        stored: Option<(Arc<Kept>, Instead)>,
         why: Why,
-    ) -> Errand<O> {
-        Errand {
+    ) -> Result<Errand<O>, Unanswered> {
+        let admitted = self.admit(&request)?;
+        Ok(Errand {
+            _admitted: admitted,
             cache: self.clone(),
             origin: origin.clone(),
             key: request.url().to_owned(),
@@ -418,7 +486,7 @@ impl Cache {
             asked,
             stored,
             why,
-        }
+        })
     }
 
     /// Asks the origin behind the client's back, unless somebody does already.
@@ -437,7 +505,7 @@ impl Cache {
         selected: Selection,
     ) -> Result<Response<Body>, Unanswered> {
         let key = self.flight_key(&errand, &selected);
-        if errand.asked.no_store || self.is_unshared(&errand.key) {
+        if errand.asked.no_store || self.predictor.expects_unshared(&errand.key, self.clock.now()) {
             // An answer to `no-store` is not stored; one that is coming for somebody else may be for this client too.
             let flight = errand.asked.no_store.then(|| self.flights.follow(&key, errand.request.waiting()));
             return match flight.flatten() {
@@ -546,7 +614,9 @@ impl Cache {
         why: Why,
     ) -> Result<Response<Body>, Unanswered> {
         let key = (!request.method().is_safe()).then(|| request.url().to_owned());
+        let admitted = self.admit(&request)?;
         let mut answer = origin.ask(request).await?;
+        drop(admitted);
         strip_hop_by_hop(answer.headers_mut());
         if let Some(key) = key
             && (answer.status().is_success() || answer.status().is_redirection())
@@ -580,14 +650,12 @@ impl Cache {
         let fields = conditional::updated(&stored.fields, &news);
         let said = Directives::of_response(&fields);
         if conditional::is_of_another(&stored.fields, &news) || said.no_store || said.private {
-            let errand = self.errand(
-                origin,
-                question.whole(),
-                Directives::default(),
-                Some((stored, true)),
-                Why::Stale,
-            );
-            self.go_behind(errand, selected);
+            let stored = Some((stored, Instead::OfErrors));
+            let errand = self.errand(origin, question.whole(), Directives::default(), stored, Why::Stale);
+            // Without memory for the question, a later request asks.
+            if let Ok(errand) = errand {
+                self.go_behind(errand, selected);
+            }
         } else {
             self.keep(question.url(), &selected, Arc::new(stored.confirmed(fields, times))).await;
         }
@@ -603,29 +671,37 @@ impl Cache {
     }
 
     fn reply(&self, client: Client<'_>, response: &Kept, how: How) -> Response<Body> {
-        self.reply_at(client, response, how, Moment::now())
+        self.reply_at(client, response, how, self.clock.now())
     }
 
-    fn reply_at(&self, client: Client<'_>, response: &Kept, how: How, now: Moment) -> Response<Body> {
+    fn reply_at(&self, client: Client<'_>, response: &Kept, how: How, now: Tick) -> Response<Body> {
         self.watch.saw(how.outcome());
         reply::stored(client, response, now, how)
     }
 
-    /// Remembers that what lies under a URL is for one user at a time.
-    pub(crate) fn note_unshared(&self, key: &str) {
-        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-        unshared.put(key.to_owned(), Moment::now());
+    /// When an answer came that was asked for then.
+    pub(crate) fn times(&self, asked: Tick) -> Times {
+        Times { asked, came: self.clock.now(), wall: self.clock.wall() }
     }
 
-    /// Forgets that.
-    pub(crate) fn note_shared(&self, key: &str) {
-        self.unshared.lock().unwrap_or_else(PoisonError::into_inner).pop(key);
+    /// Takes the memory that a request for the origin needs.
+    fn admit<B>(&self, request: &CanonicalRequest<B>) -> Result<Admitted, Unanswered> {
+        self.admission.admit(request).ok_or(Unanswered::Busy)
     }
 
-    fn is_unshared(&self, key: &str) -> bool {
-        let mut unshared = self.unshared.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = unshared.get(key).copied();
-        since.is_some_and(|since| Moment::now().seconds_since(since) < self.limits.unshared.as_secs())
+    fn write_clock(&self) {
+        if let Err(why) = self.clock.write_if_used() {
+            tracing::warn!(%why, "the cache's clock could not be written; after a restart, more may be fetched again");
+        }
+    }
+}
+
+/// Writes the clock's file from time to time, for as long as there is a cache.
+async fn write_clock(cache: Weak<Cache>) {
+    loop {
+        tokio::time::sleep(clock::INTERVAL).await;
+        let Some(cache) = cache.upgrade() else { return };
+        let _ = tokio::task::spawn_blocking(move || cache.write_clock()).await;
     }
 }
 
@@ -647,10 +723,8 @@ impl Cache {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Some(Why::Method);
         }
-        // An origin that is asked for the whole only gets neither.
-        let has_body = || !request.body().is_end_stream();
-        let bypasses =
-            !self.keying.whole && (has_body() || conditional::is_for_the_origin(request.headers()));
+        // An origin that is asked for the whole only gets no body.
+        let bypasses = !self.keying.whole && !request.body().is_end_stream();
         bypasses.then_some(Why::Bypass)
     }
 
@@ -665,6 +739,24 @@ impl Cache {
             key.push_str(&format!("\nauthorization:{:?}", credentials.as_bytes()));
         }
         key
+    }
+
+    /// Whether the origin must judge a request's conditions: nothing fresh is stored that fulfills them. An origin that is
+    /// asked for the whole only judges none; they are judged by the response.
+    fn is_for_the_origin<B>(
+        &self,
+        request: &CanonicalRequest<B>,
+        found: &Found,
+        asked: &Directives,
+        now: Tick,
+    ) -> bool {
+        if self.keying.whole || !conditional::is_for_the_origin(request.headers()) {
+            return false;
+        }
+        let Found::Response { response, softly } = found else { return true };
+        !(matches!(response.freshness.standing(asked, now, *softly, 0), Standing::Fresh { .. })
+            && reply::holds(response, Client::of(request))
+            && conditional::holds(request.headers(), response.status, &response.fields))
     }
 }
 

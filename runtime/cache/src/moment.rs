@@ -1,4 +1,4 @@
-//! Points in time, to the millisecond. The one place that reads the clock.
+//! Dates, to the millisecond, as HTTP fields say them. How time passes is `clock.rs`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,7 @@ const LAST: u64 = 253_402_300_799_999;
 pub(crate) struct Moment(pub(crate) u64);
 
 impl Moment {
-    pub(crate) fn now() -> Self {
-        Self::of(SystemTime::now())
-    }
-
-    fn of(time: SystemTime) -> Self {
+    pub(crate) fn of(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }

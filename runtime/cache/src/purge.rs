@@ -2,8 +2,9 @@
 //!
 //! A purge looks for nothing: it is a mark with a time, and what was asked for before that time is out of reach (or, softly,
 //! stale) from then on. So it takes effect at once however much is stored, on memory and disk alike. Marks are written
-//! down before they count, because the disk outlives the process. There are at most [`MARKS`]: over it, the older half
-//! becomes one mark over everything, which purges too much and never too little.
+//! down before they count, because the disk outlives the process. There are at most [`MARKS`], with names of at most
+//! [`NAMES`] bytes together: over it, the older half becomes one mark over everything, which purges too much and never too
+//! little.
 
 use std::{
     collections::HashMap,
@@ -18,10 +19,12 @@ use std::{
 
 use http::{HeaderMap, HeaderName};
 
-use crate::moment::Moment;
+use crate::clock::Tick;
 
 /// Most marks remembered.
 const MARKS: usize = 1 << 16;
+/// Most bytes of their names, all together.
+const NAMES: usize = 16 << 20;
 /// Lines after which the file is written anew.
 const LINES: usize = 2 * MARKS;
 const FILE: &str = "purges";
@@ -51,12 +54,12 @@ pub(crate) enum Left {
 /// When something was purged, hard and soft.
 #[derive(Debug, Clone, Copy, Default)]
 struct Mark {
-    hard: Option<Moment>,
-    soft: Option<Moment>,
+    hard: Option<Tick>,
+    soft: Option<Tick>,
 }
 
 impl Mark {
-    fn set(&mut self, soft: bool, at: Moment) {
+    fn set(&mut self, soft: bool, at: Tick) {
         let slot = if soft { &mut self.soft } else { &mut self.hard };
         *slot = (*slot).max(Some(at));
     }
@@ -66,7 +69,7 @@ impl Mark {
         self.soft = self.soft.max(other.soft);
     }
 
-    fn latest(&self) -> Option<Moment> {
+    fn latest(&self) -> Option<Tick> {
         self.hard.max(self.soft)
     }
 }
@@ -74,26 +77,56 @@ impl Mark {
 #[derive(Default)]
 struct Marks {
     some: HashMap<Purge, Mark>,
+    /// Bytes of the names in `some`.
+    names: usize,
     everything: Mark,
 }
 
+impl Purge {
+    fn name(&self) -> &str {
+        match self {
+            Self::Url(name) | Self::Tag(name) => name,
+            Self::Everything => "",
+        }
+    }
+}
+
 impl Marks {
-    fn set(&mut self, what: Purge, soft: bool, at: Moment) {
+    fn set(&mut self, what: Purge, soft: bool, at: Tick) {
         match what {
             Purge::Everything => {
                 self.everything.set(soft, at);
                 if !soft {
                     self.some.clear();
+                    self.names = 0;
                 }
             }
-            what => self.some.entry(what).or_default().set(soft, at),
+            what => {
+                let length = what.name().len();
+                let mark = self.some.entry(what).or_insert_with(|| {
+                    self.names += length;
+                    Mark::default()
+                });
+                mark.set(soft, at);
+            }
         }
-        if self.some.len() > MARKS {
-            let mut times: Vec<Option<Moment>> = self.some.values().map(Mark::latest).collect();
-            let (_, median, _) = times.select_nth_unstable(MARKS / 2);
-            let median = *median;
-            let older = self.some.extract_if(|_, mark| mark.latest() <= median);
-            older.for_each(|(_, mark)| self.everything.join(mark));
+        while self.some.len() > MARKS || self.names > NAMES {
+            self.join_older();
+        }
+    }
+
+    /// Makes the older half one mark over everything.
+    fn join_older(&mut self) {
+        let mut times: Vec<Option<Tick>> = self.some.values().map(Mark::latest).collect();
+        if times.is_empty() {
+            return;
+        }
+        let middle = (times.len() - 1) / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        for (what, mark) in self.some.extract_if(|_, mark| mark.latest() <= median) {
+            self.names -= what.name().len();
+            self.everything.join(mark);
         }
     }
 }
@@ -110,6 +143,7 @@ struct Written {
     path: PathBuf,
     file: File,
     lines: usize,
+    bytes: usize,
 }
 
 impl Purges {
@@ -134,15 +168,20 @@ impl Purges {
         Ok(Self { latest: AtomicU64::new(latest.map_or(0, |at| at.0)), marks: RwLock::new(marks), file })
     }
 
+    /// The time of the latest purge.
+    pub(crate) fn latest(&self) -> Tick {
+        Tick(self.latest.load(Ordering::Acquire))
+    }
+
     /// Purges; when this returns, it is written down and counts.
     ///
     /// # Errors
     /// When it cannot be written down; it counts until the process ends all the same.
-    pub(crate) fn purge(&self, what: Purge, soft: bool) -> io::Result<()> {
+    pub(crate) fn purge(&self, what: Purge, soft: bool, now: Tick) -> io::Result<()> {
         let line = {
             let mut marks = self.marks.write().unwrap_or_else(PoisonError::into_inner);
             // What was asked for in this very millisecond is purged too.
-            let at = Moment::now().max(Moment(self.latest.load(Ordering::Acquire)));
+            let at = now.max(self.latest());
             let line = line(&what, soft, at);
             marks.set(what, soft, at);
             self.latest.store(at.0, Ordering::Release);
@@ -150,18 +189,19 @@ impl Purges {
         };
         let Some(file) = &self.file else { return Ok(()) };
         let mut written = file.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.lines >= LINES {
+        if written.lines >= LINES || written.bytes >= 4 * NAMES {
             let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
             *written = rewrite(&written.path, &marks)?;
             return Ok(());
         }
         written.lines += 1;
+        written.bytes += line.len();
         written.file.write_all(line.as_bytes())?;
         written.file.sync_data()
     }
 
     /// What is left of a response under `key`, asked for at a time.
-    pub(crate) fn left(&self, key: &str, fields: &HeaderMap, asked: Moment) -> Left {
+    pub(crate) fn left(&self, key: &str, fields: &HeaderMap, asked: Tick) -> Left {
         if asked.0 > self.latest.load(Ordering::Acquire) {
             return Left::All;
         }
@@ -186,18 +226,18 @@ impl Purges {
     }
 }
 
-fn line(what: &Purge, soft: bool, at: Moment) -> String {
-    let (kind, name) = match what {
-        Purge::Url(key) => ("url", key.as_str()),
-        Purge::Tag(tag) => ("tag", tag.as_str()),
-        Purge::Everything => ("all", ""),
+fn line(what: &Purge, soft: bool, at: Tick) -> String {
+    let kind = match what {
+        Purge::Url(_) => "url",
+        Purge::Tag(_) => "tag",
+        Purge::Everything => "all",
     };
     let how = if soft { "soft" } else { "hard" };
     // A name with a line's end in it would be two lines; no URL or field has one.
-    format!("{how} {} {kind} {}\n", at.0, name.replace(['\n', '\r'], ""))
+    format!("{how} {} {kind} {}\n", at.0, what.name().replace(['\n', '\r'], ""))
 }
 
-fn read_line(line: &str) -> Option<(Purge, bool, Moment)> {
+fn read_line(line: &str) -> Option<(Purge, bool, Tick)> {
     let mut words = line.splitn(4, ' ');
     let (how, at, kind, name) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let what = match kind {
@@ -206,7 +246,7 @@ fn read_line(line: &str) -> Option<(Purge, bool, Moment)> {
         "all" => Purge::Everything,
         _ => return None,
     };
-    Some((what, how == "soft", Moment(at.parse().ok()?)))
+    Some((what, how == "soft", Tick(at.parse().ok()?)))
 }
 
 /// Writes the marks into a new file that takes the old one's place.
@@ -227,7 +267,8 @@ fn rewrite(path: &Path, marks: &Marks) -> io::Result<Written> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    Ok(Written { path: path.to_owned(), file: OpenOptions::new().append(true).open(path)?, lines })
+    let file = OpenOptions::new().append(true).open(path)?;
+    Ok(Written { path: path.to_owned(), file, lines, bytes: text.len() })
 }
 
 #[cfg(test)]
@@ -245,17 +286,17 @@ mod tests {
     #[test]
     fn a_purge_is_for_what_was_asked_before() {
         let purges = Purges::open(None).unwrap();
-        let before = Moment::now();
-        purges.purge(tag("a"), false).unwrap();
-        purges.purge(tag("b"), true).unwrap();
-        purges.purge(Purge::Url("h/x".into()), false).unwrap();
-        let after = Moment(Moment::now().0 + 1);
+        let before = Tick(1);
+        purges.purge(tag("a"), false, Tick(2)).unwrap();
+        purges.purge(tag("b"), true, Tick(2)).unwrap();
+        purges.purge(Purge::Url("h/x".into()), false, Tick(2)).unwrap();
+        let after = Tick(3);
         assert_eq!(purges.left("h/y", &tagged("z,a"), before), Left::Nothing);
         assert_eq!(purges.left("h/y", &tagged("b, z"), before), Left::Stale);
         assert_eq!(purges.left("h/y", &tagged("a/b"), before), Left::All);
         assert_eq!(purges.left("h/x", &tagged("z"), before), Left::Nothing);
         assert_eq!(purges.left("h/x", &tagged("a,b"), after), Left::All);
-        purges.purge(Purge::Everything, true).unwrap();
+        purges.purge(Purge::Everything, true, Tick(2)).unwrap();
         assert_eq!(purges.left("h/y", &tagged("z"), before), Left::Stale);
         assert_eq!(purges.left("h/y", &tagged("a"), before), Left::Nothing);
     }
@@ -263,9 +304,9 @@ mod tests {
     #[test]
     fn marks_outlive_the_process_and_torn_lines_do_not_count() {
         let folder = tempfile::tempdir().unwrap();
-        let before = Moment::now();
+        let before = Tick(1);
         let open = || Purges::open(Some(folder.path())).unwrap();
-        open().purge(tag("a b"), false).unwrap();
+        open().purge(tag("a b"), false, Tick(2)).unwrap();
         let torn = "hard 99999999999999 all \nhard 99999999999999 all";
         let path = folder.path().join(FILE);
         let text = fs::read_to_string(&path).unwrap();
@@ -279,10 +320,23 @@ mod tests {
     fn too_many_marks_purge_too_much() {
         let mut marks = Marks::default();
         for number in 0..=MARKS as u64 {
-            marks.set(tag(&number.to_string()), false, Moment(number));
+            marks.set(tag(&number.to_string()), false, Tick(number));
         }
         assert!(marks.some.len() <= MARKS / 2 + 1);
-        assert_eq!(marks.everything.hard, Some(Moment(MARKS as u64 / 2)));
+        assert_eq!(marks.everything.hard, Some(Tick(MARKS as u64 / 2)));
         assert!(marks.some.contains_key(&tag(&MARKS.to_string())));
+    }
+
+    #[test]
+    fn long_names_take_bounded_memory_and_purge_too_much() {
+        let mut marks = Marks::default();
+        for number in 0..10_000u64 {
+            marks.set(Purge::Url(format!("{number}{}", "x".repeat(8000))), false, Tick(number));
+        }
+        assert_eq!(marks.names, marks.some.keys().map(|what| what.name().len()).sum::<usize>());
+        assert!(marks.names <= NAMES && marks.some.len() > 100);
+        assert!(marks.everything.hard.is_some_and(|at| at >= Tick(5000)));
+        marks.set(Purge::Everything, false, Tick(20_000));
+        assert_eq!((marks.names, marks.some.len()), (0, 0));
     }
 }

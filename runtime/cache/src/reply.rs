@@ -1,14 +1,14 @@
-//! Answers from what is stored: the whole, a part, or that the client has it already.
+//! Answers from what is stored: the whole, a part, that the client has it already, or that its condition is not fulfilled.
 
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use crate::{
     body::Body,
     canonical::CanonicalRequest,
+    clock::Tick,
     conditional,
     entry::Response as Kept,
     flight::{Coming, Reader},
-    moment::Moment,
     range::{Cut, Part, cut},
     status::{self, How},
 };
@@ -77,13 +77,16 @@ pub(crate) fn holds(response: &Kept, client: Client<'_>) -> bool {
 }
 
 /// The answer that a stored response is to a client.
-pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Moment, how: How) -> Response<Body> {
+pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Tick, how: How) -> Response<Body> {
     let heads = response.heads.get_or_init(|| Heads::of(&response.fields));
     let unchanged =
         response.status == StatusCode::OK && conditional::client_has(client.headers, &response.fields);
     let mut fields = if unchanged { &heads.unchanged } else { &heads.whole }.clone();
     fields.insert(header::AGE, response.freshness.age(now).into());
     status::replace(&mut fields, how);
+    if !conditional::holds(client.headers, response.status, &response.fields) {
+        return failed(fields);
+    }
     if unchanged {
         return assemble(StatusCode::NOT_MODIFIED, fields, Body::empty());
     }
@@ -114,11 +117,21 @@ pub(crate) fn stored(client: Client<'_>, response: &Kept, now: Moment, how: How)
 pub(crate) fn coming(client: Client<'_>, coming: &Coming, reader: Reader, how: How) -> Response<Body> {
     let mut fields = coming.fields.clone();
     status::append(&mut fields, how);
+    if !conditional::holds(client.headers, coming.status, &coming.fields) {
+        return failed(fields);
+    }
     if coming.status == StatusCode::OK && conditional::client_has(client.headers, &coming.fields) {
         conditional::strip_for_304(&mut fields);
         return assemble(StatusCode::NOT_MODIFIED, fields, Body::empty());
     }
     assemble(coming.status, fields, Body::shared(reader))
+}
+
+/// The answer to a request whose `If-Match` or `If-Unmodified-Since` is not fulfilled (RFC 9110, section 13.2.2).
+fn failed(mut fields: HeaderMap) -> Response<Body> {
+    conditional::strip_for_304(&mut fields);
+    fields.insert(header::CONTENT_LENGTH, 0.into());
+    assemble(StatusCode::PRECONDITION_FAILED, fields, Body::empty())
 }
 
 /// The origin's answer as it is.

@@ -100,7 +100,7 @@ pub(crate) fn storable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{freshness::Times, moment::Moment};
+    use crate::{clock::Tick, freshness::Times, moment::Moment};
 
     fn kept(request: &[(&str, &str)], status: u16, response: &[(&str, &str)]) -> Result<(), NotKept> {
         let map = |fields: &[(&str, &str)]| -> HeaderMap {
@@ -112,7 +112,7 @@ mod tests {
         let (request, response) = (map(request), map(response));
         let status = StatusCode::from_u16(status).unwrap();
         let said = Directives::of_response(&response);
-        let times = Times { asked: Moment(0), came: Moment(0) };
+        let times = Times { asked: Tick(0), came: Tick(0), wall: Moment(0) };
         let freshness = Freshness::of(status, &response, &said, times);
         let asked = Directives::of_request(&request);
         storable((&Method::GET, &asked, &request), (status, &said, &response), &freshness)

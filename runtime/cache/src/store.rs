@@ -15,6 +15,8 @@ use crate::entry::{Record, Stored};
 
 /// Room that an entry's header, key and alignment take beside it on disk, bytes.
 const OVERHEAD: usize = 64 << 10;
+/// What an entry takes in memory beside its key and record, bytes, about.
+const ENTRY: usize = 128;
 /// Least disk that is worth it, bytes.
 const LEAST_DISK: usize = 16 << 20;
 
@@ -54,7 +56,7 @@ impl Store {
             .with_flush_on_close(false)
             .memory(policy.memory)
             .with_eviction_config(S3FifoConfig::default())
-            .with_weighter(|key: &String, stored: &Stored| key.len() + stored.0.weight())
+            .with_weighter(|key: &String, stored: &Stored| ENTRY + key.len() + stored.0.weight())
             .storage()
             .with_recover_mode(RecoverMode::Quiet);
         let failed = |error: Error| StoreError(error.to_string());

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
+mod support;
+
 use std::{
     path::Path,
     sync::{
@@ -15,9 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use iridule_cache::{
-    Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, Received, Unanswered,
-};
+use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, Unanswered};
 use tokio::sync::{Notify, mpsc};
 
 type Answer = Result<Response<Body>, Unanswered>;
@@ -91,11 +91,8 @@ where
 
 const KEYING: Keying = Keying { sort_query: true, ..Keying::ANY };
 
-fn canonical(mut request: Request<Body>) -> CanonicalRequest<Body> {
-    // As HTTP/2 has it: the host is in the URL.
-    *request.version_mut() = http::Version::HTTP_2;
-    let received = Received { scheme: &http::uri::Scheme::HTTP, host: None, client: None };
-    CanonicalRequest::new(request, &received, &KEYING).unwrap()
+fn canonical(request: Request<Body>) -> CanonicalRequest<Body> {
+    support::canonical(request, &KEYING)
 }
 
 fn get(path: &str, fields: &[(&str, &str)]) -> Request<Body> {

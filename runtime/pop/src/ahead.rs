@@ -35,6 +35,8 @@ use crate::{error::StoreError, metrics::Metrics, site::FUNCTIONS, store::Records
 
 /// Pictures whose visitors are counted.
 const COUNTED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+/// Longest address of one that is counted, bytes. Ours are shorter; what is longer has parameters that mean nothing.
+const ADDRESS: usize = 512;
 /// Pictures that are made ahead after one change.
 const MOST: usize = 512;
 /// How many are asked for at once.
@@ -52,6 +54,11 @@ pub(crate) struct Looked(Uri);
 impl Looked {
     pub(crate) fn path(&self) -> &str {
         self.0.path()
+    }
+
+    fn length(&self) -> usize {
+        let path = self.0.path_and_query().map_or(0, |path| path.as_str().len());
+        path + self.0.authority().map_or(0, |authority| authority.as_str().len())
     }
 
     /// What this request looks at.
@@ -128,6 +135,9 @@ impl Ahead {
 
     /// A visitor looked at it.
     pub(crate) fn saw(&self, looked: Looked) {
+        if looked.length() > ADDRESS {
+            return;
+        }
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.get_or_insert_mut(looked, || 0);
         *count = count.saturating_add(1);

@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
-use iridule_cache::{Body, CanonicalRequest, Origin, Unanswered, retain_fields};
+use iridule_cache::{Body, CanonicalRequest, NoAnswer, Origin, Unanswered, retain_fields};
 use iridule_core::reply::DEPENDS_ON;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -229,7 +229,9 @@ impl Origin for Gate {
             if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
                 self.metrics.turned_away.inc();
             }
-            problem.reply().map(Body::whole)
+            let mut reply = problem.reply().map(Body::whole);
+            reply.extensions_mut().insert(NoAnswer);
+            reply
         }))
     }
 }

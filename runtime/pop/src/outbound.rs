@@ -26,7 +26,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use iridule_core::address::is_inner;
 
-use crate::metrics::Metrics;
+use crate::{
+    kept::{Accounted, send},
+    metrics::Metrics,
+};
 
 /// How long a connection may take to be made, name and all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -125,7 +128,7 @@ fn literal(host: &str) -> Option<IpAddr> {
 #[derive(Clone)]
 pub(crate) struct Outbound {
     allowed: Arc<[AllowedHost]>,
-    client: Client<HttpsConnector<Connector>, WasiBody>,
+    client: HttpClient<WasiBody>,
     metrics: Arc<Metrics>,
 }
 
@@ -140,8 +143,11 @@ impl Outbound {
     }
 }
 
+/// A client over [`Connector`].
+pub(crate) type HttpClient<B> = Client<Accounted<HttpsConnector<Connector>>, B>;
+
 /// A client that dials what the list allows, and keeps its connections.
-pub(crate) fn client<B>(allowed: Arc<[AllowedHost]>) -> Client<HttpsConnector<Connector>, B>
+pub(crate) fn client<B>(allowed: Arc<[AllowedHost]>) -> HttpClient<B>
 where
     B: http_body::Body + Send,
     B::Data: Send,
@@ -154,7 +160,7 @@ where
     Client::builder(TokioExecutor::new())
         .pool_idle_timeout(KEEP)
         .pool_timer(TokioTimer::new())
-        .build(connector)
+        .build(Accounted(connector))
 }
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
@@ -186,7 +192,7 @@ impl Outbound {
         if !self.is_allowed(request.uri()) {
             return Err(Error::HttpRequestDenied);
         }
-        let answer = self.client.request(request);
+        let answer = send(&self.client, request, nothing);
         let answer = match options.and_then(|options| options.first_byte_timeout) {
             Some(limit) => {
                 tokio::time::timeout(limit, answer).await.map_err(|_| Error::HttpResponseTimeout)?
@@ -197,6 +203,10 @@ impl Outbound {
         let io: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
         Ok((answer.map(|body| body.map_err(Error::from).boxed_unsync()), io))
     }
+}
+
+fn nothing() -> WasiBody {
+    http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// The innermost cause that a guest can do something with.

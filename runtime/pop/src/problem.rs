@@ -88,6 +88,7 @@ impl From<Unanswered> for Problem {
             Unanswered::Unreachable => Self::Unreachable,
             Unanswered::Late => Self::Late,
             Unanswered::OnlyIfCached => Self::OnlyIfCached,
+            Unanswered::Busy => Self::Busy,
         }
     }
 }

@@ -6,8 +6,6 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, header};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
 use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Origin, Unanswered};
 
 use crate::{
@@ -15,8 +13,10 @@ use crate::{
     config::CacheLimits,
     error::PopError,
     front::Front,
+    informational::Informational,
+    kept::send,
     metrics::Metrics,
-    outbound::{AllowedHost, Connector, client},
+    outbound::{AllowedHost, HttpClient, client},
     server::{Server, Terms},
     site::Site,
     tls::Tls,
@@ -57,7 +57,7 @@ impl Proxy {
         let server = Server::bind(config.listen, config.tls.as_ref()).await?;
         let address = server.address;
         let origin = Arc::new(Upstream::new(config.origin, config.limits.deadline)?);
-        let terms = Terms::new(config.limits, metrics);
+        let terms = Terms::new(config.limits, metrics).informational();
         let site = Site::new(Keying::ANY, config.tls.is_some(), &terms.limits);
         let front = Arc::new(Front::new(Some(cache.clone()), origin, site, &terms));
         terms
@@ -87,7 +87,7 @@ impl Drop for Proxy {
 
 /// The origin behind a proxy.
 struct Upstream {
-    client: Client<HttpsConnector<Connector>, Body>,
+    client: HttpClient<Body>,
     base: Uri,
     deadline: Duration,
 }
@@ -111,6 +111,11 @@ impl Upstream {
         headers.insert(header::HOST, host);
         headers.insert(X_FORWARDED_PROTO, scheme);
         headers.append(header::VIA, HeaderValue::from_static("1.1 iridule"));
+        if let Some(informational) = request.extensions_mut().remove::<Informational>() {
+            hyper::ext::on_informational(&mut request, move |response| {
+                informational.send(response.status(), response.headers());
+            });
+        }
         Some(request)
     }
 }
@@ -120,7 +125,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 impl Origin for Upstream {
     async fn ask(&self, request: CanonicalRequest<Body>) -> Result<Response<Body>, Unanswered> {
         let request = self.outward(request).ok_or(Unanswered::Unreachable)?;
-        let answer = tokio::time::timeout(self.deadline, self.client.request(request));
+        let answer = tokio::time::timeout(self.deadline, send(&self.client, request, Body::empty));
         let answer = answer.await.map_err(|_| Unanswered::Late)?;
         let answer = answer.map_err(|why| {
             tracing::warn!(%why, "the origin did not answer");

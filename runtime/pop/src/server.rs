@@ -5,13 +5,15 @@
 //! is answered with is `front.rs` for visitors and `admin.rs` for publishers.
 
 use std::{
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::{
     body::Incoming,
@@ -19,7 +21,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::graceful::GracefulConnection,
 };
 use tokio::{
@@ -33,8 +35,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Limits,
+    date::dated,
     error::PopError,
+    informational::Outbox,
     metrics::{Held, Metrics},
+    progress::{self, Pieces, Streams},
     socket::Socket,
     tls::{H2, Tls},
     visitors::Visitors,
@@ -65,12 +70,20 @@ pub(crate) struct Terms {
     pub(crate) leaving: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) visitors: Arc<Visitors>,
+    /// Whether who answers may send informational responses first.
+    informational: bool,
 }
 
 impl Terms {
     pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
         let visitors = Visitors::new(limits.connections_per_address, limits.requests_per_second);
-        Self { limits, metrics, leaving: CancellationToken::new(), tasks: TaskTracker::new(), visitors }
+        let (leaving, tasks) = (CancellationToken::new(), TaskTracker::new());
+        Self { limits, metrics, leaving, tasks, visitors, informational: false }
+    }
+
+    /// The same, where who answers may send informational responses first.
+    pub(crate) fn informational(self) -> Self {
+        Self { informational: true, ..self }
     }
 
     /// Stops accepting, ends event streams, and waits for requests under way, within [`Limits::shutdown`].
@@ -100,8 +113,7 @@ impl Server {
     ) where
         F: Future<Output = Result<Response<B>, R>> + Send + 'static,
         R: std::error::Error + Send + Sync + 'static,
-        B: Body + Send + 'static,
-        B::Data: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let connections = Arc::new(Semaphore::new(terms.limits.max_connections));
@@ -146,8 +158,7 @@ async fn greet<F, R, B>(
 ) where
     F: Future<Output = Result<Response<B>, R>> + Send + 'static,
     R: std::error::Error + Send + Sync + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     // Events are small and must not wait for more to come.
@@ -195,29 +206,59 @@ async fn serve<S, F, R, B>(
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Future<Output = Result<Response<B>, R>> + Send + 'static,
     R: std::error::Error + Send + Sync + 'static,
-    B: Body + Send + 'static,
-    B::Data: Send,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
     let limits = &terms.limits;
-    let stream = TokioIo::new(Socket::new(stream, limits.stall_timeout));
+    let socket = Socket::new(stream, limits.stall_timeout);
     if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let stall = limits.stall_timeout;
+        let service = service_fn(move |request| {
+            let answer = answer(request);
+            async move {
+                let answer = answer.await.map(|answer| dated(answer).map(|body| Pieces::new(body, stall)));
+                progress::answered();
+                answer
+            }
+        });
+        let connection = http2::Builder::new(Streams::new(stall))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(limits.header_timeout)
-            .serve_connection(stream, service_fn(answer));
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(socket), service);
         see_out(connection, &terms.leaving).await;
     } else {
+        let outbox = terms.informational.then(|| Arc::new(Outbox::default()));
+        let socket = match &outbox {
+            Some(outbox) => socket.with(outbox.clone()),
+            None => socket,
+        };
+        let service = service_fn(|mut request: Request<Incoming>| {
+            let outbox = outbox.clone();
+            // A client of HTTP/1.0 does not know them (RFC 9110, section 15.2).
+            if let Some(outbox) = outbox.as_ref().filter(|_| request.version() == Version::HTTP_11) {
+                request.extensions_mut().insert(outbox.begin());
+            }
+            let answer = answer(request);
+            async move {
+                let answer = answer.await.map(dated);
+                if let Some(outbox) = outbox {
+                    poll_fn(|cx| outbox.poll_end(cx)).await;
+                }
+                answer
+            }
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.header_bytes)
             .max_header_size(limits.header_bytes)
             .max_headers(HEADERS)
-            .serve_connection(stream, service_fn(answer));
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(socket), service);
         see_out(connection, &terms.leaving).await;
     }
 }

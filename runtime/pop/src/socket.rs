@@ -1,4 +1,5 @@
-//! A socket with patience: writing to a client that takes nothing fails after a while.
+//! A socket with patience: writing to a client that takes nothing fails after a while. And the place where informational
+//! responses (`informational.rs`) are written.
 //!
 //! Without it a client could ask for a large picture, read none of it, and hold its bytes here for as long as it likes.
 //! How long a client may take to ask is hyper's to watch; see `server.rs`.
@@ -6,7 +7,8 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -16,16 +18,24 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use crate::informational::Outbox;
+
 /// A connection whose writes fail with [`io::ErrorKind::TimedOut`] when not a byte goes out for too long.
 pub(crate) struct Socket<S = TcpStream> {
     stream: S,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    outbox: Option<Arc<Outbox>>,
 }
 
 impl<S> Socket<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+        Self { stream, patience, stalled: None, outbox: None }
+    }
+
+    /// The same, which also writes what waits there, when everything before it is written.
+    pub(crate) fn with(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// Starts waiting when a write makes no progress, and stops when it does.
@@ -70,11 +80,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(self.poll_informational(cx))?;
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, closed)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Socket<S> {
+    /// Writes the informational responses that wait. hyper flushes when it has written all that it has, and begins no answer
+    /// before they are out; so nothing of hyper's comes between them.
+    fn poll_informational(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(outbox) = self.outbox.clone() else { return Poll::Ready(Ok(())) };
+        while let Some(bytes) = outbox.next(cx) {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &bytes);
+            match ready!(self.watch(cx, written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => outbox.advance(written),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -96,8 +125,35 @@ mod tests {
             theirs
         });
         socket.write_all(&[1; 700]).await.unwrap();
-        let _theirs = reading.await.unwrap();
+        let theirs = reading.await.unwrap();
         let stalled = socket.write_all(&[1; 1]).await.unwrap_err();
         assert_eq!(stalled.kind(), io::ErrorKind::TimedOut);
+        drop(theirs);
+    }
+
+    #[tokio::test]
+    async fn what_a_layer_between_has_taken_and_cannot_pass_on_is_given_up_too() {
+        // As TLS does, it takes what there is, and passes it on when it is flushed.
+        let (ours, _theirs) = tokio::io::duplex(100);
+        let between = tokio::io::BufWriter::with_capacity(1000, ours);
+        let mut socket = Socket::new(between, Duration::from_millis(80));
+        socket.write_all(&[1; 500]).await.unwrap();
+        let flushed = tokio::time::timeout(Duration::from_secs(5), socket.flush()).await;
+        assert_eq!(flushed.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn informational_responses_are_written_when_all_before_is() {
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let outbox = Arc::new(Outbox::default());
+        let mut socket = Socket::new(ours, Duration::from_secs(5)).with(outbox.clone());
+        outbox.begin().send(http::StatusCode::PROCESSING, &http::HeaderMap::new());
+        socket.write_all(b"before ").await.unwrap();
+        socket.flush().await.unwrap();
+        socket.write_all(b"after").await.unwrap();
+        drop(socket);
+        let mut all = String::new();
+        theirs.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "before HTTP/1.1 102 Processing\r\n\r\nafter");
     }
 }

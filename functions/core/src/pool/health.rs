@@ -41,7 +41,9 @@ impl Health {
     #[must_use]
     pub fn admits(&self, now: u64) -> bool {
         let half_open = self.ejections > 0;
-        now >= self.out_until && !(half_open && self.in_flight > 0)
+        // Further off than any rest lasts is of a clock that was set back since.
+        let rests = (1..=EJECTED << DOUBLINGS).contains(&self.out_until.saturating_sub(now));
+        !rests && !(half_open && self.in_flight > 0)
     }
 
     /// Requests under way.

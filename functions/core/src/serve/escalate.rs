@@ -95,15 +95,19 @@ impl<P: Platform> Visit<'_, P> {
     /// Waits for what another request of this isolate has asked for.
     async fn look_for(&self, key: &RenderKey, patience: u64) -> Brought {
         let until = self.platform.now().millis() + patience;
+        // The clock may be set back meanwhile: what was slept counts as well.
+        let mut left = patience;
         loop {
             if let Some(body) = self.isolate.render(key) {
                 return Brought::Picture(body);
             }
             let now = self.platform.now().millis();
-            if now >= until || !self.isolate.is_awaited(key) {
+            if now >= until || left == 0 || !self.isolate.is_awaited(key) {
                 return Brought::NotYet("another request is waiting for it".into());
             }
-            self.platform.sleep(LOOK_MS.min(until - now)).await;
+            let look = LOOK_MS.min(until - now).min(left);
+            self.platform.sleep(look).await;
+            left -= look;
         }
     }
 }

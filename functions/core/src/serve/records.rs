@@ -278,8 +278,10 @@ impl<P: Platform> Visit<'_, P> {
         }
     }
 
+    /// Whether what was read then need not be read again. Read in the future, by a clock that was set back since, it must.
     fn still_good(&self, read_ms: Option<u64>) -> bool {
         let refresh = self.isolate.settings.refresh_ms;
-        read_ms.is_some_and(|read| refresh > 0 && self.started.millis() < read.saturating_add(refresh))
+        let age = read_ms.and_then(|read| self.started.millis().checked_sub(read));
+        age.is_some_and(|age| age < refresh)
     }
 }

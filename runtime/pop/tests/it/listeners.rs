@@ -129,6 +129,33 @@ async fn who_says_nothing_or_too_little_is_not_waited_for() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_window_stays_closed_is_reset() {
+    let running = start(|config| config.limits.stall_timeout = Duration::from_millis(300)).await;
+    for window in [0, 1, 99_999] {
+        let stream = tokio::net::TcpStream::connect(running.pop.address()).await.unwrap();
+        let (client, connection) = h2::client::Builder::new()
+            .initial_window_size(window)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("http://a/size/100000").version(Version::HTTP_2).body(()).unwrap();
+        let (answer, _) = client.ready().await.unwrap().send_request(request, true).unwrap();
+        let mut body = answer.await.unwrap().into_body();
+        let end = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                match body.data().await {
+                    Some(Ok(_)) => {}
+                    end => break end,
+                }
+            }
+        });
+        let why = end.await.expect("it is reset").expect("it does not end by itself").unwrap_err();
+        assert_eq!(why.reason(), Some(h2::Reason::CANCEL), "{window}");
+    }
+}
+
 /// An origin on the loopback that counts what it is asked.
 async fn origin(fields: &'static [(&'static str, &'static str)]) -> (SocketAddr, Arc<AtomicU32>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
