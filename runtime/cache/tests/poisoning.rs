@@ -173,7 +173,17 @@ fn attacker() -> impl Strategy<Value = Raw> {
         Just(vec![b'a'; 9000]),
         Just(vec![0xff]),
     ];
-    raw((names, values))
+    let known = prop::sample::select(vec![
+        ("authorization", "Basic eDp5"),
+        ("cache-control", "no-cache"),
+        ("cache-control", "no-cache, no-store"),
+        ("cookie", "a=b"),
+        ("if-match", "\"z\""),
+        ("range", "bytes=9999-"),
+        ("x-original-url", "/b"),
+    ]);
+    let known = known.prop_map(|(name, value)| (name, value.as_bytes().to_vec()));
+    raw(prop_oneof![(names, values), known])
 }
 
 fn raw(field: impl Strategy<Value = (&'static str, Vec<u8>)>) -> impl Strategy<Value = Raw> {
