@@ -7,18 +7,23 @@
 //! publishers and monitors. This is the only crate that names wasmtime, and it knows nothing of pictures: what a
 //! request means is the component's to say.
 
+mod accept;
 mod admin;
 mod ahead;
+mod budget;
 mod code;
 mod config;
+mod crashes;
 mod engine;
 mod error;
 mod front;
 mod gate;
+mod guest_memory;
 mod host;
 mod instance;
 mod keyvalue;
 mod logs;
+mod machine;
 mod metrics;
 mod outbound;
 mod pop;
@@ -26,6 +31,7 @@ mod problem;
 mod proxies;
 mod proxy;
 mod queue;
+mod readiness;
 mod server;
 mod site;
 mod socket;
@@ -34,6 +40,7 @@ mod tls;
 mod untrue;
 mod visitors;
 
+pub use code::Compiling;
 pub use config::{CacheLimits, Config, Limits};
 pub use error::{PopError, Refused, StoreError};
 pub use outbound::AllowedHost;
