@@ -161,4 +161,7 @@ pub enum Defect {
     /// The painter failed on an admitted scene.
     #[error("painting: {0}")]
     Paint(String),
+    /// Work that ended an instance a short while ago, and is not tried again for now.
+    #[error("{0} ended an instance a short while ago; it is tried again later")]
+    Crashed(String),
 }

@@ -79,6 +79,11 @@ pub const TEMPLATE_STEPS: u32 = 2_000_000;
 
 /// Pixels of one picture file of a style: 2,048 square, 16 MiB when decoded.
 pub const IMAGE_PIXELS: u64 = 2048 * 2048;
+/// Pixels on a side of one picture file of a style: what a row takes when it is decoded or resized grows with it.
+pub const IMAGE_SIDE: u32 = 8192;
+/// Memory that decoding one picture file may take, bytes, the decoded picture included. All formats stay below it by
+/// [`IMAGE_PIXELS`] and [`IMAGE_SIDE`], at their most expensive: 16 bits, interlaced, progressive with four components.
+pub const DECODE_BYTES: u64 = 64 << 20;
 /// Pixels that a shader's operations are reckoned for at least, 192 square: the fewer pixels a picture has, the more of
 /// it each strip of them covers, and the more of a strip waits for its slowest pixel.
 pub const SHADER_PIXELS: u64 = 192 * 192;
@@ -97,6 +102,8 @@ pub const SIDE: u32 = 4096;
 pub const EDGE_COST: u64 = 400_000_000;
 /// Pixels up to which an edge paints by itself: a 2,048 px square, 16 MiB of premultiplied RGBA.
 pub const EDGE_PIXELS: u64 = 2048 * 2048;
+/// Bytes of picture files up to which an edge paints by itself: it holds all files of one picture at once.
+pub const EDGE_FILE_BYTES: u64 = 24 << 20;
 
 /// Bytes of encoded renders that one isolate keeps.
 pub const ISOLATE_RENDER_BYTES: usize = 16 << 20;

@@ -71,6 +71,8 @@ pub enum Reason {
     Cost(u64),
     /// It would have more than [`limits::EDGE_PIXELS`] pixels.
     Pixels(u64),
+    /// Its picture files have more than [`limits::EDGE_FILE_BYTES`] bytes together.
+    Files(u64),
     /// No edge encodes this format.
     Format(Format),
     /// No edge encodes this format with loss.
@@ -83,6 +85,7 @@ impl Reason {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Cost(_) | Self::Pixels(_) => "ask for a smaller one",
+            Self::Files(_) => "no variant of it is painted without one",
             Self::Format(_) => "ask for png, webp or jpg",
             Self::Lossy(_) => "ask for it without `q`, or for jpg",
         }
@@ -97,6 +100,9 @@ impl fmt::Display for Reason {
             }
             Self::Pixels(pixels) => {
                 write!(f, "it has {pixels} pixels, an edge paints up to {}", limits::EDGE_PIXELS)
+            }
+            Self::Files(bytes) => {
+                write!(f, "its files have {bytes} bytes, an edge holds up to {}", limits::EDGE_FILE_BYTES)
             }
             Self::Format(format) => write!(f, "an edge does not make {}", format.media_type()),
             Self::Lossy(format) => write!(f, "an edge makes {} without loss only", format.media_type()),
@@ -113,6 +119,10 @@ pub fn plan(manifest: &Manifest, variant: &Variant) -> Plan {
     }
     if variant.pixels() > limits::EDGE_PIXELS {
         return Plan::Escalate(Reason::Pixels(variant.pixels()));
+    }
+    let files = file_bytes(manifest);
+    if files > limits::EDGE_FILE_BYTES {
+        return Plan::Escalate(Reason::Files(files));
     }
     let painted = cost(manifest, variant);
     match by_master(manifest, variant) {
@@ -141,6 +151,27 @@ fn by_master(manifest: &Manifest, variant: &Variant) -> Option<(u64, u64)> {
     let derived = of_master * (DECODE_PIXEL + resized) + pixels * ENCODE_PIXEL;
     let whole = cost(manifest, &master);
     Some((derived + whole / MASTER_SHARE, derived + whole))
+}
+
+/// Bytes of the picture files that one token may need at once: of each layer the largest. Where all files of the package
+/// are few, the sum of them, which is quicker to tell.
+fn file_bytes(manifest: &Manifest) -> u64 {
+    let all = manifest.files.iter().map(|file| file.size).sum();
+    if all <= limits::EDGE_FILE_BYTES {
+        return all;
+    }
+    let size = |path: &str| manifest.file_at(path).map_or(0, |file| file.size);
+    let layers = manifest.layers.iter().chain(manifest.masks.iter().map(|mask| &mask.layer));
+    let of_layer = |layer: &LayerSpec| match &layer.content {
+        ContentSpec::Image(image) => {
+            // A manifest that was decoded names its files; one that did not could not be painted.
+            let files = image.files(manifest).unwrap_or_default();
+            files.iter().map(|path| size(path)).max().unwrap_or(0)
+        }
+        ContentSpec::Shader(shader) => shader.images.iter().map(|(_, picture)| size(&picture.source)).sum(),
+        ContentSpec::Svg(_) | ContentSpec::Fill(_) | ContentSpec::Text(_) => 0,
+    };
+    layers.map(of_layer).sum()
 }
 
 /// What painting this variant of any token in any state is reckoned to cost, in cost units: by what the manifest declares

@@ -72,6 +72,18 @@ pub trait Platform: Clone + 'static {
     /// What the painter says of a master it cannot read.
     fn derive(&self, master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, String>;
 
+    /// Tells the host that work begins that could end this instance, by a trap or by running out of time: painting a
+    /// picture, loading a style. `false` when the same work ended an instance a short while ago: then nothing begins, and
+    /// the work must not be done.
+    ///
+    /// A host that cannot tell lets everything begin.
+    async fn begin_risk(&self, _name: &str) -> bool {
+        true
+    }
+
+    /// Tells the host that work is done, with success or without, that [`Self::begin_risk`] let begin.
+    async fn end_risk(&self, _name: &str) {}
+
     /// Says something to the operator.
     fn log(&self, level: Level, message: fmt::Arguments<'_>);
 }

@@ -8,8 +8,10 @@ use cid::Cid;
 use iridule_core::{
     author::{self, Package},
     limits,
-    manifest::Manifest,
+    manifest::{ContentSpec, File, ImageSpec, LayerSpec, Manifest},
     package::{self, Block, DAG_CBOR, PackageRefused, RAW},
+    plan::{Plan, Reason, plan},
+    variant::{Fit, Format, Variant},
 };
 
 const STYLE: &str = r#"
@@ -102,4 +104,41 @@ fn a_template_that_is_none_is_refused_with_file_and_line() {
     });
     assert!(why.contains("a.svg") && why.contains("line 2"), "{why}");
     assert_eq!(package.manifest.files[0].blocks[0].codec(), RAW);
+}
+
+/// A manifest with image layers over files of these many MiB each.
+fn with_images(mebibytes: &[u64]) -> Manifest {
+    let mut manifest = probe().manifest;
+    for (number, size) in mebibytes.iter().enumerate() {
+        let path = format!("{number}.png");
+        manifest.files.push(File { path: path.clone(), size: size << 20, blocks: Vec::new() });
+        let image =
+            ImageSpec { source: path, blank: Vec::new(), area: None, fit: Fit::Contain, pixels: 64 * 64 };
+        let layer = LayerSpec {
+            name: number.to_string(),
+            content: ContentSpec::Image(image),
+            ..manifest.layers[0].clone()
+        };
+        manifest.layers.push(layer);
+    }
+    manifest
+}
+
+#[test]
+fn a_picture_whose_files_an_edge_cannot_hold_at_once_goes_to_an_origin_at_every_size() {
+    for (sizes, fits) in [(&[15][..], true), (&[12, 11], true), (&[15, 15], false), (&[15; 4], false)] {
+        let manifest = with_images(sizes);
+        for side in [16, 64, 512] {
+            let variant =
+                Variant { width: side, height: side, fit: Fit::Contain, format: Format::Png, quality: 0 };
+            let plan = plan(&manifest, &variant);
+            let escalates = matches!(plan, Plan::Escalate(Reason::Files(_)));
+            assert_eq!(escalates, !fits, "{sizes:?} at {side}: {plan:?}");
+        }
+    }
+    // Files of other tokens do not count: of one layer, the largest.
+    let mut manifest = with_images(&[15]);
+    manifest.files.push(File { path: "spare.png".into(), size: 15 << 20, blocks: Vec::new() });
+    let variant = Variant { width: 64, height: 64, fit: Fit::Contain, format: Format::Png, quality: 0 };
+    assert_eq!(plan(&manifest, &variant), Plan::Paint);
 }

@@ -10,7 +10,7 @@ mod probe;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Deref,
     rc::Rc,
@@ -66,6 +66,10 @@ struct Host {
     /// Scenes with this in them cannot be painted.
     unpaintable: Cell<Option<&'static str>>,
     derived: Cell<usize>,
+    /// Work that ended an instance a short while ago.
+    crashed: RefCell<BTreeSet<String>>,
+    /// Work that has begun, and whether it has ended.
+    risks: RefCell<BTreeMap<String, bool>>,
     logged: RefCell<Vec<String>>,
 }
 
@@ -120,6 +124,18 @@ impl Platform for Sim {
     fn derive(&self, master: &[u8], _: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
         self.derived.set(self.derived.get() + 1);
         Ok(format!("{variant:?} of {}", String::from_utf8_lossy(master)).into_bytes())
+    }
+
+    async fn begin_risk(&self, name: &str) -> bool {
+        let refused = self.crashed.borrow().contains(name);
+        if !refused {
+            self.risks.borrow_mut().insert(name.into(), false);
+        }
+        !refused
+    }
+
+    async fn end_risk(&self, name: &str) {
+        self.risks.borrow_mut().insert(name.into(), true);
     }
 
     fn log(&self, _: Level, message: fmt::Arguments<'_>) {
@@ -666,6 +682,67 @@ fn a_style_that_fails_on_a_token_gives_way_to_the_one_before_and_is_not_tried_ag
     // A pinned picture is of one style and no other.
     let state = State(vec![7]).token();
     assert_eq!(edge.get(&format!("/t/probe/1@{state}.png?style={}", newer.cid)).status(), 500);
+}
+
+#[test]
+fn a_picture_that_ended_an_instance_gives_way_to_the_former_style_for_that_picture_alone_and_heals() {
+    let mut edge = Edge::new();
+    edge.publish(1, &[7]);
+    let first = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    let newer = style("Another circle.");
+    edge.put_blocks(&newer);
+    edge.put_collection(&edge.collection.succeeded_by(newer.cid, None));
+    edge.sim.risks.borrow_mut().clear();
+    let second = header(&edge.get("/t/probe/1.png"), "etag").to_owned();
+    assert_ne!(first, second);
+    // Loading and painting are told to the host, and so is their end.
+    let risks: Vec<_> = edge.sim.risks.borrow().clone().into_iter().collect();
+    let [(picture, true), (loaded, true)] = &risks[..] else { panic!("{risks:?}") };
+    assert!(second.contains(picture.strip_prefix("picture/").unwrap()), "{picture} {second}");
+    assert_eq!(*loaded, format!("style/{}", newer.cid));
+
+    // The painting ended an instance, and another one is asked, which knows.
+    edge.sim.renders.borrow_mut().clear();
+    edge.restart();
+    edge.sim.crashed.borrow_mut().insert(picture.clone());
+    for _ in 0..2 {
+        let shown = edge.get("/t/probe/1.png");
+        assert_eq!((shown.status().as_u16(), header(&shown, "etag")), (200, &*first));
+        assert!(header(&shown, "cache-status").ends_with("-former-style"), "{shown:?}");
+        assert_eq!(header(&shown, "cache-control"), "public, max-age=5");
+    }
+    for other in ["/t/probe/1.png?w=128", "/t/probe/2.png"] {
+        assert!(!header(&edge.get(other), "cache-status").contains("former"), "{other}");
+    }
+    // The note expires.
+    edge.sim.crashed.borrow_mut().clear();
+    assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), second);
+
+    // Loading it ends instances.
+    edge.restart();
+    edge.sim.crashed.borrow_mut().insert(loaded.clone());
+    assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), first);
+    edge.sim.crashed.borrow_mut().clear();
+    edge.sim.now_ms.set(START_MS + limits::BROKEN_STYLE_MS);
+    assert_eq!(header(&edge.get("/t/probe/1.png"), "etag"), second);
+}
+
+#[test]
+fn a_master_that_ended_an_instance_is_not_painted_for_its_variants_either() {
+    let edge = Edge::new();
+    edge.publish(1, &[7]);
+    let toml = STYLE.replace("elements = 4", "elements = 4000");
+    let heavy = author::build(&toml, None, &author::ByHand, |_| Ok(SVG.into())).unwrap();
+    edge.put_blocks(&heavy);
+    edge.put_collection(&edge.collection.succeeded_by(heavy.cid, None));
+    let master = header(&edge.get("/t/probe/1.png"), "etag").trim_matches('"').to_owned();
+    let (paints, _) = (edge.sim.paints.get(), edge.sim.renders.borrow_mut().clear());
+    let edge = Edge { isolate: Edge::isolate(&edge.relay, 0), ..edge };
+    edge.sim.crashed.borrow_mut().insert(format!("picture/{master}"));
+    let shown = edge.get("/t/probe/1.png?w=32");
+    assert_eq!(shown.status(), 200);
+    assert!(header(&shown, "cache-status").ends_with("-former-style"), "{shown:?}");
+    assert_eq!(edge.sim.paints.get() - paints, 1, "of the former style");
 }
 
 #[test]

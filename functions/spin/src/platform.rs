@@ -38,6 +38,9 @@ static RECORDS: Shelf = Shelf::new("default");
 /// Finished pictures, under the text of their render key.
 static RENDERS: Shelf = Shelf::new("renders");
 
+/// What could end this instance, where the host keeps account of that: ours does, in a label of its own.
+static RISKS: Shelf = Shelf::new("risks");
+
 /// A key-value store, opened at its first use and then kept for as long as the instance lives.
 struct Shelf {
     label: &'static str,
@@ -64,6 +67,10 @@ impl Shelf {
 
     async fn set(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         self.store().await?.set(key, value).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), Error> {
+        self.store().await?.delete(key).await
     }
 }
 
@@ -152,6 +159,19 @@ impl Platform for Visit {
 
     fn derive(&self, master: &[u8], canvas: &Canvas, variant: &Variant) -> Result<Vec<u8>, String> {
         iridule_raster::derive(master, canvas, variant).map_err(|why| why.to_string())
+    }
+
+    async fn begin_risk(&self, name: &str) -> bool {
+        // A host without this label does not tell, and everything may begin.
+        let refused = matches!(RISKS.get(name).await, Ok(Some(_)));
+        if !refused {
+            let _ = RISKS.set(name, &[]).await;
+        }
+        !refused
+    }
+
+    async fn end_risk(&self, name: &str) {
+        let _ = RISKS.delete(name).await;
     }
 
     fn log(&self, level: Level, message: fmt::Arguments<'_>) {

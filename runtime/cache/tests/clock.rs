@@ -71,7 +71,7 @@ impl Origin for Numbered {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut answer = Response::builder()
             .header("cache-control", self.control)
-            .header("cache-tag", request.uri().path());
+            .header("cache-tag", request.path());
         if self.dated {
             answer = answer.header("date", self.clocks.true_date());
         }

@@ -1,10 +1,12 @@
 //! The `iridule` command. Each subcommand is a module; this file only says which there are.
 
+mod compiling;
 mod feeds;
 mod oracle;
 mod origin;
 mod render;
 mod sandboxed;
+mod secrets;
 mod serve;
 mod shade;
 mod sheet;

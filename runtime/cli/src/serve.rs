@@ -19,15 +19,18 @@ use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, limits, pool::Member, signed::TrustedKeys};
 use iridule_oracle::statement::{self, Values};
 use iridule_pop::{
-    AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Tls, TrustedProxy,
+    AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Refused,
+    StoreError, Tls, TrustedProxy,
 };
 use iridule_publish::keys;
 use tokio::{runtime::Builder, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    compiling,
     oracle::{edge_file, key_file, now_ms, publisher_file, token_file},
     origin::Painting,
+    secrets,
     shipped::SHIPPED,
 };
 
@@ -73,6 +76,10 @@ pub struct Args {
     /// host a client asked for, and by which address the client is counted. May be given several times.
     #[arg(long = "trusted-proxy", value_name = "CIDR")]
     trusted_proxies: Vec<TrustedProxy>,
+    /// Memory for all that this process does, MiB, at least 256; caches and guests are made to fit. Seven eighths of the
+    /// limit of its cgroup, or half of the system's memory, when not given.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(256..))]
+    memory: Option<u32>,
     #[command(flatten)]
     cache: Caching,
     #[command(flatten)]
@@ -148,6 +155,9 @@ impl Caching {
 /// What the demo feeds say until a relay speaks: the price of an ether when this was written, and any value would do.
 const DEMO_VALUES: [(&str, f64); 3] = [("eth-usd", 2500.0), ("weather", 20.0), ("mood", 0.5)];
 
+/// Memory that is left to the origin of this process: one of the largest pictures, with what is painted below it.
+const OWN_ORIGIN_BYTES: usize = 128 << 20;
+
 /// For how long the first snapshot is fresh.
 const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
@@ -200,16 +210,20 @@ async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
 
 async fn serve(args: &Args) -> anyhow::Result<()> {
     let keys = Keys::of(&args.data, &args.trust)?;
+    let token = admin_token(&args.data)?;
+    warn_of_open_secrets(args);
     let mut config = Config::new(COMPONENT, &args.data);
     config.listen = args.listen;
     config.admin = args.admin;
     config.tls = args.tls();
     config.limits = args.limits();
     config.cache = (!args.cache.no_cache).then(|| args.cache.limits(&args.data));
+    config.memory = args.memory.map(|mebibytes| (mebibytes as usize).saturating_mul(1 << 20));
+    config.compiling = compiling::show;
     config.ahead = !args.pool.no_ahead;
     config.trusted = keys.trusted.clone();
     config.publishers = keys.publishers.clone();
-    config.admin_token = Some(admin_token(&args.data)?);
+    config.admin_token = Some(token);
     config.variables = BTreeMap::from([
         ("public_url".to_owned(), args.public_url.clone().unwrap_or_default()),
         ("trusted_keys".to_owned(), keys.relays.clone()),
@@ -226,6 +240,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         Some(args.painting.start(loopback, &args.data, edges).await?)
     };
+    config.reserved_memory = origin.as_ref().map_or(0, |_| OWN_ORIGIN_BYTES);
     // Whatever this edge's region is, its own origin is in it.
     let region = Some(&args.pool.region).filter(|region| !region.is_empty());
     let region = region.map_or_else(String::new, |region| format!(";region={region}"));
@@ -237,7 +252,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     }
     config.variables.insert("origins".to_owned(), origins);
     let pop = Pop::start_with(config, async |records: &Records| {
-        if args.no_demo { Ok(()) } else { seed(records, &keys).await.map_err(StartError::Seed) }
+        if args.no_demo { Ok(()) } else { seed_if_there_is_room(records, &keys).await }
     })
     .await
     .map_err(|why| match why {
@@ -288,6 +303,38 @@ impl From<PopError> for StartError {
     fn from(why: PopError) -> Self {
         Self::Pop(why)
     }
+}
+
+/// As [`seed`]. A record store that cannot be written just now is no reason to serve nothing of what it holds.
+async fn seed_if_there_is_room(records: &Records, keys: &Keys) -> Result<(), StartError> {
+    match seed(records, keys).await {
+        Err(why) if is_unwritable(&why) => {
+            tracing::warn!(
+                why = format!("{why:#}"),
+                "the demo collections stay as they are, for the record store cannot be written"
+            );
+            Ok(())
+        }
+        seeded => seeded.map_err(StartError::Seed),
+    }
+}
+
+/// Whether the record store is at fault, and neither a style nor a key.
+fn is_unwritable(why: &anyhow::Error) -> bool {
+    why.chain().any(|cause| {
+        let own = cause.downcast_ref::<StoreError>();
+        let refused = cause.downcast_ref::<Refused>().and_then(|refused| match refused {
+            Refused::Store(why) => Some(why),
+            _ => None,
+        });
+        own.or(refused).is_some_and(|why| matches!(why, StoreError::Records(_) | StoreError::Failing(_)))
+    })
+}
+
+/// Warns of keys and tokens that other users of this machine can read.
+fn warn_of_open_secrets(args: &Args) {
+    let own = [key_file, publisher_file, edge_file, token_file].map(|file| file(&args.data));
+    secrets::warn_of_open_files(own.iter().chain(&args.tls_key).map(PathBuf::as_path));
 }
 
 /// Publishes the shipped styles and their collections, and a first snapshot when there is none.

@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /healthz` | 200 while the host runs |
+//! | `GET /readyz` | 200 while it does all that it is there for; else 503, and in plain words what it does not |
 //! | `GET /metrics` | the series of `metrics.rs` |
 //! | `PUT /v1/snapshot` | takes a signed snapshot |
 //! | `GET /v1/snapshot` | the one in force |
@@ -15,7 +16,10 @@
 //! All under `/v1` needs the bearer token. A record that is new is a 201, one that was there already a 200; one that is
 //! refused is a problem document that says why: 400 for an address that makes no sense, 403 for a key that is not
 //! trusted, 409 for what does not follow on what is there, 413 for too many bytes, 422 for what is not valid in itself.
-//! What is valid is core's and `store/publish.rs`'s to say.
+//! While the record store cannot be written, a record is a 503 with `Retry-After`. What is valid is core's and
+//! `store/publish.rs`'s to say.
+//!
+//! No answer here is for scripts of other origins: none has a CORS header.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -35,12 +39,14 @@ use iridule_core::{
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     ahead::Ahead,
     error::{Refused, StoreError},
     metrics::{self, Metrics},
     problem::problem,
+    readiness::Readiness,
     store::{Accepted, Records},
     untrue::Untrue,
 };
@@ -57,6 +63,9 @@ pub(crate) struct Admin {
     pub(crate) publishers: TrustedKeys,
     pub(crate) token: Option<String>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Readiness,
+    /// The host is going down.
+    pub(crate) leaving: CancellationToken,
     /// What becomes untrue is purged here.
     pub(crate) cache: Option<Arc<Cache>>,
     /// Is told when an epoch changes.
@@ -91,6 +100,7 @@ impl Denied {
 
     fn reply(&self) -> Response<Bytes> {
         let mut reply = problem(self.status, &self.detail);
+        reply.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
         if let Some((name, value)) = &self.header {
             reply.headers_mut().insert(name.clone(), HeaderValue::from_static(value));
         }
@@ -123,12 +133,29 @@ impl Admin {
         match path {
             "/healthz" if reads => Ok(reply("text/plain; charset=utf-8", "ok\n")),
             "/metrics" if reads => Ok(reply(metrics::CONTENT_TYPE, self.metrics.text())),
-            "/healthz" | "/metrics" => Err(not_allowed("GET, HEAD")),
+            "/readyz" if reads => Ok(self.ready()),
+            "/healthz" | "/readyz" | "/metrics" => Err(not_allowed("GET, HEAD")),
             _ => Err(Denied::new(
                 StatusCode::NOT_FOUND,
-                "here are /healthz, /metrics and the write API under /v1",
+                "here are /healthz, /readyz, /metrics and the write API under /v1",
             )),
         }
+    }
+
+    /// A line for each thing that is wrong.
+    fn ready(&self) -> Response<Bytes> {
+        let mut wrong = self.readiness.wrong();
+        if self.leaving.is_cancelled() {
+            wrong.push("shutdown: this node is going down".to_owned());
+        }
+        let mut answer = match &*wrong {
+            [] => reply("text/plain; charset=utf-8", "ready\n"),
+            wrong => reply("text/plain; charset=utf-8", format!("{}\n", wrong.join("\n"))),
+        };
+        if !wrong.is_empty() {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
     }
 
     async fn guarded(&self, method: &Method, path: &str, headers: &HeaderMap, body: Incoming) -> Answer {
@@ -347,6 +374,12 @@ fn refusal(why: &Refused) -> Denied {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         Refused::Store(StoreError::Closed) => StatusCode::SERVICE_UNAVAILABLE,
+        Refused::Store(StoreError::Records(_) | StoreError::Failing(_)) => {
+            let detail =
+                "the record store cannot be written just now, and nothing was changed; /readyz says why";
+            let retry = Some((header::RETRY_AFTER, "5"));
+            return Denied { header: retry, ..Denied::new(StatusCode::SERVICE_UNAVAILABLE, detail) };
+        }
         Refused::Store(_) => {
             tracing::error!(%why, "the records store failed");
             return Denied::new(

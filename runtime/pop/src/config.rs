@@ -15,7 +15,10 @@ use std::{
 use iridule_cache::{Cache, Keying, Policy};
 use iridule_core::signed::TrustedKeys;
 
-use crate::{error::PopError, metrics::Metrics, outbound::AllowedHost, proxies::TrustedProxy, tls::Tls};
+use crate::{
+    code::Compiling, error::PopError, metrics::Metrics, outbound::AllowedHost, proxies::TrustedProxy,
+    tls::Tls,
+};
 
 /// Everything a host needs to start.
 #[derive(Clone)]
@@ -45,6 +48,13 @@ pub struct Config {
     pub ahead: bool,
     /// The cache before the functions. `None`: every request reaches them.
     pub cache: Option<CacheLimits>,
+    /// Memory that the host may use for all it does, bytes, at least 256 MiB. `None`: seven eighths of the limit of its
+    /// cgroup, or half of the system's memory. Caches and guests are lowered to fit.
+    pub memory: Option<usize>,
+    /// How much of that memory other parts of this process use, bytes: an origin, for one.
+    pub reserved_memory: usize,
+    /// Is told when the component has to be compiled, which takes seconds, and when that is done.
+    pub compiling: fn(Compiling),
     /// Bounds on what one host takes on.
     pub limits: Limits,
 }
@@ -69,7 +79,16 @@ impl CacheLimits {
     pub(crate) async fn open(&self, keying: Keying, watch: Arc<Metrics>) -> Result<Arc<Cache>, PopError> {
         let disk = (self.disk > 0).then(|| (self.folder.clone(), self.disk));
         let policy = Policy { memory: self.memory, disk, ..Policy::default() };
-        Ok(Cache::open(&policy, keying, iridule_cache::Limits::default(), watch).await?)
+        let limits = iridule_cache::Limits::default;
+        match Cache::open(&policy, keying, limits(), watch.clone()).await {
+            Err(why) if policy.disk.is_some() => {
+                // Responses can be fetched again: that they cannot be kept is no reason to serve nobody.
+                tracing::error!(%why, folder = %self.folder.display(), "responses are cached in memory only until the next start");
+                let policy = Policy { disk: None, ..policy };
+                Ok(Cache::open(&policy, keying, limits(), watch).await?)
+            }
+            opened => Ok(opened?),
+        }
     }
 }
 
@@ -91,6 +110,9 @@ impl Config {
             trusted: TrustedKeys::default(),
             publishers: TrustedKeys::default(),
             admin_token: None,
+            memory: None,
+            reserved_memory: 0,
+            compiling: |_| {},
             limits: Limits::default(),
         }
     }
@@ -109,20 +131,22 @@ impl fmt::Debug for Config {
             .field("allowed_hosts", &self.allowed_hosts)
             .field("admin_token", &self.admin_token.is_some())
             .field("cache", &self.cache)
+            .field("memory", &self.memory)
+            .field("reserved_memory", &self.reserved_memory)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
 
-/// Bounds on what one host takes on. The memory of guests is at most `instances × instance_memory`, plus what streams
-/// hold.
+/// Bounds on what one host takes on. Bounds on memory, connections and instances are lowered at the start to what the
+/// machine gives: [`Config::memory`], and the process's limit on open files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Requests under way at once, waiting or running; for one more the client with most requests waiting gets a 503. At
     /// least 1.
     pub max_in_flight: usize,
-    /// Guest instances that answer requests at once. Requests over it wait for a free one, in turns by client address: a
-    /// single client gets a quarter of them, or as many as there are cores. At least 1.
+    /// Guest instances that answer requests at once, where there is memory for as many. Requests over it wait for a free
+    /// one, in turns by client address: a single client gets a quarter of them, or as many as there are cores. At least 1.
     ///
     /// An instance answers one request at a time (see `instance.rs`), also while it waits for an origin, so this is
     /// more than there are cores.
@@ -193,7 +217,27 @@ impl Default for Limits {
     }
 }
 
+/// File descriptors that are not for connections: stores, logs, the runtime, connections to origins.
+const OTHER_FILES: u64 = 256;
+
 impl Limits {
+    /// Lowers the bounds on connections to what the limit on open files allows on two listeners; a quarter of them is for
+    /// one address.
+    pub(crate) fn fit_open_files(&mut self, open_files: Option<u64>) {
+        let Some(open_files) = open_files else { return };
+        let spare = open_files.saturating_sub(OTHER_FILES.min(open_files / 4));
+        let most = usize::try_from(spare / 2).unwrap_or(usize::MAX).max(1);
+        if self.max_connections > most {
+            tracing::warn!(
+                open_files,
+                connections = most,
+                "the limit on open files allows fewer connections than are set; raise it (ulimit -n, LimitNOFILE)"
+            );
+            self.max_connections = most;
+            self.connections_per_address = self.connections_per_address.min((most / 4).max(1));
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), String> {
         let at_least = |name: &str, value: usize, least: usize| match value >= least {
             true => Ok(()),
@@ -217,5 +261,26 @@ impl Limits {
             return Err("deadline is at least 20 ms".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_of_both_listeners_stay_below_the_limit_on_open_files() {
+        for open_files in [1, 16, 64, 256, 1024, 4096, 1 << 20] {
+            let mut limits = Limits::default();
+            limits.fit_open_files(Some(open_files));
+            let both = 2 * limits.max_connections as u64;
+            assert!(both <= open_files.max(2), "{open_files}: {both}");
+            assert!(limits.connections_per_address <= limits.max_connections);
+            assert!(limits.connections_per_address < limits.max_connections || open_files < 16);
+            limits.check().unwrap();
+        }
+        let mut limits = Limits::default();
+        limits.fit_open_files(Some(1 << 20));
+        assert_eq!(limits, Limits::default());
     }
 }

@@ -58,11 +58,14 @@ pub enum StoreError {
         most: usize,
     },
     /// The store cannot list its keys.
-    #[error("the renders store does not list its keys")]
+    #[error("this store does not list its keys")]
     Unlisted,
     /// The file under the records store failed.
     #[error("records store: {0}")]
     Records(#[from] Box<redb::Error>),
+    /// The records store failed a moment ago, and is tried again.
+    #[error("records store: it cannot be written just now: {0}")]
+    Failing(String),
     /// The cache under the renders store failed.
     #[error("renders store: {0}")]
     Renders(String),
@@ -77,6 +80,34 @@ pub enum StoreError {
     /// The runtime is going down.
     #[error("the host is shutting down")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether the file under the records store failed, so that it must be opened again.
+    pub(crate) fn is_of_the_file(&self) -> bool {
+        matches!(self, Self::Records(_))
+    }
+}
+
+/// Errors that may hold one of a store.
+pub(crate) trait AsStoreError {
+    /// The store's error, where it is one.
+    fn as_store_error(&self) -> Option<&StoreError>;
+}
+
+impl AsStoreError for StoreError {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
+impl AsStoreError for Refused {
+    fn as_store_error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(why) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// Why a record was not taken.

@@ -91,7 +91,10 @@ impl Gate {
             let ticket = Ticket { _permit: Some(permit), trace: trace.clone() };
             (self.exclusive.handle(ticket, inward(request)?).await, None)
         };
-        let reply = reply.map_err(|why| failure(&why, &trace))?;
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(why) => return Err(failure(&why, &trace).await),
+        };
         self.outward(reply, is_head, &trace, stream).await
     }
 
@@ -158,8 +161,13 @@ fn inward(request: CanonicalRequest<Body>) -> Result<Request<WasiBody>, Problem>
 }
 
 /// Why there is no reply, for the client; the log learns the rest.
-fn failure(why: &wasmtime::Error, trace: &Trace) -> Problem {
-    if trace.is_late() || why.is::<ExpirationError>() {
+async fn failure(why: &wasmtime::Error, trace: &Trace) -> Problem {
+    if !trace.is_late() && !why.is::<InstantiationError<Ticket>>() {
+        trace.ended().await;
+    }
+    if trace.is_starved() {
+        Problem::Busy
+    } else if trace.is_late() || why.is::<ExpirationError>() {
         Problem::Late
     } else if why.is::<InstantiationError<Ticket>>() {
         // The pool is empty, because instances that answered have not ended yet.
@@ -167,7 +175,7 @@ fn failure(why: &wasmtime::Error, trace: &Trace) -> Problem {
         Problem::Busy
     } else {
         tracing::warn!(why = format!("{why:#}"), "a request failed in the guest");
-        Problem::Failed
+        if trace.has_crashed() { Problem::Crashed } else { Problem::Failed }
     }
 }
 
@@ -225,7 +233,15 @@ impl http_body::Body for Flow {
 impl Origin for Gate {
     /// Answers a request, in any case.
     async fn ask(&self, request: CanonicalRequest<Body>) -> Result<Response<Body>, Unanswered> {
-        Ok(self.pass(request).await.unwrap_or_else(|problem| {
+        // Guests get no body, so the copy is the same request.
+        let again = matches!(*request.method(), Method::GET | Method::HEAD).then(|| request.without_body());
+        let mut answer = self.pass(request).await;
+        // Guests know now what ended the instance, and show the former style. A second time nobody tries.
+        let has_crashed = matches!(answer, Err(Problem::Crashed));
+        if let Some(again) = again.filter(|_| has_crashed) {
+            answer = self.pass(again).await;
+        }
+        Ok(answer.unwrap_or_else(|problem| {
             if matches!(problem, Problem::Busy | Problem::TooManyStreams) {
                 self.metrics.turned_away.inc();
             }

@@ -9,11 +9,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use wasmtime::{
-    Engine, ResourceLimiter, Store, UpdateDeadline,
+    Engine, ResourceLimiterAsync, Store, UpdateDeadline,
     component::{Component, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -21,7 +22,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView, p3::binding
 
 use crate::{
     config::Limits,
+    crashes::{Crashes, Risks},
     engine::TICK,
+    guest_memory::{Grant, GuestMemory},
     keyvalue,
     logs::{GuestLog, Stream},
     metrics::Metrics,
@@ -36,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) outbound: Outbound,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
+    pub(crate) memory: Arc<GuestMemory>,
+    pub(crate) crashes: Arc<Crashes>,
     pub(crate) ticks: Arc<AtomicU64>,
     /// Ends idle instances.
     pub(crate) leaving: CancellationToken,
@@ -53,16 +58,30 @@ pub(crate) struct Host {
     stores: Arc<Stores>,
     variables: Arc<BTreeMap<String, String>>,
     opened: usize,
+    crashes: Arc<Crashes>,
+    risks: Risks,
     memory: MemoryLimit,
 }
 
 impl Host {
+    /// What the guest was doing that may have ended it.
+    pub(crate) fn take_risks(&mut self) -> Vec<String> {
+        self.risks.take()
+    }
+
+    /// Whether the guest ended because others held the memory that it needed.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.memory.starved
+    }
+
     pub(crate) fn capabilities(&mut self) -> keyvalue::View<'_> {
         keyvalue::View {
             table: &mut self.table,
             stores: &self.stores,
             variables: &self.variables,
             opened: &mut self.opened,
+            crashes: &self.crashes,
+            risks: &mut self.risks,
         }
     }
 }
@@ -94,8 +113,14 @@ pub(crate) fn link(engine: &Engine, component: &Component) -> wasmtime::Result<S
     ServicePre::new(linker.instantiate_pre(component)?)
 }
 
-/// A store for one instance.
-pub(crate) fn store(engine: &Engine, shared: &Shared, instance: u64, pulse: Arc<Pulse>) -> Store<Host> {
+/// A store for one instance. `may_take_whole` is whether it may take a whole place of the guests' memory.
+pub(crate) fn store(
+    engine: &Engine,
+    shared: &Shared,
+    instance: u64,
+    pulse: Arc<Pulse>,
+    may_take_whole: bool,
+) -> Store<Host> {
     let wasi = WasiCtxBuilder::new()
         .stdout(GuestLog::new(Stream::Stdout, instance))
         .stderr(GuestLog::new(Stream::Stderr, instance))
@@ -109,10 +134,18 @@ pub(crate) fn store(engine: &Engine, shared: &Shared, instance: u64, pulse: Arc<
         stores: shared.stores.clone(),
         variables: shared.variables.clone(),
         opened: 0,
-        memory: MemoryLimit { most: shared.limits.instance_memory, metrics: shared.metrics.clone() },
+        crashes: shared.crashes.clone(),
+        risks: Risks::default(),
+        memory: MemoryLimit {
+            most: shared.limits.instance_memory,
+            // Half of the deadline, so that a request that waits in vain can still be told to come back.
+            grant: Grant::new(shared.memory.clone(), may_take_whole, shared.limits.deadline / 2),
+            starved: false,
+            metrics: shared.metrics.clone(),
+        },
     };
     let mut store = Store::new(engine, host);
-    store.limiter(|host| &mut host.memory);
+    store.limiter_async(|host| &mut host.memory);
     interrupt(&mut store, shared, pulse);
     store
 }
@@ -139,12 +172,15 @@ pub(crate) struct Pulse {
     gave_way: AtomicBool,
     /// The tick at which it first gave way since its last pause; 0 when it has not.
     since: AtomicU64,
+    /// How often it gave way for the current request: about how many ticks it ran.
+    ran: AtomicU64,
 }
 
 impl Pulse {
     /// The guest gives way; for how many ticks it has run.
     fn beat(&self, now: u64) -> u64 {
         self.gave_way.store(true, Ordering::Relaxed);
+        self.ran.fetch_add(1, Ordering::Relaxed);
         match self.since.load(Ordering::Relaxed) {
             0 => {
                 self.since.store(now.max(1), Ordering::Relaxed);
@@ -152,6 +188,16 @@ impl Pulse {
             }
             since => now.saturating_sub(since),
         }
+    }
+
+    /// A request begins.
+    pub(crate) fn begin(&self) {
+        self.ran.store(0, Ordering::Relaxed);
+    }
+
+    /// For about how long the guest ran for the current request, without the time for which it waited.
+    pub(crate) fn ran(&self) -> Duration {
+        TICK.saturating_mul(u32::try_from(self.ran.load(Ordering::Relaxed)).unwrap_or(u32::MAX))
     }
 
     /// The worker has nothing to do for now: unless the guest only gave way, it is a pause.
@@ -162,23 +208,41 @@ impl Pulse {
     }
 }
 
-/// Refuses linear memory over the limit, and counts it. A refused guest usually aborts, which is a trap.
+/// Refuses linear memory over the limit of one instance, and waits for memory that others hold. A refused guest usually
+/// aborts, which is a trap.
 struct MemoryLimit {
     most: usize,
+    grant: Grant,
+    starved: bool,
     metrics: Arc<Metrics>,
 }
 
-impl ResourceLimiter for MemoryLimit {
-    fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let granted = desired <= self.most && maximum.is_none_or(|maximum| desired <= maximum);
-        if !granted {
+#[async_trait::async_trait]
+impl ResourceLimiterAsync for MemoryLimit {
+    async fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.most || maximum.is_some_and(|maximum| desired > maximum) {
             self.metrics.memory_refused.inc();
             tracing::warn!(desired, most = self.most, "a guest asked for more memory than it may have");
+            return Ok(false);
         }
-        Ok(granted)
+        if !self.grant.grow(desired.saturating_sub(current)).await {
+            self.starved = true;
+            return Err(wasmtime::format_err!("other guests held the memory for too long"));
+        }
+        Ok(true)
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    async fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= 100_000 && maximum.is_none_or(|maximum| desired <= maximum))
     }
 }

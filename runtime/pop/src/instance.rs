@@ -4,7 +4,8 @@
 //! instance and a busy loop stalls it, so any company in it would suffer for what it did not do. Sharing also gains
 //! nothing here: a hit runs from start to end without a pause, a paint is pure CPU, and an instance that waits for an
 //! origin costs only its memory. So the next request comes in when the last one's reply is out of the guest and its
-//! work after the reply is done; a trap or a loop costs exactly the request that it belongs to, without retries.
+//! work after the reply is done; a trap or a loop costs exactly the request that it belongs to. What the guest was doing
+//! then is noted (`crashes.rs`), and the request is tried once more with that knowledge (`gate.rs`).
 //!
 //! Event streams are the exception. They last minutes and do next to nothing, so requests that ask for
 //! `text/event-stream` go to instances of their own kind, which hold many. A trap there ends the streams beside it;
@@ -24,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use wasmtime::{Engine, Store, StoreContextMut, component::GuestTaskId};
 use wasmtime_wasi_http::{
     WasiHttpView as _,
@@ -33,9 +34,16 @@ use wasmtime_wasi_http::{
 };
 
 use crate::{
+    guest_memory::Wanted,
     host::{self, Host, Pulse, Shared},
     queue::Permit,
 };
+
+/// Running for this share of the deadline is the guest's own doing; whoever ran for less was late because the machine was
+/// busy.
+const BUSY_SHARE: u32 = 8;
+/// How long to wait for the end of an instance that failed.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// How an instance spends itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +61,41 @@ pub(crate) struct Ticket {
     pub(crate) trace: Arc<Trace>,
 }
 
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.trace.ended.cancel();
+    }
+}
+
 /// What an instance tells the request that it works for, and the other way round.
 #[derive(Default)]
 pub(crate) struct Trace {
     late: AtomicBool,
     streaming: AtomicBool,
+    starved: AtomicBool,
+    crashed: AtomicBool,
+    ended: CancellationToken,
 }
 
 impl Trace {
     /// Whether the instance was dropped because the request took too long.
     pub(crate) fn is_late(&self) -> bool {
         self.late.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the end of an instance that failed, after which [`Self::is_starved`] and [`Self::has_crashed`] hold.
+    pub(crate) async fn ended(&self) {
+        let _ = tokio::time::timeout(ENDING, self.ended.cancelled()).await;
+    }
+
+    /// Whether the instance ended because there was no memory left for it.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.load(Ordering::Relaxed)
+    }
+
+    /// Whether the instance ended during work that guests now know not to try again.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
     }
 
     /// The reply is a stream: let it run for as long as a stream may.
@@ -89,7 +121,8 @@ impl HandlerState for Nursery {
     async fn instantiate(&self) -> wasmtime::Result<Instance<Host, Expiration, Worker>> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let pulse = Arc::new(Pulse::default());
-        let mut store = host::store(&self.engine, &self.shared, id, pulse.clone());
+        let may_take_whole = self.kind == Kind::Exclusive;
+        let mut store = host::store(&self.engine, &self.shared, id, pulse.clone(), may_take_whole);
         let making = ProxyPre::P3(self.component.clone());
         let made =
             tokio::time::timeout(self.shared.limits.deadline, making.instantiate_async(&mut store)).await;
@@ -105,11 +138,12 @@ impl HandlerState for Nursery {
                 kind: self.kind,
                 shared: self.shared.clone(),
                 desk: desk.clone(),
-                pulse,
+                pulse: pulse.clone(),
+                wanted: self.shared.memory.watch(),
                 alarm: Box::pin(tokio::time::sleep(self.shared.limits.idle)),
                 leaving: Box::pin(self.shared.leaving.clone().cancelled_owned()),
             },
-            state: Worker { id, kind: self.kind, shared: self.shared.clone(), desk },
+            state: Worker { id, kind: self.kind, shared: self.shared.clone(), desk, pulse },
         })
     }
 }
@@ -147,6 +181,16 @@ pub(crate) struct Worker {
     kind: Kind,
     shared: Arc<Shared>,
     desk: Arc<Desk>,
+    pulse: Arc<Pulse>,
+}
+
+impl Worker {
+    /// Notes what the guest was doing when it ended. Whether anything was noted.
+    fn note(&self, risks: Vec<String>) -> bool {
+        let any = !risks.is_empty();
+        risks.into_iter().for_each(|risk| self.shared.crashes.note(risk));
+        any
+    }
 }
 
 impl WorkerState for Worker {
@@ -160,6 +204,9 @@ impl WorkerState for Worker {
             Kind::Streams => (self.shared.limits.streams_per_instance, true),
         };
         if total >= most {
+            ShouldAccept::Never
+        } else if self.kind == Kind::Exclusive && concurrent == 0 && free && self.shared.memory.is_wanted() {
+            // Its memory goes to those that wait for some.
             ShouldAccept::Never
         } else if concurrent == 0 && free {
             // Only now does the place go to the next request: a moment sooner, and it would find no instance available
@@ -181,6 +228,7 @@ impl WorkerState for Worker {
             Kind::Exclusive => {
                 self.desk.free.store(false, Ordering::Relaxed);
                 self.desk.put(Some(ticket));
+                self.pulse.begin();
                 // `Expiration` keeps the time for both: it runs also while the guest is busy, and needs no timer of
                 // its own per request.
                 Box::pin(std::future::pending())
@@ -189,17 +237,32 @@ impl WorkerState for Worker {
         }
     }
 
-    fn drop(&self, store: Store<Host>, result: Result<(), wasmtime::Error>) {
+    fn drop(&self, mut store: Store<Host>, result: Result<(), wasmtime::Error>) {
+        let (risks, starved) = (store.data_mut().take_risks(), store.data().is_starved());
+        // First, so that its memory is free for whoever tries again.
         drop(store);
         let metrics = &self.shared.metrics;
         metrics.instances.dec();
+        let mut crashed = false;
         if self.desk.expired.load(Ordering::Relaxed) {
             metrics.expired.inc();
             tracing::warn!(instance = self.id, kind = ?self.kind, "an instance ran past its time and was dropped");
+            crashed = self.pulse.ran() >= self.shared.limits.deadline / BUSY_SHARE && self.note(risks);
+        } else if starved {
+            metrics.starved.inc();
+            tracing::warn!(
+                instance = self.id,
+                "an instance ended, for others held the memory that it needed"
+            );
         } else if let Err(why) = result {
             metrics.traps.inc();
             tracing::warn!(instance = self.id, kind = ?self.kind, why = format!("{why:#}"), "an instance died");
+            crashed = self.note(risks);
         }
+        self.desk.look(|trace| {
+            trace.starved.store(starved, Ordering::Relaxed);
+            trace.crashed.store(crashed, Ordering::Relaxed);
+        });
         self.desk.put(None);
     }
 }
@@ -210,6 +273,7 @@ pub(crate) struct Expiration {
     shared: Arc<Shared>,
     desk: Arc<Desk>,
     pulse: Arc<Pulse>,
+    wanted: Wanted,
     alarm: Pin<Box<tokio::time::Sleep>>,
     leaving: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -247,7 +311,9 @@ impl WorkerExpiration for Expiration {
             // again.
             cx.waker().wake_by_ref();
         }
-        if status == WorkerStatus::Idle && self.leaving.as_mut().poll(cx).is_ready() {
+        if status == WorkerStatus::Idle
+            && (self.leaving.as_mut().poll(cx).is_ready() || self.wanted.poll(cx).is_ready())
+        {
             return Poll::Ready(());
         }
         let due = start.checked_add(self.allowance(status)).unwrap_or(start);

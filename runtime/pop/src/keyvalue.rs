@@ -1,13 +1,20 @@
 //! `spin:key-value@3.0.0` and `spin:variables@3.0.0`, as guests call them.
 //!
-//! Two labels: `default` is the store of records, `renders` the store of renders. The stores are in `store/`.
+//! Three labels: `default` is the store of records, `renders` the store of renders; both are in `store/`. The third,
+//! `risks`, stores nothing: a guest sets a key there when it begins work that could end it and deletes the key when that
+//! is done; a key that exists must not be tried (`crashes.rs`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use wasmtime::component::{Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader};
 
-use crate::{error::StoreError, host::Host, store::Stores};
+use crate::{
+    crashes::{Crashes, Risks},
+    error::StoreError,
+    host::Host,
+    store::{Stores, check_key},
+};
 
 mod bindings {
     #![allow(missing_docs, clippy::allow_attributes_without_reason, reason = "generated from wit/")]
@@ -35,6 +42,8 @@ pub enum Opened {
     Records,
     /// Label `renders`.
     Renders,
+    /// Label `risks`.
+    Risks,
 }
 
 /// What the two interfaces need of an instance.
@@ -43,6 +52,8 @@ pub(crate) struct View<'a> {
     pub(crate) stores: &'a Arc<Stores>,
     pub(crate) variables: &'a Arc<BTreeMap<String, String>>,
     pub(crate) opened: &'a mut usize,
+    pub(crate) crashes: &'a Arc<Crashes>,
+    pub(crate) risks: &'a mut Risks,
 }
 
 /// Names [`View`] to wasmtime.
@@ -75,6 +86,11 @@ fn opened<T>(
     })
 }
 
+/// Whether a guest must not try this.
+fn is_refused<T>(accessor: &Accessor<T, Capabilities>, name: &str) -> bool {
+    accessor.with(|mut access| access.get().crashes.refuses(name))
+}
+
 impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
     async fn open(
         accessor: &Accessor<T, Self>,
@@ -83,6 +99,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
         let store = match &*label {
             "default" => Opened::Records,
             "renders" => Opened::Renders,
+            "risks" => Opened::Risks,
             _ => return Ok(Err(Error::NoSuchStore)),
         };
         accessor.with(|mut access| {
@@ -106,6 +123,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
             Opened::Renders => {
                 stores.renders.get(&key).await.map(|value| value.map(Vec::from)).map_err(Error::from)
             }
+            Opened::Risks => Ok(is_refused(accessor, &key).then(Vec::new)),
         })
     }
 
@@ -119,6 +137,10 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
         Ok(match which {
             Opened::Records => stores.records.set(key, value).await.map_err(Error::from),
             Opened::Renders => stores.renders.set(key, Bytes::from(value)).map_err(Error::from),
+            Opened::Risks => {
+                let checked = check_key(&key).map_err(Error::from);
+                checked.map(|()| accessor.with(|mut access| access.get().risks.begin(key)))
+            }
         })
     }
 
@@ -132,6 +154,10 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
             Opened::Records => stores.records.delete(key).await.map_err(Error::from),
             Opened::Renders => {
                 stores.renders.delete(key);
+                Ok(())
+            }
+            Opened::Risks => {
+                accessor.with(|mut access| access.get().risks.end(&key));
                 Ok(())
             }
         })
@@ -149,6 +175,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
             Opened::Renders => {
                 stores.renders.get(&key).await.map(|value| value.is_some()).map_err(Error::from)
             }
+            Opened::Risks => Ok(is_refused(accessor, &key)),
         })
     }
 
@@ -159,7 +186,7 @@ impl<T: 'static> key_value::HostStoreWithStore<T> for Capabilities {
         let (stores, which) = opened(accessor, &store)?;
         let keys = match which {
             Opened::Records => stores.records.keys(),
-            Opened::Renders => Err(StoreError::Unlisted),
+            Opened::Renders | Opened::Risks => Err(StoreError::Unlisted),
         };
         accessor.with(|mut access| {
             let (keys, end) = match keys {

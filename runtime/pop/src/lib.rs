@@ -7,21 +7,26 @@
 //! publishers and monitors. This is the only crate that names wasmtime, and it knows nothing of pictures: what a
 //! request means is the component's to say.
 
+mod accept;
 mod admin;
 mod ahead;
+mod budget;
 mod code;
 mod config;
+mod crashes;
 mod date;
 mod engine;
 mod error;
 mod front;
 mod gate;
+mod guest_memory;
 mod host;
 mod informational;
 mod instance;
 mod kept;
 mod keyvalue;
 mod logs;
+mod machine;
 mod metrics;
 mod outbound;
 mod pop;
@@ -30,6 +35,7 @@ mod progress;
 mod proxies;
 mod proxy;
 mod queue;
+mod readiness;
 mod server;
 mod site;
 mod socket;
@@ -38,6 +44,7 @@ mod tls;
 mod untrue;
 mod visitors;
 
+pub use code::Compiling;
 pub use config::{CacheLimits, Config, Limits};
 pub use error::{PopError, Refused, StoreError};
 pub use outbound::AllowedHost;

@@ -46,8 +46,18 @@ pub(crate) struct Metrics {
     pub(crate) traps: Counter,
     /// Guest instances dropped because they ran past a limit of time.
     pub(crate) expired: Counter,
+    /// Guest instances that ended because others held the memory that they needed.
+    pub(crate) starved: Counter,
+    /// Pictures and styles noted because an instance ended during work on them.
+    pub(crate) crashes: Counter,
     /// Times a guest was refused more memory.
     pub(crate) memory_refused: Counter,
+    /// Connections that could not be accepted, for want of file descriptors or memory.
+    pub(crate) accept_failures: Counter,
+    /// Whether the record store takes writes: 1 or 0.
+    pub(crate) records_writable: Gauge,
+    /// Times the record store was opened again after it failed.
+    pub(crate) records_reopened: Counter,
     /// Requests of guests refused by the allow-list or the address rules.
     pub(crate) outbound_refused: Counter,
     /// Records taken by the write API, or by the seeding methods.
@@ -144,7 +154,12 @@ impl Metrics {
             instantiated: Counter::default(),
             traps: Counter::default(),
             expired: Counter::default(),
+            starved: Counter::default(),
+            crashes: Counter::default(),
             memory_refused: Counter::default(),
+            accept_failures: Counter::default(),
+            records_writable: Gauge::default(),
+            records_reopened: Counter::default(),
             outbound_refused: Counter::default(),
             writes: Counter::default(),
             writes_refused: Counter::default(),
@@ -158,6 +173,7 @@ impl Metrics {
             ("streams", "Event streams open", &metrics.streams),
             ("connections", "Connections open", &metrics.connections),
             ("instances", "Guest instances alive", &metrics.instances),
+            ("records_writable", "Whether the record store takes writes", &metrics.records_writable),
         ] {
             registry.register(name, help, gauge.clone());
         }
@@ -167,6 +183,14 @@ impl Metrics {
             ("instantiated", "Guest instances made", &metrics.instantiated),
             ("traps", "Guest instances that died of a trap", &metrics.traps),
             ("expired", "Guest instances that ran past a limit of time", &metrics.expired),
+            ("starved", "Guest instances that ended for want of memory that others held", &metrics.starved),
+            (
+                "crashes",
+                "Pictures and styles noted because an instance ended during work on them",
+                &metrics.crashes,
+            ),
+            ("accept_failures", "Connections that could not be accepted", &metrics.accept_failures),
+            ("records_reopened", "Times the record store was opened again", &metrics.records_reopened),
             ("memory_refused", "Times a guest was refused more memory", &metrics.memory_refused),
             ("outbound_refused", "Requests of guests that were not let out", &metrics.outbound_refused),
             ("writes", "Records taken", &metrics.writes),

@@ -9,16 +9,21 @@ use std::{
 use crate::{
     admin::Admin,
     ahead::{Ahead, Published},
-    code::CodeCache,
+    budget::Budget,
+    code::{CodeCache, Compiling},
     config::Config,
+    crashes::Crashes,
     engine::{self, Ticker},
     error::PopError,
     front::Front,
     gate::Gate,
+    guest_memory::GuestMemory,
     host::{self, Shared},
     instance::Nursery,
+    machine::{self, Memory},
     metrics::Metrics,
     outbound::Outbound,
+    readiness::Readiness,
     server::{Server, Terms},
     site::{FUNCTIONS, Site},
     store::{Records, Stores},
@@ -56,23 +61,33 @@ impl Pop {
     /// # Errors
     /// [`PopError`], or what `seed` says; nothing is left running then.
     pub async fn start_with<E: From<PopError>>(
-        config: Config,
+        mut config: Config,
         seed: impl AsyncFnOnce(&Records) -> Result<(), E>,
     ) -> Result<Self, E> {
+        config.limits.check().map_err(PopError::Config)?;
+        config.limits.fit_open_files(machine::raise_open_files());
+        let budget = Budget::settle(&mut config, Memory::read())?;
         let limits = &config.limits;
-        limits.check().map_err(PopError::Config)?;
         if config.admin_token.as_ref().is_some_and(|token| token.len() < 16) {
             return Err(PopError::Config("admin_token has at least 16 bytes".into()).into());
         }
-        let metrics = Metrics::new();
-        let stores = Arc::new(Stores::open(&config.data, limits, &metrics).await?);
+        if !config.admin.ip().is_loopback() {
+            tracing::warn!(
+                address = %config.admin,
+                "the write API listens beyond this machine, and its token travels in clear: keep it on the loopback, \
+                 or behind something that adds TLS"
+            );
+        }
+        let (metrics, readiness) = (Metrics::new(), Readiness::default());
+        let stores = Arc::new(Stores::open(&config.data, limits, &metrics, &readiness).await?);
         seed(&stores.records).await?;
 
         let component = |why: wasmtime::Error| PopError::Component(format!("{why:#}"));
         let engine = engine::engine(limits).map_err(component)?;
         let linked = {
             let (engine, data, bytes) = (engine.clone(), config.data.clone(), config.component.clone());
-            let work = move || ready(&engine, &data, &bytes);
+            let compiling = config.compiling;
+            let work = move || ready(&engine, &data, &bytes, compiling);
             let done = tokio::task::spawn_blocking(work).await;
             done.map_err(|_| PopError::Component("the runtime is going down".into()))??
         };
@@ -90,6 +105,8 @@ impl Pop {
             outbound: Outbound::new(&config.allowed_hosts, metrics.clone()),
             metrics: metrics.clone(),
             limits: limits.clone(),
+            memory: GuestMemory::new(&budget),
+            crashes: Arc::new(Crashes::new(metrics.clone())),
             ticks: ticker.ticks(),
             leaving: leaving.clone(),
             _alive: terms.tasks.token(),
@@ -115,8 +132,9 @@ impl Pop {
             Arc::new(Ahead::new(metrics.clone(), published))
         });
         if let Some(ahead) = &ahead {
-            terms.tasks.spawn(ahead.clone().run(gate.clone(), leaving));
+            terms.tasks.spawn(ahead.clone().run(gate.clone(), leaving.clone()));
         }
+        terms.tasks.spawn(stores.records.clone().watch(leaving));
         let site = Site::new(FUNCTIONS, config.tls.is_some(), limits);
         let front = Arc::new(Front::new(cache.clone(), gate, site, &terms).counting(ahead.clone()));
         let admin = Arc::new(Admin {
@@ -125,13 +143,15 @@ impl Pop {
             publishers: config.publishers,
             token: config.admin_token,
             metrics,
+            readiness,
+            leaving: terms.leaving.clone(),
             cache: cache.clone(),
             ahead,
         });
         terms
             .tasks
             .spawn(server.run(terms.clone(), move |request, peer| front.clone().answer(request, peer)));
-        terms.tasks.spawn(admin_server.run(terms.clone(), move |request, _| {
+        terms.tasks.spawn(admin_server.run(terms.counted_apart(), move |request, _| {
             let admin = admin.clone();
             async move { admin.answer(request).await }
         }));
@@ -178,8 +198,9 @@ fn ready(
     engine: &wasmtime::Engine,
     data: &Path,
     bytes: &[u8],
+    compiling: fn(Compiling),
 ) -> Result<wasmtime_wasi_http::p3::bindings::ServicePre<host::Host>, PopError> {
-    let cache = CodeCache::open(data).map_err(|source| PopError::Data { path: data.join("code"), source })?;
     let component = |why: wasmtime::Error| PopError::Component(format!("{why:#}"));
-    host::link(engine, &cache.component(engine, bytes).map_err(component)?).map_err(component)
+    let code = CodeCache::open(data).component(engine, bytes, compiling).map_err(component)?;
+    host::link(engine, &code).map_err(component)
 }

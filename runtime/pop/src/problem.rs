@@ -19,6 +19,8 @@ pub(crate) enum Problem {
     TooManyStreams,
     /// The guest died, or answered with an error.
     Failed,
+    /// The guest died of work that is noted now: asking again may give a picture of the former style.
+    Crashed,
     /// The guest did not answer in time.
     Late,
     /// The host is going down.
@@ -49,7 +51,7 @@ impl Problem {
             Self::Leaving => {
                 (StatusCode::SERVICE_UNAVAILABLE, "this node is going down; ask again to reach another")
             }
-            Self::Failed => {
+            Self::Failed | Self::Crashed => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "the request failed here; the operator's log says why")
             }
             Self::TooOften => (
@@ -69,6 +71,7 @@ impl Problem {
             Self::Busy | Self::Leaving | Self::TooOften => Some("1"),
             Self::TooManyStreams => Some("30"),
             Self::Failed
+            | Self::Crashed
             | Self::Late
             | Self::Unreachable
             | Self::OnlyIfCached

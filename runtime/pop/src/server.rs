@@ -34,6 +34,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    accept::Accepting,
     config::Limits,
     date::dated,
     error::PopError,
@@ -51,7 +52,7 @@ const HEADERS: usize = 100;
 const STREAMS: u32 = 100;
 /// How the clear HTTP/2 preface begins, and no HTTP/1.1 request.
 const PREFACE: &[u8] = b"PRI";
-/// Wait after an `accept` that failed, as for want of file descriptors, before the next.
+/// Wait before looking again whether the first bytes of a connection are those of HTTP/2.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// A bound listener.
@@ -86,6 +87,14 @@ impl Terms {
         Self { informational: true, ..self }
     }
 
+    /// The same for a second listener, whose connections are counted by themselves: visitors that come through a proxy on
+    /// this machine must not keep publishers and probes out.
+    pub(crate) fn counted_apart(&self) -> Self {
+        let limits = &self.limits;
+        let visitors = Visitors::new(limits.connections_per_address, limits.requests_per_second);
+        Self { visitors, ..self.clone() }
+    }
+
     /// Stops accepting, ends event streams, and waits for requests under way, within [`Limits::shutdown`].
     pub(crate) async fn leave(&self) {
         self.leaving.cancel();
@@ -117,6 +126,7 @@ impl Server {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let connections = Arc::new(Semaphore::new(terms.limits.max_connections));
+        let mut accepting = Accepting::new(terms.metrics.clone());
         loop {
             let accepted = tokio::select! {
                 () = terms.leaving.cancelled() => return,
@@ -127,6 +137,7 @@ impl Server {
             };
             match accepted {
                 (Ok(permit), Ok((stream, peer))) => {
+                    accepting.accepted();
                     // Closed without a word: an answer would be work, and who holds this many has had theirs.
                     let Some(visit) = terms.visitors.enter(peer.ip()) else {
                         terms.metrics.turned_away.inc();
@@ -140,8 +151,10 @@ impl Server {
                     });
                 }
                 (_, Err(why)) => {
-                    tracing::warn!(%why, "a connection was not accepted");
-                    tokio::time::sleep(BREATH).await;
+                    tokio::select! {
+                        () = terms.leaving.cancelled() => return,
+                        () = tokio::time::sleep(accepting.failed(&why)) => {}
+                    }
                 }
                 (Err(_), _) => return,
             }

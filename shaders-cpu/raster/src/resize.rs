@@ -4,8 +4,10 @@
 //! Catmull-Rom where it grows. Colours are turned into light and multiplied by their alpha before, and back after, so
 //! that neither gamma nor transparent pixels tint what is mixed.
 //!
-//! It works on rows as they come from a decoder: a row is resampled across at once, and as many of those rows are
-//! kept as one row of the result reaches over. Sums run in a fixed order, four channels at a time, in single precision
+//! It works on rows as they come from a decoder: a row is resampled across at once. Where a picture grows, as many of
+//! those rows are kept as one row of the result reaches over; where it shrinks, a row is added to the few rows of the
+//! result that reach over it. So memory depends on the width of the result, and not on how much a picture shrinks.
+//! Sums run in a fixed order, four channels at a time, in single precision
 //! without fused operations, so that every host gets the same bits.
 
 use std::sync::LazyLock;
@@ -118,6 +120,18 @@ impl Axis {
         (self.starts[at], &self.weights[at * self.taps..][..self.taps])
     }
 
+    /// How many samples of the result one of the source is part of, at most.
+    fn overlaps(&self) -> usize {
+        let mut end = 0;
+        let overlaps = self.starts.iter().enumerate().map(|(at, start)| {
+            while self.starts.get(end).is_some_and(|next| *next < start + self.taps) {
+                end += 1;
+            }
+            end - at
+        });
+        overlaps.max().unwrap_or(0).max(1)
+    }
+
     /// Whether nothing is resampled.
     #[must_use]
     pub fn is_same(&self) -> bool {
@@ -136,11 +150,10 @@ impl Axis {
 pub struct Resizer {
     across: Axis,
     down: Axis,
-    /// The rows that were resampled across, `down.taps` of them, in a ring.
-    ring: Vec<Vec<Light>>,
+    rows: Rows,
     /// A row of the source, as light.
     light: Vec<Light>,
-    /// A row of the result.
+    /// A row of the source, resampled across, or one of the result.
     out: Vec<Light>,
     /// Rows taken.
     taken: usize,
@@ -148,25 +161,91 @@ pub struct Resizer {
     given: usize,
 }
 
+/// What is kept of the rows, in a ring. Both give the same bits, for both add the rows up in their order.
+#[derive(Debug)]
+enum Rows {
+    /// The last rows that were resampled across: as many as one row of the result reaches over.
+    Source(Vec<Vec<Light>>),
+    /// Sums of the rows of the result that are under way: as many as one row of the source is part of.
+    Sums(Vec<Vec<Light>>),
+}
+
 impl Resizer {
     /// Resamples by these axes.
     #[must_use]
     pub fn new(across: Axis, down: Axis) -> Self {
         let row = || vec![[0.0; 4]; across.count()];
-        Self {
-            ring: (0..down.taps).map(|_| row()).collect(),
-            light: vec![[0.0; 4]; across.source],
-            out: row(),
-            across,
-            down,
-            taken: 0,
-            given: 0,
-        }
+        let open = down.overlaps();
+        let rows = if down.same || down.taps <= open {
+            Rows::Source((0..down.taps).map(|_| row()).collect())
+        } else {
+            Rows::Sums((0..open).map(|_| row()).collect())
+        };
+        let light = vec![[0.0; 4]; across.source];
+        Self { rows, light, out: row(), across, down, taken: 0, given: 0 }
     }
 
     /// Takes the next row of the source, and gives each row of the result that it completes: its number, and its
     /// pixels as premultiplied light.
     pub fn take(&mut self, row: Row<'_>, give: &mut dyn FnMut(usize, &[Light])) {
+        self.read(row);
+        if self.taken >= self.down.source {
+            return;
+        }
+        match &mut self.rows {
+            Rows::Source(ring) => {
+                let slot = self.taken % self.down.taps;
+                if self.across.same {
+                    ring[slot].copy_from_slice(&self.light);
+                } else {
+                    across(&self.across, &self.light, &mut ring[slot]);
+                }
+                self.taken += 1;
+                while self.given < self.down.count() {
+                    let (start, weights) = self.down.window(self.given);
+                    if start + self.down.taps > self.taken {
+                        break;
+                    }
+                    if self.down.same {
+                        self.out.copy_from_slice(&ring[self.given % self.down.taps]);
+                    } else {
+                        down(ring, start, weights, &mut self.out);
+                    }
+                    give(self.given, &self.out);
+                    self.given += 1;
+                }
+            }
+            Rows::Sums(ring) => {
+                if self.across.same {
+                    self.out.copy_from_slice(&self.light);
+                } else {
+                    across(&self.across, &self.light, &mut self.out);
+                }
+                let open = ring.len();
+                for at in self.given..self.down.count() {
+                    let (start, weights) = self.down.window(at);
+                    if start > self.taken {
+                        break;
+                    }
+                    if let Some(weight) = weights.get(self.taken - start) {
+                        add(&self.out, *weight, &mut ring[at % open]);
+                    }
+                }
+                self.taken += 1;
+                while self.given < self.down.count()
+                    && self.down.starts[self.given] + self.down.taps <= self.taken
+                {
+                    let sums = &mut ring[self.given % open];
+                    give(self.given, sums);
+                    sums.fill([0.0; 4]);
+                    self.given += 1;
+                }
+            }
+        }
+    }
+
+    /// A row of the source as light.
+    fn read(&mut self, row: Row<'_>) {
         let tables = srgb::tables();
         match row {
             Row::Rgb(row) => {
@@ -181,29 +260,6 @@ impl Resizer {
                     *light = [channel(pixel[0]), channel(pixel[1]), channel(pixel[2]), alpha];
                 }
             }
-        }
-        if self.taken >= self.down.source {
-            return;
-        }
-        let slot = self.taken % self.down.taps;
-        if self.across.same {
-            self.ring[slot].copy_from_slice(&self.light);
-        } else {
-            across(&self.across, &self.light, &mut self.ring[slot]);
-        }
-        self.taken += 1;
-        while self.given < self.down.count() {
-            let (start, weights) = self.down.window(self.given);
-            if start + self.down.taps > self.taken {
-                break;
-            }
-            if self.down.same {
-                self.out.copy_from_slice(&self.ring[self.given % self.down.taps]);
-            } else {
-                down(&self.ring, start, weights, &mut self.out);
-            }
-            give(self.given, &self.out);
-            self.given += 1;
         }
     }
 }
@@ -257,6 +313,13 @@ fn down(ring: &[Vec<Light>], start: usize, weights: &[f32], out: &mut [Light]) {
         for (tap, weight) in weights.iter().enumerate() {
             *out += row(tap)[at] * weight;
         }
+    }
+}
+
+/// Adds a row to a sum, as one of its taps.
+fn add(row: &[Light], weight: f32, sums: &mut [Light]) {
+    for (sum, channel) in sums.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
+        *sum += channel * weight;
     }
 }
 
@@ -342,12 +405,46 @@ mod tests {
         }
 
         #[test]
+        fn sums_give_the_same_bits_as_rows_that_are_kept(from in sides(), to in sides(), seed: u32) {
+            let axis = |from: u32, to: u32| Axis::new(from, to, f64::from(to) / f64::from(from), 0.0);
+            let noise = |n: u32| n.wrapping_add(seed).wrapping_mul(2_654_435_761).rotate_left(13).to_le_bytes();
+            let pixels: Vec<u8> = (0..from.0 * from.1).flat_map(noise).collect();
+            let run = |rows: fn(usize, usize, usize) -> Rows| {
+                let (across, down) = (axis(from.0, to.0), axis(from.1, to.1));
+                let rows = rows(across.count(), down.taps, down.overlaps());
+                let mut resizer = Resizer { rows, ..Resizer::new(across, down) };
+                let mut out = Vec::new();
+                for row in pixels.chunks_exact(from.0 as usize * 4) {
+                    resizer.take(Row::Rgba(row), &mut |_, light| {
+                        out.extend(light.as_flattened().iter().map(|channel| channel.to_bits()));
+                    });
+                }
+                out
+            };
+            let kept = run(|width, taps, _| Rows::Source(vec![vec![[0.0; 4]; width]; taps]));
+            let summed = run(|width, _, open| Rows::Sums(vec![vec![[0.0; 4]; width]; open]));
+            prop_assert!(from.1 == to.1 || kept == summed);
+        }
+
+        #[test]
         fn axes_are_sound(source in 1u32..5000, count in 0u32..50, scale: f64, offset: f64) {
             let axis = Axis::new(source, count, scale, offset);
             for at in 0..axis.count() {
                 let (start, weights) = axis.window(at);
                 prop_assert!(start + weights.len() <= source as usize);
                 prop_assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+            }
+        }
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_how_much_a_picture_shrinks() {
+        for source in [2, 17, 300, 8192, 65_535] {
+            for count in [1, 2, 7, 100, 4096] {
+                let scale = f64::from(count) / f64::from(source);
+                let resizer = Resizer::new(Axis::new(1, 1, 1.0, 0.0), Axis::new(source, count, scale, 0.0));
+                let (Rows::Source(rows) | Rows::Sums(rows)) = resizer.rows;
+                assert!(rows.len() <= 12, "{source} to {count}: {} rows", rows.len());
             }
         }
     }

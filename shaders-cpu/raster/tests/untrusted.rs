@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use iridule_core::{
     colour::Rgba,
+    limits,
     scene::{Align, Area, Canvas, Content, Font, Image, Layer, Scene, Shader, Text, binding},
     variant::{Fit, Format, Variant},
 };
@@ -111,7 +112,30 @@ fn pictures_are_measured_before_there_is_room_for_them() {
     large[vp8 + 14..vp8 + 18].fill(0xff);
     assert!(refusal(picture(&large)).contains("different sizes"));
     let most = image::Info { format: image::Format::Png, width: 2048, height: 2048 };
-    assert_eq!(most.pixels(), iridule_core::limits::IMAGE_PIXELS);
+    assert_eq!(most.pixels(), limits::IMAGE_PIXELS);
+}
+
+#[test]
+fn long_thin_pictures_are_refused_although_they_have_few_pixels() {
+    let sized = |width: u32, height: u32| {
+        let mut file = FILES[4].to_vec();
+        file[16..20].copy_from_slice(&width.to_be_bytes());
+        file[20..24].copy_from_slice(&height.to_be_bytes());
+        file
+    };
+    let longest = limits::IMAGE_SIDE;
+    for (width, height) in [(4_194_304, 1), (1, 4_194_304), (longest + 1, 1), (1, longest + 1)] {
+        let why = refusal(picture(&sized(width, height)));
+        assert!(why.contains("8192 on a side"), "{why}");
+        let why = image::inspect(&sized(width, height)).unwrap_err();
+        assert_eq!(why, image::Fault::Size { width, height });
+        // Of masks, and of what shaders sample, the same holds.
+        let source = "@group(0) @binding(4) var paper: texture_2d<f32>;
+            @fragment fn main() -> @location(0) vec4f { return textureLoad(paper, vec2i(0), 0); }";
+        let bound = shader(source, vec![sized(width, height).into()], 100);
+        assert!(refusal(paint(Content::Shader(bound))).contains("8192 on a side"));
+    }
+    assert!(image::inspect(&sized(longest, 512)).is_ok());
 }
 
 fn shader(source: &str, images: Vec<Bytes>, ops: u32) -> Shader {

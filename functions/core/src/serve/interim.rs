@@ -56,7 +56,9 @@ impl<P: Platform> Visit<'_, P> {
         match self.preview(known, state, variant).await {
             Ok(Some((format, body))) => Ok(Answer::Interim(picture, Interim::Preview, format, body)),
             Ok(None) => Err(Short::Origins(why).into()),
-            Err(defect @ Fault::Defect(Defect::Style { .. } | Defect::Paint(_))) => Err(defect),
+            Err(defect @ Fault::Defect(Defect::Style { .. } | Defect::Paint(_) | Defect::Crashed(_))) => {
+                Err(defect)
+            }
             Err(fault) => Err(Short::Origins(alloc::format!("{why}; {fault}")).into()),
         }
     }
@@ -126,13 +128,12 @@ impl<P: Platform> Visit<'_, P> {
     ) -> Result<Option<(Format, Bytes)>, Fault> {
         let Some(small) = preview_size(&known.style.manifest, variant) else { return Ok(None) };
         let small = self.paint(known, state, &small).await?;
-        let canvas = known.style.manifest.canvas.canvas();
         let mut shown = variant.by_edge();
         while shown.pixels() > limits::PREVIEW_PIXELS {
             (shown.width, shown.height) = ((shown.width / 2).max(1), (shown.height / 2).max(1));
         }
-        let body = self.platform.derive(&small, &canvas, &shown).map_err(Defect::Paint)?;
-        Ok(Some((shown.format, body.into())))
+        let body = self.resize(known, state, &small, &shown).await?;
+        Ok(Some((shown.format, body)))
     }
 }
 

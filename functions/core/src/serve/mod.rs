@@ -165,7 +165,7 @@ impl<P: Platform> Visit<'_, P> {
     /// The token in the next best style, after this one failed on it. Without another one, the failure.
     async fn give_way(&self, known: Known, defect: Defect) -> Result<Known, Fault> {
         let fault = match defect {
-            Defect::Style { .. } | Defect::Paint(_) => Fault::from(defect),
+            Defect::Style { .. } | Defect::Paint(_) | Defect::Crashed(_) => Fault::from(defect),
             defect => return Err(defect.into()),
         };
         let text = format!("collection {}: {fault}; the style before it stays", known.collection.slug);
@@ -175,8 +175,23 @@ impl<P: Platform> Visit<'_, P> {
         Ok(Known { style, passed, ..known })
     }
 
+    /// Begins work that may end this instance, by its name.
+    async fn risk(&self, name: String) -> Result<String, Fault> {
+        match self.platform.begin_risk(&name).await {
+            true => Ok(name),
+            false => Err(Defect::Crashed(name).into()),
+        }
+    }
+
     /// Scene and pixels.
     async fn paint(&self, known: &Known, state: &State, variant: &Variant) -> Result<Bytes, Fault> {
+        let painting = self.risk(picture_risk(known, state, Painter::Cpu, variant)).await?;
+        let painted = self.paint_scene(known, state, variant).await;
+        self.platform.end_risk(&painting).await;
+        painted
+    }
+
+    async fn paint_scene(&self, known: &Known, state: &State, variant: &Variant) -> Result<Bytes, Fault> {
         let style = &known.style;
         let draft = style.draft(&known.seed, state)?;
         let mut files: Vec<(String, Bytes)> = Vec::new();
@@ -205,7 +220,22 @@ impl<P: Platform> Visit<'_, P> {
                 body
             }
         };
-        Ok(self.platform.derive(&body, &canvas, variant).map(Bytes::from).map_err(Defect::Paint)?)
+        self.resize(known, state, &body, variant).await
+    }
+
+    /// A variant of a larger picture that is at hand.
+    async fn resize(
+        &self,
+        known: &Known,
+        state: &State,
+        larger: &[u8],
+        variant: &Variant,
+    ) -> Result<Bytes, Fault> {
+        let canvas = known.style.manifest.canvas.canvas();
+        let deriving = self.risk(picture_risk(known, state, Painter::Derived, variant)).await?;
+        let derived = self.platform.derive(larger, &canvas, variant).map(Bytes::from);
+        self.platform.end_risk(&deriving).await;
+        Ok(derived.map_err(Defect::Paint)?)
     }
 
     fn keep(&self, key: &RenderKey, format: Format, body: &Bytes) {
@@ -360,6 +390,13 @@ impl<P: Platform> Visit<'_, P> {
             Fault::Defect(defect) => self.platform.log(Level::Error, format_args!("{path}: {defect}")),
         }
     }
+}
+
+/// The name of painting one picture: it contains all that the picture depends on, so that nobody's odd variant speaks for
+/// another.
+fn picture_risk(known: &Known, state: &State, painter: Painter, variant: &Variant) -> String {
+    let key = RenderKey::of(&known.style.digest, &known.seed, &state.epoch(), painter, variant);
+    format!("picture/{key}")
 }
 
 /// Who waits for the answer: a visitor, or nobody yet, where it is a prefetch (the `Sec-Purpose` of the Fetch standard).

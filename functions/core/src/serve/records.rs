@@ -173,7 +173,10 @@ impl<P: Platform> Visit<'_, P> {
         }
         let contents =
             |path: &str| files.iter().find(|(name, _)| name == path).map(|(_, bytes)| bytes.clone());
-        let style = Arc::new(Style::load(*cid, manifest, contents).map_err(defect)?);
+        let loading = self.risk(format!("style/{cid}")).await?;
+        let style = Style::load(*cid, manifest, contents);
+        self.platform.end_risk(&loading).await;
+        let style = Arc::new(style.map_err(defect)?);
         self.isolate.keep_style(&style);
         Ok(style)
     }
@@ -198,7 +201,9 @@ impl<P: Platform> Visit<'_, P> {
     }
 
     async fn file(&self, file: &File) -> Result<Vec<u8>, Fault> {
-        let mut bytes = Vec::new();
+        // Of the size that the manifest says, so that no copy is made as it grows.
+        let size = usize::try_from(file.size.min(limits::FILE_BYTES)).unwrap_or_default();
+        let mut bytes = Vec::with_capacity(size);
         for cid in &file.blocks {
             bytes.extend_from_slice(&self.block(cid).await?);
             if bytes.len() as u64 > file.size {

@@ -41,6 +41,16 @@ async fn handle(request: Request) -> Response<BoxBody> {
         "echo" => text(StatusCode::OK, format!("{} {} {seen}", request.method(), request.uri())),
         "trap" => std::process::abort(),
         "loop" => spin_for_ever(),
+        // Work that the host is told of before it is done, and that is not done where the host says so.
+        "risk" => risk(first, second).await,
+        // Holds so many MiB for so many milliseconds.
+        "hold" => {
+            let held = vec![1_u8; first.parse::<usize>().unwrap_or(0) << 20];
+            let sum: usize =
+                std::hint::black_box(&held).iter().step_by(4096).map(|byte| usize::from(*byte)).sum();
+            spin_sdk::time::sleep(Duration::from_millis(second.parse().unwrap_or(0))).await;
+            text(StatusCode::OK, format!("held {}", sum.div_ceil(256)))
+        }
         "eat" => text(StatusCode::OK, format!("ate {} bytes", eat())),
         "slow" => {
             let ms = first.parse().unwrap_or(0);
@@ -83,6 +93,28 @@ async fn handle(request: Request) -> Response<BoxBody> {
         }
         _ => text(StatusCode::NOT_FOUND, "no such route".to_owned()),
     }
+}
+
+async fn risk(name: &str, what: &str) -> Response<BoxBody> {
+    let name = &name.replace("%2F", "/");
+    let Ok(risks) = Store::open("risks").await else {
+        return text(StatusCode::NOT_FOUND, "this host keeps no account".to_owned());
+    };
+    if matches!(risks.get(name).await, Ok(Some(_))) {
+        return text(StatusCode::OK, "the former style".to_owned());
+    }
+    let _ = risks.set(name, []).await;
+    match what {
+        "trap" => std::process::abort(),
+        "loop" => spin_for_ever(),
+        "sleep" => spin_sdk::time::sleep(Duration::from_secs(60)).await,
+        _ => {}
+    }
+    let _ = risks.delete(name).await;
+    if what == "after" {
+        std::process::abort();
+    }
+    text(StatusCode::OK, "the new style".to_owned())
 }
 
 fn text(status: StatusCode, body: String) -> Response<BoxBody> {

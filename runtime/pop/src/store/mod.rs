@@ -11,12 +11,13 @@ use std::{path::Path, sync::Arc};
 
 pub use publish::Accepted;
 pub use records::Records;
-pub(crate) use renders::Renders;
+pub(crate) use renders::{Renders, buffers as renders_buffers};
 
 use crate::{
     config::Limits,
     error::{PopError, StoreError},
     metrics::Metrics,
+    readiness::Readiness,
 };
 
 /// Longest key of either store, bytes.
@@ -35,19 +36,25 @@ impl Stores {
     ///
     /// # Errors
     /// [`PopError::Data`] or [`PopError::Store`].
-    pub(crate) async fn open(data: &Path, limits: &Limits, metrics: &Arc<Metrics>) -> Result<Self, PopError> {
+    pub(crate) async fn open(
+        data: &Path,
+        limits: &Limits,
+        metrics: &Arc<Metrics>,
+        readiness: &Readiness,
+    ) -> Result<Self, PopError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |source| PopError::Data { path, source }
         };
         std::fs::create_dir_all(data).map_err(at(data))?;
-        let records = Records::open_with(&data.join("records.redb"), limits.records_cache, metrics.clone())?;
+        let file = data.join("records.redb");
+        let records = Records::open_with(&file, limits.records_cache, metrics.clone(), readiness.clone())?;
         let renders = Renders::open(&data.join("renders"), limits, metrics.renders.clone()).await?;
         Ok(Self { records, renders })
     }
 }
 
 /// Refuses keys that no store takes.
-fn check_key(key: &str) -> Result<(), StoreError> {
+pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
     if key.len() > KEY_BYTES { Err(StoreError::KeyTooLong(key.len())) } else { Ok(()) }
 }

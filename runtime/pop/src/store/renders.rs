@@ -12,8 +12,8 @@ use std::{
 
 use bytes::Bytes;
 use foyer::{
-    BlockEngineConfig, Code, DeviceBuilder as _, Error, FsDeviceBuilder, HybridCache, HybridCacheBuilder,
-    HybridCachePolicy, PsyncIoEngineConfig, RecoverMode,
+    BlockEngineConfig, Code, DefaultHasher, DeviceBuilder as _, Error, FsDeviceBuilder, HybridCache,
+    HybridCacheBuilder, HybridCacheBuilderPhaseMemory, HybridCachePolicy, PsyncIoEngineConfig, RecoverMode,
 };
 
 use super::{KEY_BYTES, check_key};
@@ -68,37 +68,40 @@ impl Renders {
         limits: &Limits,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
-        let builder = HybridCacheBuilder::new()
-            .with_name("renders")
-            .with_policy(HybridCachePolicy::WriteOnInsertion)
-            .with_flush_on_close(false)
-            .memory(limits.renders_memory)
-            .with_weighter(|key: &String, entry: &Entry| key.len() + entry.estimated_size())
-            .storage()
-            .with_recover_mode(RecoverMode::Quiet);
-        let cache = if limits.renders_disk == 0 {
-            builder.build().await.map_err(failed)?
-        } else {
-            std::fs::create_dir_all(folder).map_err(|e| StoreError::Renders(e.to_string()))?;
-            let device =
-                FsDeviceBuilder::new(folder).with_capacity(limits.renders_disk).build().map_err(failed)?;
-            // A block is the unit of eviction and bounds an entry. Where the disk is too small to have eight blocks
-            // that take the largest value, larger values stay in memory only.
-            let block = (VALUE_BYTES + ENTRY_OVERHEAD).min(limits.renders_disk / 8);
-            let engine = BlockEngineConfig::new(device)
-                .with_block_size(block)
-                .with_buffer_pool_size(block + ENTRY_OVERHEAD)
-                .with_submit_queue_size_threshold(block * 2)
-                .with_indexer_shards(16)
-                .with_recover_concurrency(4);
-            builder
-                .with_io_engine_config(PsyncIoEngineConfig::new())
-                .with_engine_config(engine)
-                .build()
-                .await
-                .map_err(failed)?
+        let cache = match Self::on_disk(folder, limits).await {
+            Ok(Some(cache)) => cache,
+            Ok(None) => builder(limits).storage().build().await.map_err(failed)?,
+            Err(why) => {
+                // Renders can be painted again: that they cannot be kept is no reason to serve nobody.
+                tracing::error!(%why, folder = %folder.display(), "renders are kept in memory only until the next start");
+                builder(limits).storage().build().await.map_err(failed)?
+            }
         };
         Ok(Self { cache, metrics })
+    }
+
+    /// The cache over a folder; `None` where none is wanted.
+    async fn on_disk(
+        folder: &Path,
+        limits: &Limits,
+    ) -> Result<Option<HybridCache<String, Entry>>, StoreError> {
+        if limits.renders_disk == 0 {
+            return Ok(None);
+        }
+        std::fs::create_dir_all(folder).map_err(|e| StoreError::Renders(e.to_string()))?;
+        let device =
+            FsDeviceBuilder::new(folder).with_capacity(limits.renders_disk).build().map_err(failed)?;
+        let block = block(limits);
+        let engine = BlockEngineConfig::new(device)
+            .with_block_size(block)
+            .with_buffer_pool_size(block + ENTRY_OVERHEAD)
+            .with_submit_queue_size_threshold(block + ENTRY_OVERHEAD)
+            .with_indexer_shards(16)
+            .with_recover_concurrency(4);
+        let storage = builder(limits).storage().with_recover_mode(RecoverMode::Quiet);
+        let cache =
+            storage.with_io_engine_config(PsyncIoEngineConfig::new()).with_engine_config(engine).build();
+        cache.await.map(Some).map_err(failed)
     }
 
     /// The value under a key: at once from memory, else from the disk.
@@ -135,6 +138,26 @@ impl Renders {
             tracing::warn!(%why, "the renders store did not close well; some renders may be painted again");
         }
     }
+}
+
+fn builder(limits: &Limits) -> HybridCacheBuilderPhaseMemory<String, Entry, DefaultHasher> {
+    HybridCacheBuilder::new()
+        .with_name("renders")
+        .with_policy(HybridCachePolicy::WriteOnInsertion)
+        .with_flush_on_close(false)
+        .memory(limits.renders_memory)
+        .with_weighter(|key: &String, entry: &Entry| key.len() + entry.estimated_size())
+}
+
+/// A block is the unit of eviction and bounds an entry. Where the disk is too small to have eight blocks that take the
+/// largest value, larger values stay in memory only.
+fn block(limits: &Limits) -> usize {
+    (VALUE_BYTES + ENTRY_OVERHEAD).min(limits.renders_disk / 8)
+}
+
+/// Memory that the way to the disk takes at most, bytes: what is being written, and what waits for it.
+pub(crate) fn buffers(limits: &Limits) -> usize {
+    2 * block(limits)
 }
 
 fn failed(error: Error) -> StoreError {

@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops")]
 
 mod canonical;
+mod crashes;
+mod full_disk;
 mod isolation;
 mod lifecycle;
 mod listeners;
+mod machine;
 mod outbound;
 mod publishing;
 mod stores;

@@ -94,19 +94,22 @@ async fn only_the_bearer_of_the_token_writes() {
     for token in [None, Some(""), Some("another token, as long"), Some("a token for the test")] {
         for path in ["/v1/snapshot", "/v1/collections", "/v1/nothing"] {
             let answer = pop.admin_as(token, Method::GET, path, "").await;
-            answer.assert_problem(401);
+            answer.assert_denied(401);
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
     }
     assert_eq!(pop.admin_as(None, Method::GET, "/healthz", "").await.text(), "ok\n");
     assert_eq!(pop.admin_as(None, Method::GET, "/metrics", "").await.status, 200);
-    pop.admin(Method::GET, "/v1/snapshot", "").await.assert_problem(404);
-    pop.admin(Method::GET, "/v1/nothing", "").await.assert_problem(404);
-    pop.admin(Method::DELETE, "/v1/snapshot", "").await.assert_problem(405);
-    pop.admin(Method::POST, "/healthz", "").await.assert_problem(405);
+    pop.admin(Method::GET, "/v1/snapshot", "").await.assert_denied(404);
+    pop.admin(Method::GET, "/v1/nothing", "").await.assert_denied(404);
+    pop.admin(Method::DELETE, "/v1/snapshot", "").await.assert_denied(405);
+    pop.admin(Method::POST, "/healthz", "").await.assert_denied(405);
+    let ready = pop.admin_as(None, Method::GET, "/readyz", "").await;
+    assert_eq!((ready.status.as_u16(), ready.text()), (200, "ready\n".to_owned()));
+    pop.admin(Method::POST, "/readyz", "").await.assert_denied(405);
 
     let closed = start(|config| config.admin_token = None).await;
-    closed.admin(Method::GET, "/v1/snapshot", "").await.assert_problem(401);
+    closed.admin(Method::GET, "/v1/snapshot", "").await.assert_denied(401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,8 +122,8 @@ async fn snapshots_only_move_forward() {
 
     assert_eq!(put(first.clone()).await.status, 201);
     assert_eq!(put(first.clone()).await.status, 200);
-    put(snapshot(5, 1001).seal(&signer).unwrap()).await.assert_problem(409);
-    put(snapshot(4, 9000).seal(&signer).unwrap()).await.assert_problem(409);
+    put(snapshot(5, 1001).seal(&signer).unwrap()).await.assert_denied(409);
+    put(snapshot(4, 9000).seal(&signer).unwrap()).await.assert_denied(409);
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, first);
     assert_eq!(put(second.clone()).await.status, 201);
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
@@ -128,15 +131,15 @@ async fn snapshots_only_move_forward() {
     // Guests see it under its key.
     assert_eq!(pop.get("/kv/default/snapshot").await.body, second);
 
-    put(snapshot(7, 1000).seal(&key(2)).unwrap()).await.assert_problem(403);
+    put(snapshot(7, 1000).seal(&key(2)).unwrap()).await.assert_denied(403);
     let mut flipped = snapshot(7, 1000).seal(&signer).unwrap();
     let last = flipped.len() - 1;
     flipped[last] ^= 1;
-    put(flipped).await.assert_problem(403);
-    put(b"nonsense".to_vec()).await.assert_problem(422);
-    put(snapshot(7, u64::MAX - 1000).seal(&signer).unwrap()).await.assert_problem(422);
-    put(Snapshot { expires: 2000, ..snapshot(7, 1000) }.seal(&signer).unwrap()).await.assert_problem(422);
-    put(vec![0; (1 << 20) + 1]).await.assert_problem(413);
+    put(flipped).await.assert_denied(403);
+    put(b"nonsense".to_vec()).await.assert_denied(422);
+    put(snapshot(7, u64::MAX - 1000).seal(&signer).unwrap()).await.assert_denied(422);
+    put(Snapshot { expires: 2000, ..snapshot(7, 1000) }.seal(&signer).unwrap()).await.assert_denied(422);
+    put(vec![0; (1 << 20) + 1]).await.assert_denied(413);
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
     assert_eq!(pop.metric("iridule_pop_writes_refused_total").await, 7.0);
     // The host's own methods keep the same rules.
@@ -165,34 +168,34 @@ async fn collections_need_their_publisher_and_their_style() {
     let put = async |slug: &str, record: &Collection| {
         pop.admin(Method::PUT, &format!("/v1/collections/{slug}"), record.seal(&publisher).unwrap()).await
     };
-    put_block(&leaf.cid.to_string(), b"another leaf").await.assert_problem(422);
-    put_block("bafynonsense", LEAF).await.assert_problem(400);
-    put_block(&leaf.cid.to_string(), &vec![0; (1 << 20) + 1]).await.assert_problem(413);
+    put_block(&leaf.cid.to_string(), b"another leaf").await.assert_denied(422);
+    put_block("bafynonsense", LEAF).await.assert_denied(400);
+    put_block(&leaf.cid.to_string(), &vec![0; (1 << 20) + 1]).await.assert_denied(413);
 
     let orbits = record("orbits", manifest.cid);
-    put("orbits", &orbits).await.assert_problem(409);
+    put("orbits", &orbits).await.assert_denied(409);
     assert_eq!(put_block(&manifest.cid.to_string(), &manifest.bytes).await.status, 201);
-    put("orbits", &orbits).await.assert_problem(409);
+    put("orbits", &orbits).await.assert_denied(409);
     assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 201);
     assert_eq!(put_block(&leaf.cid.to_string(), &leaf.bytes).await.status, 200);
     assert_eq!(put("orbits", &orbits).await.status, 201);
     assert_eq!(put("orbits", &orbits).await.status, 200);
     assert_eq!(put_block(&empty.cid.to_string(), &empty.bytes).await.status, 201);
-    put("broken", &record("broken", empty.cid)).await.assert_problem(422);
-    put("other", &orbits).await.assert_problem(400);
+    put("broken", &record("broken", empty.cid)).await.assert_denied(422);
+    put("other", &orbits).await.assert_denied(400);
     assert_eq!(put("auroras", &record("auroras", manifest.cid)).await.status, 201);
     let mut renamed = orbits.clone();
     renamed.name = "Orbits".into();
-    put("orbits", &renamed).await.assert_problem(409);
+    put("orbits", &renamed).await.assert_denied(409);
     renamed.sequence = 2;
     let stranger = renamed.seal(&key(6)).unwrap();
-    pop.admin(Method::PUT, "/v1/collections/orbits", stranger).await.assert_problem(403);
+    pop.admin(Method::PUT, "/v1/collections/orbits", stranger).await.assert_denied(403);
     assert_eq!(put("orbits", &renamed).await.status, 201);
-    pop.admin(Method::PUT, "/v1/collections/orbits", "nonsense").await.assert_problem(422);
+    pop.admin(Method::PUT, "/v1/collections/orbits", "nonsense").await.assert_denied(422);
 
     let signed = renamed.seal(&publisher).unwrap();
     assert_eq!(pop.admin(Method::GET, "/v1/collections/orbits", "").await.body, signed);
-    pop.admin(Method::GET, "/v1/collections/nobody", "").await.assert_problem(404);
+    pop.admin(Method::GET, "/v1/collections/nobody", "").await.assert_denied(404);
 
     let listed: serde_json::Value =
         serde_json::from_str(&pop.admin(Method::GET, "/v1/collections", "").await.text()).unwrap();
@@ -240,7 +243,7 @@ async fn tokens_need_their_relay_their_collection_and_their_style() {
         description: None,
         attributes: vec![],
     };
-    put(&token).await.assert_problem(422);
+    put(&token).await.assert_denied(422);
     put_block(&leaf).await;
     put_block(&manifest).await;
     for (slug, tokens) in [("recorded", Tokens::Recorded), ("derived", Tokens::Derived)] {
@@ -250,21 +253,21 @@ async fn tokens_need_their_relay_their_collection_and_their_style() {
     }
     assert_eq!(put(&token).await.status, 201);
     assert_eq!(put(&token).await.status, 200);
-    put(&TokenRecord { block: 8, ..token.clone() }).await.assert_problem(409);
-    put_at("/v1/tokens/recorded/4", &token).await.assert_problem(400);
-    put_at("/v1/tokens/recorded/x", &token).await.assert_problem(400);
-    put_at("/v1/tokens/recorded", &token).await.assert_problem(405);
+    put(&TokenRecord { block: 8, ..token.clone() }).await.assert_denied(409);
+    put_at("/v1/tokens/recorded/4", &token).await.assert_denied(400);
+    put_at("/v1/tokens/recorded/x", &token).await.assert_denied(400);
+    put_at("/v1/tokens/recorded", &token).await.assert_denied(405);
     let derived = TokenRecord { slug: "derived".into(), ..token.clone() };
-    put_at("/v1/tokens/derived/3", &derived).await.assert_problem(422);
+    put_at("/v1/tokens/derived/3", &derived).await.assert_denied(422);
     let outside = TokenRecord { number: 11, ..token.clone() };
-    put_at("/v1/tokens/recorded/11", &outside).await.assert_problem(422);
+    put_at("/v1/tokens/recorded/11", &outside).await.assert_denied(422);
     let stranger = TokenRecord { sequence: 2, ..token.clone() }.seal(&key(2)).unwrap();
-    pop.admin(Method::PUT, "/v1/tokens/recorded/3", stranger).await.assert_problem(403);
+    pop.admin(Method::PUT, "/v1/tokens/recorded/3", stranger).await.assert_denied(403);
     let nowhere = Block::new(DAG_CBOR, b"\xa0".to_vec()).unwrap().cid;
-    put(&TokenRecord { sequence: 2, styles: vec![nowhere], ..token.clone() }).await.assert_problem(409);
+    put(&TokenRecord { sequence: 2, styles: vec![nowhere], ..token.clone() }).await.assert_denied(409);
     let next = TokenRecord { sequence: 2, styles: vec![manifest.cid], ..token.clone() };
     assert_eq!(put(&next).await.status, 201);
     let there = pop.admin(Method::GET, "/v1/tokens/recorded/3", "").await;
     assert_eq!(there.body, next.seal(&relay).unwrap());
-    pop.admin(Method::GET, "/v1/tokens/recorded/4", "").await.assert_problem(404);
+    pop.admin(Method::GET, "/v1/tokens/recorded/4", "").await.assert_denied(404);
 }

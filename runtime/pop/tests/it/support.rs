@@ -67,12 +67,22 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Asserts that this is the host's own problem document.
+    /// Asserts that this is the host's own problem document, as visitors get it.
     pub fn assert_problem(&self, status: u16) {
+        self.assert_any_problem(status);
+        assert_eq!(self.header("access-control-allow-origin"), "*");
+    }
+
+    /// Asserts that this is a problem document of the second listener, which no script of another origin may read.
+    pub fn assert_denied(&self, status: u16) {
+        self.assert_any_problem(status);
+        assert!(!self.headers.keys().any(|name| name.as_str().starts_with("access-control-")));
+    }
+
+    fn assert_any_problem(&self, status: u16) {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.header("cache-control"), "no-store");
-        assert_eq!(self.header("access-control-allow-origin"), "*");
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(body["status"], status);
     }

@@ -37,7 +37,11 @@ impl fmt::Display for Report {
                 Plan::Paint => "painted",
                 Plan::Derive => "derived",
                 Plan::Escalate(
-                    Reason::Cost(_) | Reason::Pixels(_) | Reason::Format(_) | Reason::Lossy(_),
+                    Reason::Cost(_)
+                    | Reason::Pixels(_)
+                    | Reason::Files(_)
+                    | Reason::Format(_)
+                    | Reason::Lossy(_),
                 ) => "by an origin",
             };
             writeln!(f, "{width:>5} px  {how:13}  {}", Share(*cost))?;

@@ -7,6 +7,7 @@
 //! All three decoders are integer code without run-time CPU detection, so that every host reads the same pixels.
 
 pub mod draw;
+mod vp8l;
 
 use core::fmt;
 use std::io::Cursor;
@@ -71,7 +72,7 @@ impl Info {
 pub enum Fault {
     /// Its first bytes are of no format that is read here.
     Unknown,
-    /// It has no pixels, or more than [`limits::IMAGE_PIXELS`].
+    /// It has no pixels, more than [`limits::IMAGE_PIXELS`], or more than [`limits::IMAGE_SIDE`] on a side.
     Size {
         /// Pixels across.
         width: u32,
@@ -95,8 +96,9 @@ impl fmt::Display for Fault {
             Self::Unknown => f.write_str("the file is no PNG, WebP or JPEG"),
             Self::Size { width, height } => write!(
                 f,
-                "{width} × {height} pixels; a picture has 1 to {} (2048 × 2048)",
-                limits::IMAGE_PIXELS
+                "{width} × {height} pixels; a picture has 1 to {} (2048 × 2048), and at most {} on a side",
+                limits::IMAGE_PIXELS,
+                limits::IMAGE_SIDE
             ),
             Self::Animated => f.write_str("the WebP is animated; a layer shows one picture"),
             Self::Broken { format, why } => write!(f, "the {} does not decode: {why}", format.name()),
@@ -144,10 +146,17 @@ pub fn inspect(file: &[u8]) -> Result<Info, Fault> {
         }
         _ => return Err(Fault::Unknown),
     };
-    if info.pixels() == 0 || info.pixels() > limits::IMAGE_PIXELS {
-        return Err(Fault::Size { width: info.width, height: info.height });
-    }
+    admit(info.width, info.height)?;
     Ok(info)
+}
+
+/// Whether a picture may have this size.
+fn admit(width: u32, height: u32) -> Result<(), Fault> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 || pixels > limits::IMAGE_PIXELS || width.max(height) > limits::IMAGE_SIDE {
+        return Err(Fault::Size { width, height });
+    }
+    Ok(())
 }
 
 /// Decodes a file.
@@ -255,14 +264,18 @@ pub(crate) fn png_rows(file: &[u8], info: &Info, trusted: bool, sink: Rows<'_>) 
     Ok(())
 }
 
+/// Checks one chunk of a WebP for a picture of this size.
+type StreamCheck = fn(&[u8], u32, u32) -> Result<(), Fault>;
+
 /// The canvas that a WebP's first chunk states, after a walk over the other chunks: the picture inside must have the
-/// same size, since the decoder makes room for whatever that one says.
+/// same size, since the decoder makes room for whatever that one says, and its codes must have room.
 fn webp_header(file: &[u8]) -> Result<Info, Fault> {
     let short = || broken(Format::WebP, "its header ends early");
     let u16_at = |at: usize| Some(u32::from(u16::from_le_bytes(*file.get(at..)?.first_chunk()?)));
     let u24_at = |at: usize| Some(u16_at(at)? | u32::from(*file.get(at + 2)?) << 16);
     let lossy = |data: usize| Some((u16_at(data + 6)? & 0x3fff, u16_at(data + 8)? & 0x3fff));
     let mut canvas = None;
+    let mut streams: Vec<(StreamCheck, &[u8])> = Vec::new();
     let mut at = 12;
     while let Some((kind, length)) =
         file.get(at..at + 4).zip(file.get(at + 4..).and_then(|rest| rest.first_chunk::<4>()))
@@ -287,9 +300,20 @@ fn webp_header(file: &[u8]) -> Result<Info, Fault> {
             return Err(broken(Format::WebP, "its parts have different sizes"));
         }
         let length = u32::from_le_bytes(*length) as usize;
-        at = data.saturating_add(length).saturating_add(length % 2);
+        let end = data.saturating_add(length);
+        let chunk = file.get(data..end.min(file.len())).unwrap_or_default();
+        match kind {
+            b"VP8L" => streams.push((vp8l::check, chunk)),
+            b"ALPH" => streams.push((vp8l::check_alpha, chunk)),
+            _ => {}
+        }
+        at = end.saturating_add(length % 2);
     }
     let (width, height) = canvas.ok_or_else(short)?;
+    admit(width, height)?;
+    for (check, chunk) in streams {
+        check(chunk, width, height)?;
+    }
     Ok(Info { format: Format::WebP, width, height })
 }
 
