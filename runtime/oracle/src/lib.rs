@@ -19,6 +19,7 @@ pub mod config;
 mod http;
 mod json;
 pub mod ledger;
+pub mod limits;
 mod metrics;
 pub mod push;
 pub mod quorum;

@@ -219,13 +219,13 @@ impl Leader {
                 newest: tokens_receiver.clone(),
                 metrics: config.metrics.clone(),
             }),
-            Target::Webhook { .. } | Target::Contract(_) => None,
+            Target::Webhook(_) | Target::Contract(_) => None,
         };
         let givers =
             config.targets.iter().filter_map(giving).map(|giving| tokio::spawn(giving.run())).collect();
         let places = config.targets.iter().filter_map(|target| match target {
             Target::Place { address, token } => Some((address.clone(), token.clone())),
-            Target::Webhook { .. } | Target::Contract(_) => None,
+            Target::Webhook(_) | Target::Contract(_) => None,
         });
         let known: Vec<Panel> = replayed.book.panels().map(|(panel, _)| panel.clone()).collect();
         let (panels_sender, panels) = watch::channel(None);
