@@ -20,6 +20,7 @@ mod http;
 mod json;
 pub mod ledger;
 pub mod limits;
+mod listener;
 mod metrics;
 pub mod push;
 pub mod quorum;
