@@ -3,7 +3,6 @@
 //! Reads the command line and files, calls `iridule-wgsl` and `iridule-vm` (or `iridule-origin`), writes a PNG or raw
 //! floats. How shaders are compiled and run is not decided here.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
@@ -14,6 +13,8 @@ use iridule_vm::{
     AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size,
     Texels, Texture,
 };
+
+use crate::console::{self, note};
 
 /// Paint one WGSL fragment shader.
 #[derive(Debug, clap::Args)]
@@ -235,22 +236,22 @@ fn stats(args: &Args, machine: &Machine, operations: u64, seconds: f64) {
     let uniform =
         p.setup.len() + p.body.iter().filter(|op| op.code.has_result() && !op.dst.is_varying()).count();
     let all = (p.setup.len() + p.body.len()).max(1);
-    eprintln!(
+    note!(
         "program    {} bytes, {} constants, {} table words",
         p.encode().len(),
         p.constants.len(),
         p.table.len()
     );
-    eprintln!("registers  {} uniform, {} varying, {} local words", p.uniforms, p.varyings, p.locals);
-    eprintln!(
+    note!("registers  {} uniform, {} varying, {} local words", p.uniforms, p.varyings, p.locals);
+    note!(
         "operations {} once a picture, {} once a strip of {}",
         p.setup.len(),
         p.body.len(),
         machine.lanes()
     );
-    eprintln!("uniform    {:.1}% of the operations", 100.0 * uniform as f64 / all as f64);
-    eprintln!("cost       {:.1} operations a pixel", operations as f64 / pixels);
-    eprintln!(
+    note!("uniform    {:.1}% of the operations", 100.0 * uniform as f64 / all as f64);
+    note!("cost       {:.1} operations a pixel", operations as f64 / pixels);
+    note!(
         "time       {:.2} ms, {:.1} MP/s on {}",
         seconds * 1e3,
         pixels / seconds / 1e6,
@@ -265,7 +266,7 @@ fn paint_gpu(args: &Args, source: &str, entry: &str, resources: &[Bound<'_>]) ->
     let start = Instant::now();
     let pixels = prepared.paint_floats()?;
     if args.stats {
-        eprintln!(
+        note!(
             "time       {:.2} ms with reading back, on {}",
             start.elapsed().as_secs_f64() * 1e3,
             gpu.name()
@@ -310,12 +311,11 @@ pub fn run(args: &Args) -> Result<()> {
         anyhow!("{}", text.join("\n"))
     })?;
     for warning in &compiled.warnings {
-        eprint!("{}", warning.render(&path, &source));
+        note!("{}", warning.render(&path, &source).trim_end());
     }
-    if args.explain {
-        write!(std::io::stdout().lock(), "{}", compiled.program)?;
-    }
-    let Some(output) = &args.output else { return Ok(()) };
+    let explained = if args.explain { console::print(format_args!("{}", compiled.program)) } else { Ok(()) };
+    // Whoever closes the list of the program still wants the picture.
+    let Some(output) = &args.output else { return explained };
     let data: Vec<(&Binding, Data)> =
         compiled.program.bindings.iter().map(|b| Ok((b, data(b, &args.binds)?))).collect::<Result<_>>()?;
     let resources: Vec<Bound<'_>> = data
@@ -326,5 +326,6 @@ pub fn run(args: &Args) -> Result<()> {
         Backend::Cpu => paint_cpu(args, &compiled.program, &resources)?,
         Backend::Gpu => paint_gpu(args, &source, &compiled.entry, &resources)?,
     };
-    write(output, args.size, &pixels)
+    write(output, args.size, &pixels)?;
+    explained
 }

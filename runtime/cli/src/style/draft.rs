@@ -1,5 +1,4 @@
 //! A style before it is live: `new`, `check`, `build`, `rarity`, `preview`.
-#![expect(clippy::print_stdout, reason = "the commands' results")]
 
 use std::{fs, net::SocketAddr, path::PathBuf};
 
@@ -7,7 +6,11 @@ use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
 use iridule_studio::{Rarity, Scaffold, car, check as checks, preview::Preview};
 
-use crate::{serve::stopped, shipped};
+use crate::{
+    console::{self, note, say},
+    serve::stopped,
+    shipped,
+};
 
 /// The arguments of `iridule style new`.
 #[derive(clap::Args)]
@@ -75,17 +78,15 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
     };
     let folder = args.folder.display();
     let files = scaffold.write(&args.folder)?;
-    println!("{folder} has {}", files.join(", "));
-    println!("look at it:  iridule style preview {folder}");
-    println!("put it live: iridule style publish {folder}");
-    Ok(())
+    say!("{folder} has {}", files.join(", "))?;
+    say!("look at it:  iridule style preview {folder}")?;
+    say!("put it live: iridule style publish {folder}")
 }
 
 /// Runs `iridule style check`.
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let built = shipped::open(&args.style)?;
-    print!("{}", checks::check(&built, usize::try_from(args.tokens)?)?);
-    Ok(())
+    console::print(format_args!("{}", checks::check(&built, usize::try_from(args.tokens)?)?))
 }
 
 /// Runs `iridule style build`.
@@ -95,15 +96,13 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<()> {
         let archive = car::archive(&built.package).map_err(anyhow::Error::msg)?;
         fs::write(path, archive).with_context(|| format!("{}: cannot be written", path.display()))?;
     }
-    println!("{}", built.package.cid);
-    Ok(())
+    say!("{}", built.package.cid)
 }
 
 /// Runs `iridule style rarity`.
 pub(super) fn rarity(args: &RarityArgs) -> anyhow::Result<()> {
     let built = shipped::open(&args.style)?;
-    print!("{}", Rarity::of(&built, &built.style()?)?);
-    Ok(())
+    console::print(format_args!("{}", Rarity::of(&built, &built.style()?)?))
 }
 
 /// Runs `iridule style preview` until it is told to stop.
@@ -113,13 +112,16 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
     runtime.block_on(async {
         let preview = Preview::bind(folder, args.listen).await;
         let preview = preview.map_err(|why| anyhow!("{}: {why}; try another --listen", args.listen))?;
-        println!("preview on http://{}; Ctrl-C stops", preview.address()?);
+        console::announce(format_args!("preview on http://{}; Ctrl-C stops\n", preview.address()?))?;
         let stop = async {
             if let Err(why) = stopped().await {
-                println!("cannot wait for signals: {why}");
+                note!("cannot wait for signals: {why}");
             }
         };
-        let told = |error: Option<&str>| println!("{}", error.unwrap_or("built"));
+        // The page says it too.
+        let told = |error: Option<&str>| {
+            drop(console::announce(format_args!("{}\n", error.unwrap_or("built"))));
+        };
         Ok(preview.run(stop, told).await?)
     })
 }
