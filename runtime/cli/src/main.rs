@@ -1,6 +1,7 @@
 //! The `iridule` command. Each subcommand is a module; this file only says which there are.
 
 mod compiling;
+mod console;
 mod feeds;
 mod oracle;
 mod origin;
@@ -13,6 +14,8 @@ mod sheet;
 mod shipped;
 mod style;
 mod tokens;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -52,11 +55,35 @@ enum Command {
     Oracle(oracle::Command),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    quiet_device_layer();
     // Started as a worker of a sandbox, it is nothing else.
     iridule_sandbox::serve_if_asked(sandboxed::jobs());
     let cli = Cli::parse();
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+    console::end(run(cli.command.unwrap_or(Command::Serve(cli.serve))))
+}
+
+/// Leaves Mesa's device-select layer out where there is no desktop session. The layer puts the desktop's device first,
+/// which origins do not ask for, and without a session its library complains about `XDG_RUNTIME_DIR` on our standard
+/// error, twice, each time that devices are looked for.
+#[cfg(target_os = "linux")]
+fn quiet_device_layer() {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("XDG_RUNTIME_DIR") || set("MESA_VK_DEVICE_SELECT") {
+        return;
+    }
+    #[expect(unsafe_code, reason = "the environment may be changed while this is the only thread, and it is")]
+    // SAFETY: `main` calls this first, before it starts a thread or reads the environment.
+    unsafe {
+        std::env::set_var("NODEVICE_SELECT", "1");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn quiet_device_layer() {}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Serve(args) => serve::run(args),
         Command::Style(command) => style::run(&command),
         Command::Render(args) => render::run(&args),

@@ -2,8 +2,6 @@
 //! one command.
 
 use std::{
-    fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,15 +12,24 @@ use iridule_core::gauge::{Band, Gauge, Quantiser, Scale};
 use iridule_oracle::{
     config::Config,
     ledger::Ledger,
+    limits,
     push::{Pushed, push},
     relay::Relay,
     replay::{self, History},
     statement::Values,
     status, table,
 };
-use iridule_publish::{Pop, keys};
+use iridule_publish::{
+    Pop,
+    bounded::{SECRET_BYTES, read_text_file},
+    keys,
+};
 
-use crate::{feeds::Setting, serve::stopped};
+use crate::{
+    console::{self, say},
+    feeds::Setting,
+    serve::stopped,
+};
 
 /// The subcommands of `iridule oracle`.
 #[derive(Subcommand)]
@@ -165,62 +172,59 @@ pub fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn relay(args: &RunArgs) -> anyhow::Result<()> {
-    crate::serve::log();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    console::log();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(async {
         let config = Config::read(&args.config).map_err(anyhow::Error::msg)?;
         let mut relay = Relay::start(config).await?;
-        let mut out = io::stdout().lock();
-        writeln!(out, "iridule oracle shows how it does on http://{}; Ctrl-C stops", relay.address())?;
-        out.flush()?;
-        drop(out);
+        let address = relay.address();
+        console::announce(format_args!(
+            "iridule oracle shows how it does on http://{address}; Ctrl-C stops\n"
+        ))?;
         tokio::select! {
             ended = relay.ended() => return Ok(ended?),
             stopped = stopped() => stopped?,
         }
         tracing::info!("stopping: the sinks are given the last snapshot first");
         Ok(relay.shutdown().await?)
-    })
+    });
+    // A name that the system looks up takes a thread until it is found, and that must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
 }
 
 fn show(args: &StatusArgs) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(status::ask(&args.relay)).map_err(anyhow::Error::msg)?;
-    let mut out = io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&status)?)?;
-    } else {
-        write!(out, "{status}")?;
-    }
-    Ok(())
+    if args.json { console::print_json(&status) } else { console::print(format_args!("{status}")) }
 }
 
 fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
     if let Some(csv) = &args.csv {
-        return history(csv, args, &mut out);
+        return history(csv, args);
     }
     let config = args.config.as_deref().map(Config::read).transpose().map_err(anyhow::Error::msg)?;
     let folder = args.ledger.clone().or_else(|| config.as_ref().map(|config| config.ledger.clone()));
     let ledger = Ledger::existing(&folder.context("name a ledger or a configuration")?)?;
     let replayed = replay::of_ledger(&ledger)?;
     let (rounds, moves, snapshots) = (replayed.book.rounds(), replayed.moves, replayed.snapshots);
-    writeln!(out, "{rounds} rounds, {moves} moves, {snapshots} snapshots: all follow from one another")?;
+    say!("{rounds} rounds, {moves} moves, {snapshots} snapshots: all follow from one another")?;
     for (panel, state) in replayed.book.panels() {
         let state = state.map_or_else(|| "not complete".to_owned(), |state| format!("{state} {:?}", state.0));
-        writeln!(out, "  {}: {state}", panel.slug)?;
+        say!("  {}: {state}", panel.slug)?;
     }
     if let Some(mut config) = config {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let same = runtime.block_on(replay::against_sources(&ledger, &replayed.heights, &mut config.sources));
         for (feed, rounds) in same.map_err(anyhow::Error::msg)? {
-            writeln!(out, "  {feed}: {rounds} rounds are the same at the source")?;
+            say!("  {feed}: {rounds} rounds are the same at the source")?;
         }
     }
     Ok(())
 }
 
 /// What a gauge makes of a table of rounds.
-fn history(csv: &Path, args: &ReplayArgs, out: &mut impl io::Write) -> anyhow::Result<()> {
+fn history(csv: &Path, args: &ReplayArgs) -> anyhow::Result<()> {
     let scale = match (args.log.as_deref(), args.linear.as_deref()) {
         (Some(&[from, step]), _) => Scale::Log { from, step },
         (_, Some(&[from, step])) => Scale::Linear { from, step },
@@ -229,24 +233,23 @@ fn history(csv: &Path, args: &ReplayArgs, out: &mut impl io::Write) -> anyhow::R
     let (low, high) = (Band::MIN, Band::MAX);
     let quantiser = Quantiser { scale, low, high, hysteresis: args.hysteresis, dwell: args.dwell };
     quantiser.check().map_err(anyhow::Error::msg)?;
-    let text = fs::read_to_string(csv).with_context(|| csv.display().to_string())?;
+    let text = read_text_file(csv, limits::TABLE_BYTES).with_context(|| csv.display().to_string())?;
     let table = table::read(&text, args.decimals).map_err(anyhow::Error::msg)?;
     let history = History::of(&table.rounds, &quantiser);
     let count = |number: usize| u32::try_from(number).map_or(f64::INFINITY, f64::from);
-    writeln!(
-        out,
+    say!(
         "{} rounds in {:.1} days, {} passed over (missing, or no value)",
-        history.rounds, history.days, table.passed_over
+        history.rounds,
+        history.days,
+        table.passed_over
     )?;
-    writeln!(
-        out,
+    say!(
         "{} changes, {:.1} a day; {} distinct bands; {:.0} % of the changes go to a band that was there before",
         history.changes,
         count(history.changes) / history.days,
         history.distinct,
         100.0 * count(history.revisits) / count(history.changes.max(1)),
-    )?;
-    Ok(())
+    )
 }
 
 fn key(command: &KeyCommand) -> anyhow::Result<()> {
@@ -255,37 +258,35 @@ fn key(command: &KeyCommand) -> anyhow::Result<()> {
         KeyCommand::New { file } => keys::load_or_create(file)?,
         KeyCommand::Show { file } => keys::load(file)?,
     };
-    writeln!(io::stdout().lock(), "{}", keys::public(&key))?;
-    Ok(())
+    say!("{}", keys::public(&key))
 }
 
 fn run_push(args: PushArgs) -> anyhow::Result<()> {
     let key =
         keys::load(&key_file(&args.data)).context("no development key; `iridule serve --data` makes one")?;
     let token_file = token_file(&args.data);
-    let token =
-        fs::read_to_string(&token_file).with_context(|| format!("{}: no token", token_file.display()))?;
+    let token = read_text_file(&token_file, SECRET_BYTES)
+        .with_context(|| format!("{}: no token", token_file.display()))?;
     let pop = Pop::new(&args.to, token.trim())?;
     let values: Values = args.values.into_iter().map(|setting| (setting.feed, setting.value)).collect();
     let lifetime = Duration::from_secs(args.hours * 3600);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let lifetime_ms = u64::try_from(lifetime.as_millis())?;
     let pushed = runtime.block_on(push(&pop, &key, &values, now_ms(), lifetime_ms))?;
-    report(&pushed);
-    Ok(())
+    report(&pushed)
 }
 
 /// Says what the push did, a line per collection.
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn report(pushed: &Pushed) {
-    println!("snapshot {} published", pushed.snapshot.sequence);
+fn report(pushed: &Pushed) -> anyhow::Result<()> {
+    say!("snapshot {} published", pushed.snapshot.sequence)?;
     for (slug, gauges) in &pushed.collections {
         let bands = gauges.iter().map(|gauge| band(pushed, gauge)).collect::<Vec<_>>().join(", ");
         match pushed.snapshot.state(gauges) {
-            Some(state) => println!("  {slug}: {bands}; state {state}"),
-            None => println!("  {slug}: {bands}"),
+            Some(state) => say!("  {slug}: {bands}; state {state}")?,
+            None => say!("  {slug}: {bands}")?,
         }
     }
+    Ok(())
 }
 
 /// A gauge's band, and where it came from if it moved.

@@ -1,7 +1,6 @@
 //! `iridule origin`: an origin on its own, and what `iridule serve` needs to hold one.
 
 use std::{
-    io::Write as _,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -13,7 +12,7 @@ use clap::ValueEnum;
 use iridule_core::signed::TrustedKeys;
 use iridule_origin::{Config, Origin, Store};
 
-use crate::{oracle::edge_file, serve::stopped};
+use crate::{console, oracle::edge_file, serve::stopped};
 
 /// The arguments of `iridule origin`.
 #[derive(clap::Args)]
@@ -83,7 +82,7 @@ impl Painting {
 
 /// Runs the subcommand until it is told to stop.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    crate::serve::log();
+    console::log();
     let edges = if args.edges.is_empty() {
         let key = iridule_publish::keys::load(&edge_file(&args.data))
             .context("no edge is known: name one with --edge, or let `iridule serve --data` make a key")?;
@@ -94,10 +93,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let edges = TrustedKeys::parse(&edges).map_err(anyhow::Error::msg)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let origin = args.painting.start(args.listen, &args.data, edges).await?;
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "iridule origin takes orders on http://{}; Ctrl-C stops", origin.address())?;
-        out.flush()?;
-        drop(out);
+        let address = origin.address();
+        console::announce(format_args!("iridule origin takes orders on http://{address}; Ctrl-C stops\n"))?;
         stopped().await?;
         tracing::info!("stopping: renders under way are finished first");
         origin.shutdown().await;

@@ -24,6 +24,7 @@ use iridule_studio::{
 };
 
 use crate::{
+    console::say,
     feeds::Setting,
     sandboxed::{Bounds, block_on},
     sheet::Sheet,
@@ -106,18 +107,16 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         fs::write(&path, sheet.encode(&tile)?)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
     }
-    report(count, &variant, elapsed.as_secs_f64(), args);
-    Ok(())
+    report(count, &variant, elapsed.as_secs_f64(), args)
 }
 
-#[expect(clippy::print_stdout, reason = "the command's result")]
-fn report(count: usize, variant: &Variant, seconds: f64, args: &Args) {
-    println!(
+fn report(count: usize, variant: &Variant, seconds: f64, args: &Args) -> anyhow::Result<()> {
+    say!(
         "{count} pictures of {} × {} px in {seconds:.2} s, in {}",
         variant.width,
         variant.height,
         args.out.display()
-    );
+    )
 }
 
 struct Job<'a> {

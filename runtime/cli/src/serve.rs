@@ -5,8 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Write as _,
+    fmt::Write as _,
     net::SocketAddr,
     num::NonZeroUsize,
     path::{Path, PathBuf},
@@ -22,12 +21,15 @@ use iridule_pop::{
     AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Refused,
     StoreError, Tls, TrustedProxy,
 };
-use iridule_publish::keys;
+use iridule_publish::{
+    bounded::{SECRET_BYTES, read_text_file},
+    keys,
+};
 use tokio::{runtime::Builder, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     compiling,
+    console,
     oracle::{edge_file, key_file, now_ms, publisher_file, token_file},
     origin::Painting,
     secrets,
@@ -161,18 +163,9 @@ const OWN_ORIGIN_BYTES: usize = 128 << 20;
 /// For how long the first snapshot is fresh.
 const DEMO_LIFETIME_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// What is logged unless `RUST_LOG` says otherwise: ours, and of the renders cache only what matters.
-const DEFAULT_LOG: &str = "info,foyer=warn,foyer_storage=warn";
-
-/// Logs to stderr from now on.
-pub fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-}
-
 /// Runs the subcommand until it is told to stop.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    log();
+    console::log();
     let workers =
         args.workers.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
     let mut runtime = match (workers, &args.proxy) {
@@ -198,10 +191,8 @@ async fn proxy(origin: AllowedHost, args: &Args) -> anyhow::Result<()> {
         limits: args.limits(),
     };
     let proxy = Proxy::start(config).await?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "iridule caches {origin} on {}://{}; Ctrl-C stops", args.scheme(), proxy.address())?;
-    out.flush()?;
-    drop(out);
+    let (scheme, address) = (args.scheme(), proxy.address());
+    console::announce(format_args!("iridule caches {origin} on {scheme}://{address}; Ctrl-C stops\n"))?;
     stopped().await?;
     tracing::info!("stopping: requests under way are finished first");
     proxy.shutdown().await;
@@ -402,14 +393,15 @@ fn admin_token(data: &Path) -> anyhow::Result<String> {
         keys::create_private(&path, &hex::encode(secret))
             .with_context(|| format!("{}: cannot be made", path.display()))?;
     }
-    let token = fs::read_to_string(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let token =
+        read_text_file(&path, SECRET_BYTES).with_context(|| format!("{}: cannot be read", path.display()))?;
     Ok(token.trim().to_owned())
 }
 
 /// Says where to look.
-fn announce(pop: &Pop, scheme: &str, no_demo: bool) -> std::io::Result<()> {
+fn announce(pop: &Pop, scheme: &str, no_demo: bool) -> anyhow::Result<()> {
     let (here, admin) = (pop.address(), pop.admin_address());
-    let mut out = std::io::stdout().lock();
+    let mut out = String::new();
     writeln!(out, "iridule serves on {scheme}://{here} (gallery: {scheme}://{here}/)")?;
     if !no_demo {
         for shipped in SHIPPED {
@@ -417,7 +409,7 @@ fn announce(pop: &Pop, scheme: &str, no_demo: bool) -> std::io::Result<()> {
         }
     }
     writeln!(out, "write API and metrics on http://{admin}; Ctrl-C stops")?;
-    out.flush()
+    console::announce(format_args!("{out}"))
 }
 
 /// Waits for Ctrl-C or a termination signal.

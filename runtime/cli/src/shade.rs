@@ -4,7 +4,6 @@
 //! `iridule-origin`), and making a PNG or raw floats. How shaders are compiled and run is not decided here.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
@@ -20,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::sandboxed::{Bounds, block_on};
+
+use crate::console;
 
 /// Paint one WGSL fragment shader.
 #[derive(Debug, clap::Args)]
@@ -461,10 +462,11 @@ pub fn run(args: &Args) -> Result<()> {
     let sandbox = Sandbox::new(config);
     let shaded = block_on(async { Ok(sandbox.run::<PaintShader>(&asked).await?) });
     let Shaded { notes, listing, file } = shaded?;
-    eprint!("{notes}");
-    write!(std::io::stdout().lock(), "{listing}")?;
+    console::write_note(format_args!("{notes}"));
+    // Whoever closes the list of the program still wants the picture.
+    let listed = console::print(format_args!("{listing}"));
     if let (Some(file), Some(output)) = (file, &args.output) {
         std::fs::write(output, file).with_context(|| format!("cannot write {}", output.display()))?;
     }
-    Ok(())
+    listed
 }

@@ -5,6 +5,7 @@
 //! speak of the same thing; an answer is believed when a quorum gives exactly the same.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -26,6 +27,8 @@ use crate::{book::Block, metrics::Metrics, quorum::Quorum, rpc::Provider};
 
 /// How long providers that have not answered yet are waited for once a quorum has, so that dissent is seen.
 const STRAGGLERS: Duration = Duration::from_millis(150);
+/// Most different reasons that an error repeats.
+const REASONS: usize = 3;
 
 /// Which block of a chain is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -82,7 +85,8 @@ impl Chain {
                 block.map(|block| block.header.number).ok_or_else(|| format!("it has no {tag} block yet"))
             })
         });
-        let reached = self.quorum.reached(&heights.await).ok_or_else(|| self.silent("the height"))?;
+        let (heights, failures) = heights.await;
+        let reached = self.quorum.reached(&heights).ok_or_else(|| self.silent("the height", &failures))?;
         let number = reached.saturating_sub(self.confirmations);
         let floor = self.floor.load(Ordering::Relaxed);
         if number < floor {
@@ -140,16 +144,16 @@ impl Chain {
         decoded.transpose().map_err(|why| format!("{} at {to}: {why}", C::SIGNATURE))
     }
 
-    /// Asks every provider, and waits for all.
+    /// Asks every provider, and waits for all. Gives the answers, and why some are missing.
     async fn each<T>(
         &self,
         question: impl Fn(Provider) -> BoxFuture<'static, Result<T, String>>,
-    ) -> Vec<Option<T>> {
-        let asked = self.providers.iter().map(|provider| async {
-            let answer = provider.ask(question(provider.clone())).await;
-            self.noted(provider, answer)
-        });
-        futures_util::future::join_all(asked).await
+    ) -> (Vec<Option<T>>, Failures) {
+        let asked = self.providers.iter().map(|provider| provider.ask(question(provider.clone())));
+        let answers = futures_util::future::join_all(asked).await;
+        let mut failures = Failures::new();
+        let noted = |(at, answer)| self.noted(at, answer, &mut failures);
+        (answers.into_iter().enumerate().map(noted).collect(), failures)
     }
 
     /// Asks every provider the same, and gives the answer of a quorum.
@@ -167,6 +171,7 @@ impl Chain {
             .collect();
         let mut waiting: Vec<bool> = vec![true; self.providers.len()];
         let mut believed_since: Option<Instant> = None;
+        let mut failures = Failures::new();
         loop {
             let nobody_to_wait_for = || {
                 self.providers.iter().zip(&waiting).all(|(provider, waiting)| !waiting || provider.is_slow())
@@ -183,7 +188,7 @@ impl Chain {
             };
             let Some((at, answer)) = next else { break };
             waiting[at] = false;
-            answers[at] = self.noted(&self.providers[at], answer);
+            answers[at] = self.noted(at, answer, &mut failures);
             if believed_since.is_none() && self.quorum.decide(&answers).believed.is_some() {
                 believed_since = Some(Instant::now());
             }
@@ -200,24 +205,38 @@ impl Chain {
                 self.metrics.disagreements.inc();
                 format!("the providers disagree on {what}: no {} say the same", self.quorum)
             } else {
-                self.silent(what)
+                self.silent(what, &failures)
             }
         })
     }
 
-    fn noted<T>(&self, provider: &Provider, answer: Result<T, String>) -> Option<T> {
+    fn noted<T>(&self, at: usize, answer: Result<T, String>, failures: &mut Failures) -> Option<T> {
         answer
-            .inspect_err(|why| {
-                self.metrics.failures(&provider.name).inc();
-                tracing::debug!(chain = self.id, provider = %provider.name, why, "no answer");
+            .map_err(|why| {
+                let name = &self.providers[at].name;
+                self.metrics.failures(name).inc();
+                tracing::debug!(chain = self.id, provider = %name, why, "no answer");
+                failures.insert(at, why);
             })
             .ok()
     }
 
-    fn silent(&self, what: &str) -> String {
-        format!("too few providers answer for {what}: {} are needed", self.quorum)
+    /// What to say when there are too few answers: also why, once for each reason, as far as there is room.
+    fn silent(&self, what: &str, failures: &Failures) -> String {
+        let mut text = format!("too few providers answer for {what}: {} are needed", self.quorum);
+        let mut said: Vec<&String> = Vec::new();
+        for (at, why) in failures {
+            if !said.contains(&why) && said.len() < REASONS {
+                said.push(why);
+                text += &format!("; {}: {why}", self.providers[*at].name);
+            }
+        }
+        text
     }
 }
+
+/// Why providers did not answer, by their place in the list.
+type Failures = BTreeMap<usize, String>;
 
 /// What went wrong, without the address, which may hold a key.
 pub(crate) fn said(why: alloy::transports::TransportError) -> String {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,7 +12,11 @@ use std::{
 use alloy::primitives::{Address, keccak256};
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::is_slug, gauge::is_feed, signed::TrustedKeys};
-use iridule_publish::{Address as PlaceAddress, keys};
+use iridule_publish::{
+    Address as PlaceAddress,
+    bounded::{SECRET_BYTES, read_text_file},
+    keys,
+};
 use iridule_sandbox::Program;
 use reqwest::Url;
 use serde::Deserialize;
@@ -21,11 +25,12 @@ use crate::{
     chain::{Chain, Head},
     chainlink::Chainlink,
     json::Json,
+    limits,
     metrics::Metrics,
     quorum::Quorum,
     round::DECIMALS,
     rpc::Provider,
-    sink::{Announcer, Target},
+    sink::{Announcer, Target, Webhook},
     source::Source,
     table::Table,
     tokens::{self, Contract, Documents, DocumentsFile, Mint, Reading, Recorder},
@@ -111,6 +116,8 @@ struct ChainFile {
     confirmations: u64,
     #[serde(default = "two_seconds", with = "humantime_serde")]
     patience: Duration,
+    #[serde(default = "usual_answer")]
+    answer_mib: u32,
     sequencer: Option<Address>,
     #[serde(default = "hour", with = "humantime_serde")]
     grace: Duration,
@@ -150,6 +157,8 @@ struct SinkFile {
 #[serde(deny_unknown_fields)]
 struct WebhookFile {
     url: String,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -184,6 +193,10 @@ struct AnnounceFile {
     max_fee_gwei: u32,
     #[serde(default = "ten_minutes", with = "humantime_serde")]
     every: Duration,
+}
+
+fn usual_answer() -> u32 {
+    limits::RPC_ANSWER_MIB
 }
 
 fn usual_gas() -> u64 {
@@ -225,7 +238,8 @@ impl Config {
     /// # Errors
     /// A sentence that says what is wrong, and where.
     pub fn read(file: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(file).map_err(|why| format!("{}: {why}", file.display()))?;
+        let text = read_text_file(file, limits::CONFIG_BYTES);
+        let text = text.map_err(|why| format!("{}: {why}", file.display()))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         Self::parse(&text, folder).map_err(|why| format!("{}: {why}", file.display()))
     }
@@ -290,7 +304,11 @@ impl Config {
         for read in file.chains {
             let fault = |why: String| format!("[[chain]] {}: {why}", read.id);
             let feeds = proxies.remove(&read.id).unwrap_or_default();
-            let provider = |url: &String| Provider::new(&url_of(url)?, read.patience);
+            if !(1..=limits::MAX_RPC_ANSWER_MIB).contains(&read.answer_mib) {
+                return Err(fault(format!("answer_mib is 1 to {}", limits::MAX_RPC_ANSWER_MIB)));
+            }
+            let answer_bytes = usize::try_from(read.answer_mib).map_or(usize::MAX, |mib| mib << 20);
+            let provider = |url: &String| Provider::new(&url_of(url)?, read.patience, answer_bytes);
             let providers: Vec<Provider> =
                 read.providers.iter().map(provider).collect::<Result<_, _>>().map_err(fault)?;
             let chain = Chain {
@@ -319,7 +337,8 @@ impl Config {
                 (Some(token), None) => expand(token).map_err(fault)?,
                 (None, Some(file)) => {
                     let file = folder.join(file);
-                    fs::read_to_string(&file).map_err(|why| fault(format!("{}: {why}", file.display())))?
+                    read_text_file(&file, SECRET_BYTES)
+                        .map_err(|why| fault(format!("{}: {why}", file.display())))?
                 }
                 (None, None) => String::new(),
                 (Some(_), Some(_)) => return Err(fault("a token or a token_file".into())),
@@ -331,8 +350,9 @@ impl Config {
             targets.push(Target::Place { address, token: token.trim().into() });
         }
         for webhook in file.webhooks {
-            let url = url_of(&webhook.url).map_err(|why| format!("[[webhook]]: {why}"))?;
-            targets.push(Target::Webhook { url });
+            let url = url_of(&webhook.url);
+            let webhook = url.and_then(|url| Webhook::new(url, webhook.private));
+            targets.push(Target::Webhook(webhook.map_err(|why| format!("[[webhook]]: {why}"))?));
         }
         for announce in file.announce {
             let fault = |why: &str| format!("[[announce]] {}: {why}", announce.collection);
@@ -461,6 +481,10 @@ mod tests {
                 "makes no sense",
             ),
             ("[[sink]]\nto = \"ftp://x\"".into(), "a place is"),
+            (
+                "[[chain]]\nid = 1\nanswer_mib = 65\nproviders = [\"http://a\"]".into(),
+                "answer_mib is 1 to 64",
+            ),
             ("colour = 1".into(), "unknown field"),
             ("[documents]\nmemory_mib = 1".into(), "[documents]: time is above 0"),
             ("[documents]\nspeed = 1".into(), "unknown field"),

@@ -9,16 +9,12 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use iridule_core::address::is_inner;
-use reqwest::{
-    Client, Url,
-    redirect::{Attempt, Policy},
-};
+use reqwest::{Client, Url};
 use serde_json::Value;
 
 use crate::{
     book::Book,
-    http::{self, Unanswered, outward},
+    http::{self, Reach},
     round::{Round, RoundId, scaled},
     source::{Look, News, Source},
 };
@@ -27,6 +23,8 @@ use crate::{
 const BYTES: usize = 1 << 20;
 /// Most redirects.
 const REDIRECTS: usize = 3;
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A feed that is a number in a document.
 pub struct Json {
@@ -56,7 +54,7 @@ impl Json {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("{url}: http or https"));
         }
-        if !private && leads_in(&url) {
+        if !private && http::names_inner(&url) {
             return Err(format!(
                 "{url} leads to this machine or its network; say private = true if it is meant"
             ));
@@ -64,33 +62,15 @@ impl Json {
         if !(pointer.is_empty() || pointer.starts_with('/')) {
             return Err(format!("{pointer:?} is no JSON pointer: it begins with /"));
         }
-        let follow = move |attempt: Attempt<'_>| {
-            if attempt.previous().len() > REDIRECTS {
-                attempt.error("too many redirects")
-            } else if !private && leads_in(attempt.url()) {
-                attempt.error("a redirect to this machine or its network")
-            } else {
-                attempt.follow()
-            }
-        };
-        let mut builder = Client::builder()
-            .timeout(Duration::from_secs(10))
-            .connect_timeout(Duration::from_secs(5))
-            .redirect(Policy::custom(follow));
-        if !private {
-            builder = builder.dns_resolver(outward());
-        }
-        let client = builder.build().map_err(|why| why.to_string())?;
+        let reach = if private { Reach::All } else { Reach::Public };
+        let client = http::client(reach, REDIRECTS, PATIENCE)?;
         let (feed, pointer) = (feed.to_owned(), pointer.to_owned());
         Ok(Self { feed, url, pointer, decimals, every, client, looked: None })
     }
 
     async fn read(&self) -> Result<i128, String> {
         let request = self.client.get(self.url.clone()).header("accept", "application/json");
-        let (status, body) = http::read(request, BYTES).await.map_err(|why| match why {
-            Unanswered::Network(why) => why,
-            Unanswered::TooLong => format!("a document of more than {BYTES} bytes"),
-        })?;
+        let (status, body) = http::read(request, BYTES).await.map_err(|why| why.to_string())?;
         if !status.is_success() {
             return Err(format!("status {status}"));
         }
@@ -104,16 +84,6 @@ impl Json {
         };
         let number = number.ok_or_else(|| format!("no number at {:?}", self.pointer))?;
         scaled(number, self.decimals).ok_or_else(|| format!("{number} is out of range"))
-    }
-}
-
-/// Whether a URL names an address of this machine or its network outright.
-fn leads_in(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => is_inner(ip.into()),
-        Some(url::Host::Ipv6(ip)) => is_inner(ip.into()),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => true,
     }
 }
 
@@ -163,6 +133,7 @@ mod tests {
             "http://localhost:80/",
             "http://10.1.2.3",
             "http://0x7f.1/",
+            "http://[::ffff:0:10.1.2.3]/",
         ] {
             assert!(json(inner, false).is_err(), "{inner}");
             assert!(json(inner, true).is_ok(), "{inner}");

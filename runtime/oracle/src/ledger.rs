@@ -12,7 +12,10 @@ use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, T
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::book::{Event, Moved};
+use crate::{
+    book::{Event, Moved},
+    limits,
+};
 
 /// DAG-CBOR of [`Entry`], by its place.
 const ENTRIES: TableDefinition<u64, &[u8]> = TableDefinition::new("entries");
@@ -60,6 +63,15 @@ pub struct Sealed {
     pub key: String,
     /// Every gauge's band.
     pub gauges: std::collections::BTreeMap<String, Band>,
+}
+
+/// Some entries of a ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The entries, each with its place.
+    pub entries: Vec<(u64, Entry)>,
+    /// The place of the next one, if there are more.
+    pub next: Option<u64>,
 }
 
 /// A token's newest record, as it is published.
@@ -183,6 +195,9 @@ impl Ledger {
             let last = table.last().map_err(broken)?.map(|(place, _)| place.value());
             for (place, entry) in (last.map_or(0, |last| last + 1)..).zip(entries) {
                 let bytes = serde_ipld_dagcbor::to_vec(entry).map_err(broken)?;
+                if bytes.len() > limits::ENTRY_BYTES {
+                    return Err(LedgerError::Broken(format!("an entry of {} bytes", bytes.len())));
+                }
                 table.insert(place, &*bytes).map_err(broken)?;
             }
             if let Some((sequence, bytes)) = sealed {
@@ -391,19 +406,40 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Broken`].
     pub fn entries(&self, from: u64, most: usize) -> Result<Vec<(u64, Entry)>, LedgerError> {
+        Ok(self.page(from, most, usize::MAX)?.entries)
+    }
+
+    /// Makes the entry at a place one that does not decode.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, place: u64) {
+        let write = self.db.begin_write().unwrap();
+        write.open_table(ENTRIES).unwrap().insert(place, &b"\xff"[..]).unwrap();
+        write.commit().unwrap();
+    }
+
+    /// The entries from a place on: at most so many, and no further one once they have so many bytes.
+    ///
+    /// # Errors
+    /// [`LedgerError::Broken`].
+    pub fn page(&self, from: u64, most: usize, bytes: usize) -> Result<Page, LedgerError> {
         let read = self.db.begin_read().map_err(broken)?;
         let table = read.open_table(ENTRIES).map_err(broken)?;
-        let range = table.range(from..).map_err(broken)?;
-        range
-            .take(most)
-            .map(|row| {
-                let (place, bytes) = row.map_err(broken)?;
-                let entry = serde_ipld_dagcbor::from_slice(bytes.value()).map_err(|why| {
-                    LedgerError::Broken(format!("entry {} does not decode: {why}", place.value()))
-                })?;
-                Ok((place.value(), entry))
-            })
-            .collect()
+        let (mut entries, mut taken) = (Vec::new(), 0);
+        for row in table.range(from..).map_err(broken)? {
+            let (place, row) = row.map_err(broken)?;
+            let (place, row) = (place.value(), row.value());
+            if entries.len() >= most || taken >= bytes {
+                return Ok(Page { entries, next: Some(place) });
+            }
+            if row.len() > limits::ENTRY_BYTES {
+                return Err(LedgerError::Broken(format!("entry {place} has {} bytes", row.len())));
+            }
+            let entry = serde_ipld_dagcbor::from_slice(row)
+                .map_err(|why| LedgerError::Broken(format!("entry {place} does not decode: {why}")))?;
+            taken += row.len();
+            entries.push((place, entry));
+        }
+        Ok(Page { entries, next: None })
     }
 }
 
@@ -432,5 +468,11 @@ mod tests {
         assert_eq!(all, (0..).zip(entries).collect::<Vec<_>>());
         assert_eq!(ledger.entries(8, 100).unwrap().len(), 2);
         assert_eq!(ledger.entries(0, 3).unwrap().len(), 3);
+        let page = ledger.page(2, 3, usize::MAX).unwrap();
+        assert_eq!((page.entries.len(), page.next), (3, Some(5)));
+        assert_eq!(ledger.page(9, 3, usize::MAX).unwrap().next, None);
+        // One entry at least, so that whoever reads goes on.
+        let page = ledger.page(2, 100, 1).unwrap();
+        assert_eq!((page.entries.len(), page.next), (1, Some(3)));
     }
 }

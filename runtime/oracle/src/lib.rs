@@ -19,6 +19,8 @@ pub mod config;
 mod http;
 mod json;
 pub mod ledger;
+pub mod limits;
+mod listener;
 mod metrics;
 pub mod push;
 pub mod quorum;

@@ -59,6 +59,8 @@ pub(crate) struct Metrics {
     pub(crate) passed_over: Counter,
     /// Gauges that moved.
     pub(crate) moves: Counter,
+    /// Connections to the relay's service that were closed at once.
+    pub(crate) turned_away: Counter,
     /// The newest snapshot's sequence.
     pub(crate) sequence: Gauge,
     /// 1 while this relay leads.
@@ -119,6 +121,10 @@ impl Metrics {
             reorganisations: counter("reorganisations", "Reorganisations that took rounds back"),
             rounds: counter("rounds", "Rounds taken in"),
             passed_over: counter("rounds_passed_over", "Rounds that are missing or hold no value"),
+            turned_away: counter(
+                "turned_away",
+                "Connections that were closed at once because their address had too many",
+            ),
             moves: counter("moves", "Gauges that moved"),
             documents: counter("documents", "Tokens' documents that were worked on"),
             token_failures: counter("token_failures", "Tries to read a token that failed"),

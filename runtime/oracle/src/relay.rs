@@ -27,7 +27,9 @@ use crate::{
     book::{Book, Event, Moved, Panel},
     config::{Config, Freshness},
     ledger::{Entry, Ledger, LedgerError, Sealed},
-    replay, service,
+    limits,
+    replay::Replayed,
+    service,
     sink::{Common, Giving, Shown, Signed, Sink, Target},
     source::{Look, News},
     status::{FeedStatus, PanelStatus, Role, SinkStatus, Staleness, Status, TokensStatus},
@@ -38,8 +40,10 @@ use crate::{
 const STANDBY: Duration = Duration::from_millis(250);
 /// How often the places are asked which collections they have.
 const PANELS: Duration = Duration::from_secs(10);
+/// How long the step under way is waited for when the relay leaves.
+const LEAVE_STEP: Duration = Duration::from_millis(limits::LEAVE_STEP_MS);
 /// How long sinks are given to take the last snapshot when the relay leaves.
-const LEAVE: Duration = Duration::from_secs(5);
+const LEAVE: Duration = Duration::from_millis(limits::LEAVE_SINKS_MS);
 
 /// Why a relay ends, or does not start.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +87,15 @@ impl Relay {
         let shared = Arc::new(service::Shared::new(config.metrics.clone()));
         let serving = tokio::spawn(service::serve(listener, shared.clone(), stopped.clone()));
         let task = tokio::spawn(async move {
-            let result = lead(config, &shared, stopped).await;
-            serving.abort();
+            let result = lead(config, &shared, stopped.clone()).await;
+            // The service was told to stop as well, and bounds how long that takes; unless the relay ends by itself.
+            if !*stopped.borrow() {
+                serving.abort();
+            }
+            match serving.await {
+                Err(why) if why.is_panic() => tracing::error!(%why, "the service ended"),
+                _ => {}
+            }
             result
         });
         Ok(Self { address, stop, task })
@@ -104,7 +115,9 @@ impl Relay {
         (&mut self.task).await.unwrap_or_else(|why| Err(RelayError::Inconsistent(why.to_string())))
     }
 
-    /// Leaves in order: the step under way is finished, tokens that are being read are left alone, and sinks are given a moment to take the last snapshot.
+    /// Leaves in order and within a bound: the step under way is given a moment to finish and tokens that are being read are
+    /// left alone; then the sinks are given a moment to take the last snapshot, and the answers under way to end. A step that
+    /// is cut off is done again by the next start.
     ///
     /// # Errors
     /// [`RelayError`].
@@ -137,10 +150,22 @@ async fn lead(
             _ = stopped.wait_for(|stop| *stop) => return Ok(()),
         }
     };
-    let mut leader = Leader::new(config, ledger.clone())?;
+    let mut replayed = Replayed::default();
+    loop {
+        let more = replayed.advance(&ledger).map_err(|why| RelayError::Inconsistent(why.to_string()))?;
+        if *stopped.borrow() {
+            return Ok(());
+        }
+        if !more {
+            break;
+        }
+        // A long ledger takes a while, and others have work to do.
+        tokio::task::yield_now().await;
+    }
+    let mut leader = Leader::new(config, ledger.clone(), replayed)?;
     shared.leads(ledger);
     loop {
-        let more = leader.step().await?;
+        let Some(more) = until_stopped(leader.step(), &mut stopped).await.transpose()? else { break };
         leader.look_after_recorders()?;
         shared.status(leader.status());
         if *stopped.borrow() {
@@ -149,12 +174,27 @@ async fn lead(
         if !more {
             tokio::select! {
                 () = tokio::time::sleep(leader.config.interval) => {}
-                _ = stopped.wait_for(|stop| *stop) => {}
+                _ = stopped.wait_for(|stop| *stop) => break,
             }
         }
     }
     leader.leave().await;
     Ok(())
+}
+
+/// What a step gives, unless the relay is told to stop and the step does not end within [`LEAVE_STEP`]. A step writes to
+/// the ledger in one go, so that one that is cut off has done nothing or has done a part that stands by itself.
+async fn until_stopped<T>(step: impl Future<Output = T>, stopped: &mut watch::Receiver<bool>) -> Option<T> {
+    let mut step = std::pin::pin!(step);
+    tokio::select! {
+        done = step.as_mut() => return Some(done),
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+    let done = tokio::time::timeout(LEAVE_STEP, step).await.ok();
+    if done.is_none() {
+        tracing::warn!("the step under way is cut off; the next start does it again");
+    }
+    done
 }
 
 /// What is known of a feed besides its rounds.
@@ -189,8 +229,7 @@ struct Leader {
 }
 
 impl Leader {
-    fn new(mut config: Config, ledger: Ledger) -> Result<Self, RelayError> {
-        let replayed = replay::of_ledger(&ledger).map_err(|why| RelayError::Inconsistent(why.to_string()))?;
+    fn new(mut config: Config, ledger: Ledger, replayed: Replayed) -> Result<Self, RelayError> {
         config.sources.iter_mut().for_each(|source| source.resume(&replayed.heights));
         let sealed = ledger.sealed()?;
         let trusted = config.known_keys.clone();
@@ -237,13 +276,13 @@ impl Leader {
                 newest: tokens_receiver.clone(),
                 metrics: config.metrics.clone(),
             }),
-            Target::Webhook { .. } | Target::Contract(_) => None,
+            Target::Webhook(_) | Target::Contract(_) => None,
         };
         let givers =
             config.targets.iter().filter_map(giving).map(|giving| tokio::spawn(giving.run())).collect();
         let places = config.targets.iter().filter_map(|target| match target {
             Target::Place { address, token } => Some((address.clone(), token.clone())),
-            Target::Webhook { .. } | Target::Contract(_) => None,
+            Target::Webhook(_) | Target::Contract(_) => None,
         });
         let known: Vec<Panel> = replayed.book.panels().map(|(panel, _)| panel.clone()).collect();
         let (panels_sender, panels) = watch::channel(None);
@@ -511,9 +550,11 @@ impl Leader {
         self.watcher.abort();
         self.recorders.shutdown().await;
         drop((self.newest, self.newest_token));
-        let tasks = self.sinks.into_iter().map(|sink| sink.task).chain(self.givers);
+        let tasks: Vec<_> = self.sinks.into_iter().map(|sink| sink.task).chain(self.givers).collect();
+        let unfinished: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
         if tokio::time::timeout(LEAVE, futures_util::future::join_all(tasks)).await.is_err() {
             tracing::warn!("some sinks have not taken the last snapshot; the next start gives it to them");
+            unfinished.iter().for_each(tokio::task::AbortHandle::abort);
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     source::Source,
 };
 
-/// Entries read at once.
-const PAGE: usize = 4096;
+/// Entries read at once, and about how many bytes of them.
+const PAGE: (usize, usize) = (4096, 4 << 20);
 
 /// What a replay found.
 #[derive(Debug, Default)]
@@ -87,6 +87,18 @@ pub enum Wrong {
 }
 
 impl Replayed {
+    /// Checks the next entries of a ledger. Gives whether there are more.
+    ///
+    /// # Errors
+    /// [`Wrong`]: the first thing that does not add up.
+    pub fn advance(&mut self, ledger: &Ledger) -> Result<bool, Wrong> {
+        let page = ledger.page(self.entries, PAGE.0, PAGE.1)?;
+        for (_, entry) in &page.entries {
+            self.check(entry)?;
+        }
+        Ok(page.next.is_some())
+    }
+
     /// Checks one entry against what follows from those before.
     ///
     /// # Errors
@@ -139,15 +151,8 @@ impl Replayed {
 /// [`Wrong`]: the first thing that does not add up.
 pub fn of_ledger(ledger: &Ledger) -> Result<Replayed, Wrong> {
     let mut replayed = Replayed::default();
-    loop {
-        let page = ledger.entries(replayed.entries, PAGE)?;
-        for (_, entry) in &page {
-            replayed.check(entry)?;
-        }
-        if page.len() < PAGE {
-            return Ok(replayed);
-        }
-    }
+    while replayed.advance(ledger)? {}
+    Ok(replayed)
 }
 
 /// The rounds that stand in a ledger, by feed, in order.
@@ -156,11 +161,11 @@ pub fn of_ledger(ledger: &Ledger) -> Result<Replayed, Wrong> {
 /// [`LedgerError`].
 pub fn rounds(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Round>>, LedgerError> {
     let mut feeds: BTreeMap<String, Vec<Round>> = BTreeMap::new();
-    let mut from = 0;
-    loop {
-        let page = ledger.entries(from, PAGE)?;
-        from += page.len() as u64;
-        for (_, entry) in &page {
+    let mut next = Some(0);
+    while let Some(from) = next {
+        let page = ledger.page(from, PAGE.0, PAGE.1)?;
+        next = page.next;
+        for (_, entry) in &page.entries {
             match entry {
                 Entry::Event(Event::Round { feed, round, .. }) => {
                     feeds.entry(feed.clone()).or_default().push(round.clone());
@@ -172,10 +177,8 @@ pub fn rounds(ledger: &Ledger) -> Result<BTreeMap<String, Vec<Round>>, LedgerErr
                 Entry::Event(_) | Entry::Moved(_) | Entry::Sealed(_) => {}
             }
         }
-        if page.len() < PAGE {
-            return Ok(feeds);
-        }
     }
+    Ok(feeds)
 }
 
 /// Reads the rounds of every feed once more where they came from, from the first that the ledger has to its newest, at a

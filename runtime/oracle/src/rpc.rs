@@ -1,7 +1,7 @@
 //! JSON-RPC to one provider, with patience and a bound on what it may send.
 //!
-//! alloy's own transport reads an answer of any length; this one is that transport's shape with a limit. A provider is
-//! asked only at the URL that the operator wrote: redirects are not followed.
+//! alloy's own transport reads an answer of any length; this one is that transport's shape with a limit
+//! ([`limits::RPC_ANSWER_MIB`]). A provider is asked only at the URL that the operator wrote: redirects are not followed.
 
 use std::{
     sync::{
@@ -20,12 +20,13 @@ use alloy::{
     },
     transports::{TransportError, TransportErrorKind, TransportFut},
 };
-use reqwest::{Client, Url, redirect::Policy};
+use reqwest::{Client, Url};
 
-use crate::http::{self, Unanswered};
+use crate::{
+    http::{self, Reach, Unanswered},
+    limits,
+};
 
-/// Most bytes of an answer.
-const ANSWER_BYTES: usize = 4 << 20;
 /// For how long a provider that did not answer is not waited for when the others agree already.
 const SLOW: Duration = Duration::from_secs(30);
 
@@ -42,11 +43,10 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// A provider at a URL, given this long for each answer.
-    pub(crate) fn new(url: &Url, patience: Duration) -> Result<Self, String> {
-        let builder = Client::builder().redirect(Policy::none()).timeout(patience);
-        let client = builder.build().map_err(|why| why.to_string())?;
-        let transport = Transport { client, url: url.clone() };
+    /// A provider at a URL, given this long for each answer, and so many bytes.
+    pub(crate) fn new(url: &Url, patience: Duration, answer_bytes: usize) -> Result<Self, String> {
+        let client = http::client(Reach::All, 0, patience)?;
+        let transport = Transport { client, url: url.clone(), answer_bytes };
         let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
         Ok(Self {
             name: format!("{}{port}", url.host_str().unwrap_or("nowhere")).into(),
@@ -89,16 +89,20 @@ fn millis(time: Duration) -> u64 {
 struct Transport {
     client: Client,
     url: Url,
+    answer_bytes: usize,
 }
 
 impl Transport {
     async fn send(self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let request = self.client.post(self.url).json(&request);
-        let (status, body) = http::read(request, ANSWER_BYTES).await.map_err(|why| match why {
-            Unanswered::Network(why) => TransportErrorKind::custom_str(&why),
-            Unanswered::TooLong => {
-                TransportErrorKind::custom_str(&format!("an answer of more than {ANSWER_BYTES} bytes"))
-            }
+        let (status, body) = http::read(request, self.answer_bytes).await.map_err(|why| {
+            let hint = match why {
+                Unanswered::TooLong { .. } => {
+                    format!("; answer_mib of this [[chain]] may be up to {}", limits::MAX_RPC_ANSWER_MIB)
+                }
+                Unanswered::Network(_) | Unanswered::Redirected { .. } => String::new(),
+            };
+            TransportErrorKind::custom_str(&format!("{why}{hint}"))
         })?;
         // An error may come with any status: what it says is worth more.
         serde_json::from_slice(&body).map_err(|why| {

@@ -3,10 +3,10 @@
 use std::{fmt, time::Duration};
 
 use iridule_core::gauge::Band;
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::http::{self, Unanswered};
+use crate::http::{self, Reach, Unanswered};
 
 /// Most bytes of a relay's answer.
 const BYTES: usize = 4 << 20;
@@ -124,14 +124,14 @@ pub struct SinkStatus {
 /// A sentence.
 pub async fn ask(relay: &str) -> Result<Status, String> {
     let url = format!("{}/v1/status", relay.trim_end_matches('/'));
-    let client = Client::builder().timeout(Duration::from_secs(5)).build().map_err(|why| why.to_string())?;
+    let client = http::client(Reach::All, 0, Duration::from_secs(5))?;
     match http::read(client.get(&url), BYTES).await {
         Ok((StatusCode::OK, body)) => {
             serde_json::from_slice(&body).map_err(|why| format!("{url} answers as no relay does: {why}"))
         }
         Ok((status, _)) => Err(format!("{url} answered {status}")),
         Err(Unanswered::Network(why)) => Err(format!("{url}: {why}; `iridule oracle run` starts a relay")),
-        Err(Unanswered::TooLong) => Err(format!("{url} answers as no relay does")),
+        Err(why) => Err(format!("{url} answers as no relay does: {why}")),
     }
 }
 

@@ -6,9 +6,11 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
+use iridule_publish::bounded::read_text_file;
 
 use crate::{
     book::Book,
+    limits,
     round::{Round, RoundId, scaled},
     source::{Look, News, Source},
 };
@@ -66,7 +68,8 @@ impl Table {
     /// # Errors
     /// A sentence.
     pub fn open(feed: &str, file: &Path, decimals: u8) -> Result<Self, String> {
-        let text = std::fs::read_to_string(file).map_err(|why| format!("{}: {why}", file.display()))?;
+        let text = read_text_file(file, limits::TABLE_BYTES);
+        let text = text.map_err(|why| format!("{}: {why}", file.display()))?;
         let table = read(&text, decimals).map_err(|why| format!("{}: {why}", file.display()))?;
         Ok(Self { feed: feed.into(), rounds: table.rounds.into() })
     }

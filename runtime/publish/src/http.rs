@@ -1,29 +1,43 @@
-//! What the places that speak HTTP share: a client with patience, answers, and what their errors say.
+//! What the places that speak HTTP share: a client with bounds, answers, and what their errors say.
+//!
+//! A place is asked only at the address that its operator wrote: redirects are not followed, so that neither a token nor
+//! a record goes anywhere else.
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use iridule_core::limits;
+use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use serde::Deserialize;
 
-use crate::PlaceError;
+use crate::{
+    PlaceError,
+    bounded::{self, root_cause},
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Most bytes of an answer that is a record: a block is the largest, and an envelope may surround it.
+pub(crate) const RECORD_BYTES: usize = 2 * limits::BLOCK_BYTES;
+/// Most bytes of a list of collections with their gauges.
+pub(crate) const LIST_BYTES: usize = 32 << 20;
 
 /// A client.
 pub(crate) fn client(at: &str) -> Result<Client, PlaceError> {
-    let client = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT).build();
-    client.map_err(|e| PlaceError::Unreachable { at: at.into(), why: root_cause(&e) })
+    let builder = Client::builder().timeout(PATIENCE).connect_timeout(CONNECT).redirect(Policy::none());
+    builder.build().map_err(|e| PlaceError::Unreachable { at: at.into(), why: root_cause(&e) })
 }
 
-/// Sends a request, and reads the answer whole.
-pub(crate) async fn send(request: RequestBuilder, at: &str) -> Result<(StatusCode, Vec<u8>), PlaceError> {
-    let unreachable = |e: reqwest::Error| PlaceError::Unreachable { at: at.into(), why: root_cause(&e) };
-    let answer = request.send().await.map_err(unreachable)?;
-    let status = answer.status();
-    Ok((status, answer.bytes().await.map_err(unreachable)?.into()))
+/// Sends a request, and reads an answer of at most `limit` bytes.
+pub(crate) async fn send(
+    request: RequestBuilder,
+    at: &str,
+    limit: usize,
+) -> Result<(StatusCode, Vec<u8>), PlaceError> {
+    let unreachable =
+        |why: bounded::Unanswered| PlaceError::Unreachable { at: at.into(), why: why.to_string() };
+    bounded::read(request, limit).await.map_err(unreachable)
 }
 
 /// The body of an answer that says yes.
@@ -33,6 +47,9 @@ pub(crate) fn success(at: &str, status: StatusCode, body: Vec<u8>) -> Result<Vec
     }
     Err(PlaceError::Refused { at: at.into(), status: status.as_u16(), detail: detail(status, &body) })
 }
+
+/// Most characters of a place's own words that an error repeats.
+const DETAIL_CHARACTERS: usize = 500;
 
 /// The `detail` of a problem document, the first message of Cloudflare's API, or the status in words.
 fn detail(status: StatusCode, body: &[u8]) -> String {
@@ -51,15 +68,6 @@ fn detail(status: StatusCode, body: &[u8]) -> String {
         Ok(Known::Cloudflare { errors }) => errors.into_iter().next().map(|error| error.message),
         Err(_) => None,
     };
+    let known = known.map(|said| said.chars().take(DETAIL_CHARACTERS).collect());
     known.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").into())
-}
-
-/// The innermost reason of a failed request: the outer ones only repeat the address, which may hold a key.
-#[must_use]
-pub fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }

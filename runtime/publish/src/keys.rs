@@ -4,6 +4,8 @@ use std::{fs, io, io::Write as _, path::Path, process};
 
 use ed25519_dalek::SigningKey;
 
+use crate::bounded::{SECRET_BYTES, read_text_file};
+
 /// Why a key could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -28,7 +30,7 @@ pub enum KeyError {
 /// # Errors
 /// [`KeyError`]; also when there is no such file.
 pub fn load(path: &Path) -> Result<SigningKey, KeyError> {
-    let text = fs::read_to_string(path).map_err(|source| io_error(path, source))?;
+    let text = read_text_file(path, SECRET_BYTES).map_err(|source| io_error(path, source))?;
     let malformed = || KeyError::Malformed(path.display().to_string());
     let bytes: [u8; 32] = alloy_primitives::hex::decode(text.trim())
         .ok()

@@ -4,12 +4,13 @@
 //! application keeps its records in. What the records mean is core's to say; a PoP checks them as they come, the other
 //! two take anything, so edges check what they read, whichever it was.
 
+pub mod bounded;
 mod http;
 pub mod keys;
 pub mod place;
 pub mod pop;
 pub mod shelf;
 
-pub use http::root_cause;
+pub use bounded::root_cause;
 pub use place::{Address, Place, PlaceError};
 pub use pop::Pop;

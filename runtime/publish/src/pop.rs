@@ -1,6 +1,6 @@
 //! The write API of a PoP, as a publisher sees it.
 
-use iridule_core::{gauge::Gauge, package::Block};
+use iridule_core::{gauge::Gauge, limits, package::Block};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
@@ -69,9 +69,13 @@ impl Pop {
     /// for then the two sides would speak of different gauges.
     pub async fn collections(&self) -> Result<Vec<(String, Vec<Gauge>)>, PlaceError> {
         const PATH: &str = "/v1/collections";
-        let (_, body) = self.ask(Method::GET, PATH, None).await?;
+        let (_, body) = self.ask_for(Method::GET, PATH, None, http::LIST_BYTES).await?;
         let malformed = |why: String| PlaceError::Malformed { at: format!("{}{PATH}", self.base), why };
         let listed: Vec<Listed> = serde_json::from_slice(&body).map_err(|e| malformed(e.to_string()))?;
+        if listed.len() > limits::COLLECTIONS || listed.iter().any(|one| one.gauges.len() > limits::GAUGES) {
+            let (collections, gauges) = (limits::COLLECTIONS, limits::GAUGES);
+            return Err(malformed(format!("more than {collections} collections, or {gauges} gauges of one")));
+        }
         let known = |gauge: ListedGauge| {
             let ListedGauge { id, name, label, feed, quantiser, rest, names } = gauge;
             let gauge = Gauge { name, label, feed, quantiser, rest, names };
@@ -145,17 +149,88 @@ impl Pop {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<(StatusCode, Vec<u8>), PlaceError> {
+        self.ask_for(method, path, body, http::RECORD_BYTES).await
+    }
+
+    /// Sends a request whose answer may have `limit` bytes.
+    async fn ask_for(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<(StatusCode, Vec<u8>), PlaceError> {
         let at = format!("{}{path}", self.base);
         let mut request = self.client.request(method, &at).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.body(body);
         }
-        let (status, body) = http::send(request, &at).await.map_err(|why| match why {
+        let (status, body) = http::send(request, &at, limit).await.map_err(|why| match why {
             PlaceError::Unreachable { at, why } => {
                 PlaceError::Unreachable { at, why: format!("{why}; is `iridule serve` running there?") }
             }
             why => why,
         })?;
         Ok((status, http::success(&at, status, body)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::TcpListener,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+
+    /// A server that answers every request with this head and then with zeros for as long as they are taken. Gives its URL
+    /// and how many requests it got.
+    fn server(head: String) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                counted.fetch_add(1, Ordering::SeqCst);
+                let zeros = vec![b'0'; 1 << 16];
+                let mut sent = stream.write_all(head.as_bytes());
+                while sent.is_ok() {
+                    sent = stream.write_all(&zeros);
+                }
+            }
+        });
+        (url, count)
+    }
+
+    #[tokio::test]
+    async fn a_place_that_redirects_has_neither_token_nor_record_sent_elsewhere() {
+        let (elsewhere, got) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into());
+        for status in [301, 302, 307, 308] {
+            let head = format!("HTTP/1.1 {status} R\r\nlocation: {elsewhere}/\r\nconnection: close\r\n\r\n");
+            let pop = Pop::new(&server(head).0, "secret").unwrap();
+            let why = pop.put_snapshot(vec![1]).await.unwrap_err().to_string();
+            assert!(why.contains("redirects are not followed"), "{why}");
+            assert!(pop.snapshot().await.is_err());
+        }
+        assert_eq!(got.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_given_up_at_its_limit() {
+        let (endless, _) = server("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".into());
+        let pop = Pop::new(&endless, "").unwrap();
+        for why in [pop.snapshot().await.map(drop), pop.collections().await.map(drop)] {
+            let why = why.unwrap_err().to_string();
+            assert!(why.contains("longer than the"), "{why}");
+        }
     }
 }

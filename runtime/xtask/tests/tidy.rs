@@ -148,6 +148,17 @@ fn each_host_is_named_in_one_place() {
 }
 
 #[test]
+fn the_command_writes_to_the_standard_streams_in_one_file() {
+    // That file escapes what a terminal obeys, and ends quietly when nobody reads.
+    let command = |path: &Path| path.starts_with("runtime/cli/src") && !path.ends_with("console.rs");
+    for (path, text) in rust_files().filter(|(path, _)| command(path)) {
+        for word in ["print!(", "println!(", "stdout()", "stderr()", "io::stdout", "io::stderr"] {
+            assert!(!text.contains(word), "{} says {word}: use console.rs", path.display());
+        }
+    }
+}
+
+#[test]
 fn every_file_says_what_lives_in_it() {
     for (path, text) in rust_files() {
         let first = text.lines().next().unwrap_or_default();

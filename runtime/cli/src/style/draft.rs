@@ -1,5 +1,4 @@
 //! A style before it is live: `new`, `check`, `build`, `rarity`, `preview`.
-#![expect(clippy::print_stdout, reason = "the commands' results")]
 
 use std::{fs, net::SocketAddr, path::PathBuf, thread};
 
@@ -8,6 +7,7 @@ use clap::ValueEnum;
 use iridule_studio::{Scaffold, car, preview::Preview};
 
 use crate::{
+    console::{self, note, say},
     sandboxed::{Bounds, block_on, progress},
     serve::stopped,
     shipped,
@@ -87,10 +87,9 @@ pub(super) fn new(args: &NewArgs) -> anyhow::Result<()> {
     };
     let folder = args.folder.display();
     let files = scaffold.write(&args.folder)?;
-    println!("{folder} has {}", files.join(", "));
-    println!("look at it:  iridule style preview {folder}");
-    println!("put it live: iridule style publish {folder}");
-    Ok(())
+    say!("{folder} has {}", files.join(", "))?;
+    say!("look at it:  iridule style preview {folder}")?;
+    say!("put it live: iridule style publish {folder}")
 }
 
 /// Runs `iridule style check`.
@@ -100,8 +99,7 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         let (mut bench, _) = args.bounds.build(&folder).await?;
         Ok(bench.check(usize::try_from(args.tokens)?, progress("tokens")?).await?)
     })?;
-    print!("{}", checked.text);
-    Ok(())
+    console::print(format_args!("{}", checked.text))
 }
 
 /// Runs `iridule style build`.
@@ -112,8 +110,7 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<()> {
         let archive = car::archive(&built.package).map_err(anyhow::Error::msg)?;
         fs::write(path, archive).with_context(|| format!("{}: cannot be written", path.display()))?;
     }
-    println!("{}", built.package.cid);
-    Ok(())
+    say!("{}", built.package.cid)
 }
 
 /// Runs `iridule style rarity`.
@@ -123,8 +120,7 @@ pub(super) fn rarity(args: &RarityArgs) -> anyhow::Result<()> {
         let (mut bench, _) = args.bounds.build(&folder).await?;
         Ok(bench.rarity(progress("tokens")?).await?)
     })?;
-    print!("{text}");
-    Ok(())
+    console::print(format_args!("{text}"))
 }
 
 /// Runs `iridule style preview` until it is told to stop.
@@ -136,13 +132,16 @@ pub(super) fn preview(args: &PreviewArgs) -> anyhow::Result<()> {
         let sandbox = args.bounds.sandbox(workers);
         let preview = Preview::bind(folder, args.listen, sandbox, args.bounds.limits()).await;
         let preview = preview.map_err(|why| anyhow!("{}: {why}; try another --listen", args.listen))?;
-        println!("preview on http://{}; Ctrl-C stops", preview.address()?);
+        console::announce(format_args!("preview on http://{}; Ctrl-C stops\n", preview.address()?))?;
         let stop = async {
             if let Err(why) = stopped().await {
-                println!("cannot wait for signals: {why}");
+                note!("cannot wait for signals: {why}");
             }
         };
-        let told = |error: Option<&str>| println!("{}", error.unwrap_or("built"));
+        // The page says it too.
+        let told = |error: Option<&str>| {
+            drop(console::announce(format_args!("{}\n", error.unwrap_or("built"))));
+        };
         Ok(preview.run(stop, told).await?)
     })
 }

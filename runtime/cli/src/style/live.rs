@@ -1,7 +1,6 @@
 //! A style that is live: `publish`, `rollback`, `list`.
-#![expect(clippy::print_stdout, reason = "the commands' results")]
 
-use std::{env, fs, path::PathBuf};
+use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use cid::Cid;
@@ -13,13 +12,18 @@ use iridule_core::{
     signed::{TrustedKeys, key_id},
     variant::Variant,
 };
-use iridule_publish::{Address, Place, keys};
+use iridule_publish::{
+    Address, Place,
+    bounded::{SECRET_BYTES, read_text_file},
+    keys,
+};
 use iridule_studio::{
     Built,
     release::{self, Listed, Release},
 };
 
 use crate::{
+    console::{self, note, say},
     oracle::{publisher_file, token_file},
     sandboxed::{Bounds, block_on},
     shipped,
@@ -111,8 +115,7 @@ pub(super) fn publish(args: &PublishArgs) -> anyhow::Result<()> {
         Ok(release::publish(&place, &built, &key, args.canary, |_| bar.inc(1)).await?)
     })?;
     bar.finish_and_clear();
-    report(&release, &args.target, &key);
-    Ok(())
+    report(&release, &args.target, &key)
 }
 
 /// Runs `iridule style rollback`.
@@ -122,8 +125,7 @@ pub(super) fn rollback(args: &RollbackArgs) -> anyhow::Result<()> {
         let place = args.target.open().await?;
         Ok(release::rollback(&place, &args.collection, args.style, &key).await?)
     })?;
-    report(&release, &args.target, &key);
-    Ok(())
+    report(&release, &args.target, &key)
 }
 
 /// Runs `iridule style list`.
@@ -134,27 +136,28 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
         Ok(release::list(&place, &publishers).await?)
     })?;
     if all.is_empty() {
-        println!("no collections on {}", args.target.to);
+        say!("no collections on {}", args.target.to)?;
     }
     for Listed { slug, record } in all {
         match record {
-            Ok(record) => describe(&record),
-            Err(why) => println!("{slug}: {why}"),
+            Ok(record) => describe(&record)?,
+            Err(why) => say!("{slug}: {why}")?,
         }
     }
     Ok(())
 }
 
-fn describe(record: &Collection) {
+fn describe(record: &Collection) -> anyhow::Result<()> {
     let Collection { slug, name, supply, sequence, style, canary, history, .. } = record;
-    println!("{slug}: {name}, {supply} tokens, record {sequence}");
-    println!("  shows  {style}");
+    say!("{slug}: {name}, {supply} tokens, record {sequence}")?;
+    say!("  shows  {style}")?;
     if let Some(canary) = canary {
-        println!("  tries  {} on {}", canary.style, percent(canary.share));
+        say!("  tries  {} on {}", canary.style, percent(canary.share))?;
     }
     for style in history {
-        println!("  before {style}");
+        say!("  before {style}")?;
     }
+    Ok(())
 }
 
 fn percent(share: u16) -> String {
@@ -162,27 +165,27 @@ fn percent(share: u16) -> String {
 }
 
 /// Says what a release did.
-fn report(release: &Release, target: &Target, key: &SigningKey) {
+fn report(release: &Release, target: &Target, key: &SigningKey) -> anyhow::Result<()> {
     let Release { record, new_blocks, .. } = release;
     if !release.changed() {
-        println!("{} shows it already: record {} stays", record.slug, record.sequence);
-        return;
+        return say!("{} shows it already: record {} stays", record.slug, record.sequence);
     }
-    println!("record {} of {} published on {}", record.sequence, record.slug, target.to);
-    println!("  shows  {}", record.style);
+    say!("record {} of {} published on {}", record.sequence, record.slug, target.to)?;
+    say!("  shows  {}", record.style)?;
     if let Some(canary) = &record.canary {
-        println!("  tries  {} on {}", canary.style, percent(canary.share));
+        say!("  tries  {} on {}", canary.style, percent(canary.share))?;
     }
     if *new_blocks > 0 {
-        println!("  {new_blocks} new blocks");
+        say!("  {new_blocks} new blocks")?;
     }
     if !matches!(target.to, Address::Pop(_)) {
-        println!(
+        say!(
             "edges take it from {} when publisher_keys has {}",
             key_id(&key.verifying_key()),
             keys::public(key)
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// A style that no edge can paint at its own size is published all the same, but not in silence.
@@ -190,7 +193,7 @@ fn warn_of_cost(built: &Built) -> anyhow::Result<()> {
     let manifest = &built.package.manifest;
     let master = Variant::master(&manifest.canvas.canvas())?;
     if let Plan::Escalate(reason) = plan(manifest, &master) {
-        println!("warning: no edge paints it at the size of its canvas: {reason}");
+        note!("warning: no edge paints it at the size of its canvas: {reason}");
     }
     Ok(())
 }
@@ -207,7 +210,8 @@ impl Target {
                 let made = !file.exists();
                 let key = keys::load_or_create(file)?;
                 if made {
-                    println!("made the key {}; its public half is {}", file.display(), keys::public(&key));
+                    let (path, public) = (file.display(), keys::public(&key));
+                    console::announce(format_args!("made the key {path}; its public half is {public}\n"))?;
                 }
                 Ok(key)
             }
@@ -229,7 +233,7 @@ impl Target {
             }
             Err(_) => {
                 let file = token_file(&self.data);
-                let token = fs::read_to_string(&file)
+                let token = read_text_file(&file, SECRET_BYTES)
                     .with_context(|| format!("{}: no token; set {variable}, or --data", file.display()))?;
                 Ok(token.trim().to_owned())
             }

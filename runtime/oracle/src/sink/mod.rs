@@ -20,11 +20,10 @@ use alloy::primitives::{hex, keccak256};
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
 use iridule_publish::{Address, Place};
-use reqwest::Url;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 
-pub(crate) use self::{contract::Announcer, tokens::Giving};
+pub(crate) use self::{contract::Announcer, tokens::Giving, webhook::Webhook};
 use crate::{ledger::Ledger, metrics::Metrics};
 
 /// The first wait after a failure; each further one is twice as long.
@@ -43,10 +42,7 @@ pub(crate) enum Target {
         token: String,
     },
     /// Somebody who wants to know.
-    Webhook {
-        /// Where to post.
-        url: Url,
-    },
+    Webhook(Webhook),
     /// A contract that tells marketplaces to look again.
     Contract(Box<Announcer>),
 }
@@ -60,9 +56,10 @@ impl fmt::Display for Target {
                 write!(f, "redis://{host}")
             }
             Self::Place { address, .. } => address.fmt(f),
-            Self::Webhook { url } => {
-                let digest = keccak256(url.as_str());
-                write!(f, "webhook {} #{}", url.host_str().unwrap_or_default(), hex::encode(&digest[..3]))
+            Self::Webhook(webhook) => {
+                let digest = keccak256(webhook.url.as_str());
+                let host = webhook.url.host_str().unwrap_or_default();
+                write!(f, "webhook {host} #{}", hex::encode(&digest[..3]))
             }
             Self::Contract(announcer) => {
                 write!(f, "contract {} of {}", announcer.contract, announcer.collection)
@@ -208,9 +205,9 @@ impl Feeding {
                 self.place = matches!(put, Ok(()) | Err(Untaken::Ahead(_))).then_some(place);
                 put
             }
-            Target::Webhook { url } => {
+            Target::Webhook(webhook) => {
                 if let Some(told) = self.untold(&signed.states)? {
-                    webhook::tell(url, signed, &self.common.key).await.map_err(Untaken::Failed)?;
+                    webhook.tell(signed, &self.common.key).await.map_err(Untaken::Failed)?;
                     self.told(&told)?;
                 }
                 Ok(())

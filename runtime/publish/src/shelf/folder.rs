@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::PlaceError;
+use crate::{PlaceError, bounded, http};
 
 /// A folder of records.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ impl Folder {
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PlaceError> {
         let file = self.file(key);
-        match fs::read(&file) {
+        match bounded::read_file(&file, http::RECORD_BYTES as u64) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(why) => Err(fault(&file, &why)),

@@ -52,7 +52,7 @@ impl Kv {
     pub(crate) async fn of_wrangler(host: &str) -> Result<Self, PlaceError> {
         let all = format!("http://{host}{WRANGLER}/storage/kv/namespaces");
         let client = http::client(&all)?;
-        let (status, body) = http::send(client.get(&all), &all).await?;
+        let (status, body) = http::send(client.get(&all), &all, http::LIST_BYTES).await?;
         let body = http::success(&all, status, body)?;
         let malformed = |why: String| PlaceError::Malformed { at: all.clone(), why };
         let listed: Listed = serde_json::from_slice(&body)
@@ -91,7 +91,7 @@ impl Kv {
             if let Some(value) = value {
                 request = request.header("content-type", "application/octet-stream").body(value.to_vec());
             }
-            let answer = http::send(request, &at).await;
+            let answer = http::send(request, &at, http::RECORD_BYTES).await;
             let passing = match &answer {
                 Ok((status, _)) => *status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
                 Err(_) => true,

@@ -2,7 +2,7 @@
 
 use redis::{AsyncCommands as _, Client, aio::MultiplexedConnection};
 
-use crate::PlaceError;
+use crate::{PlaceError, http::RECORD_BYTES};
 
 /// A connection to a Redis.
 #[derive(Debug, Clone)]
@@ -21,7 +21,16 @@ impl Redis {
     }
 
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, PlaceError> {
-        self.connection.clone().get(key).await.map_err(|why| fault(&self.url, &why))
+        // One byte more than a record may have tells that it is longer, and a value of any length costs no more than that.
+        let end = isize::try_from(RECORD_BYTES).unwrap_or(isize::MAX);
+        let value: Vec<u8> =
+            self.connection.clone().getrange(key, 0, end).await.map_err(|why| fault(&self.url, &why))?;
+        if value.len() > RECORD_BYTES {
+            let why = format!("it holds more than {RECORD_BYTES} bytes, so it is no record");
+            return Err(PlaceError::Malformed { at: key.into(), why });
+        }
+        // A key that is not there reads as an empty string, and no record is empty.
+        Ok((!value.is_empty()).then_some(value))
     }
 
     pub(crate) async fn put(&self, key: &str, value: &[u8]) -> Result<(), PlaceError> {
