@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     (
         "iridule",
         &[
@@ -23,6 +23,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "iridule-pop",
             "iridule-publish",
             "iridule-raster",
+            "iridule-sandbox",
             "iridule-studio",
             "iridule-vm",
             "iridule-wgsl",
@@ -43,14 +44,18 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("iridule-cache", &[]),
     ("iridule-core", &[]),
     ("iridule-node", &[]),
-    ("iridule-oracle", &["iridule-core", "iridule-publish", "iridule-raster"]),
-    ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-vm"]),
+    ("iridule-oracle", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
+    ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"]),
     ("iridule-pop", &["iridule-cache", "iridule-core"]),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-core"]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),
+    ("iridule-sandbox", &[]),
     ("iridule-spin", &["iridule-core", "iridule-raster"]),
-    ("iridule-studio", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-wgsl"]),
+    (
+        "iridule-studio",
+        &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox", "iridule-wgsl"],
+    ),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
     ("iridule-worker", &["iridule-core", "iridule-raster"]),

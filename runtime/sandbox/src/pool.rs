@@ -1,0 +1,258 @@
+//! A few workers, and whoever waits for one.
+
+use std::{
+    ffi::OsString,
+    fmt, io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    error::{Ended, Limit, SandboxError, Unavailable},
+    job::{Job, encode},
+    limits::{Confinement, Limits},
+    process::{Outcome, Program, Worker},
+    wire::{Answer, Call, Kind},
+};
+
+/// Calls after which a worker is replaced, lest what libraries leak adds up.
+const CALLS: u32 = 1000;
+/// The share of its memory that a worker may keep between jobs: with more, it is replaced.
+const KEPT_SHARE: u64 = 4;
+
+/// How a sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What is started as a worker.
+    pub program: Program,
+    /// Most workers at once.
+    pub workers: usize,
+    /// Most callers that wait for a worker; further ones get [`Unavailable::Busy`].
+    pub waiting: usize,
+    /// The limits of a job for which no others are named.
+    pub limits: Limits,
+    /// Largest request, bytes.
+    pub request_bytes: u64,
+    /// What holds for the workers beside time and memory.
+    pub confinement: Confinement,
+    /// The environment of the workers, which otherwise is empty.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Default for Config {
+    /// One worker of this executable, with the usual limits.
+    fn default() -> Self {
+        Self {
+            program: Program::this(),
+            workers: 1,
+            waiting: 1024,
+            limits: Limits::default(),
+            request_bytes: 128 << 20,
+            confinement: Confinement::Compute,
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// Workers that run jobs. Clones share them. Workers are started when there is something to do, and end with the last
+/// clone.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    slots: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    idle: Mutex<Vec<Worker>>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("config", &self.inner.config).finish_non_exhaustive()
+    }
+}
+
+/// A caller that waits.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Sandbox {
+    /// A sandbox; no worker is started yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let slots = Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS)));
+        Self {
+            inner: Arc::new(Inner { config, slots, waiting: AtomicUsize::new(0), idle: Mutex::default() }),
+        }
+    }
+
+    /// The limits of a job for which no others are named.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.inner.config.limits
+    }
+
+    /// The most workers at once.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.inner.config.workers
+    }
+
+    /// Runs a job in any worker. When the caller no longer waits, the job is ended.
+    ///
+    /// # Errors
+    /// [`SandboxError`].
+    pub async fn run<J: Job>(&self, request: &J::Request) -> Result<J::Reply, SandboxError<J::Error>> {
+        self.run_within::<J>(request, self.limits()).await
+    }
+
+    /// The same within other limits.
+    ///
+    /// # Errors
+    /// [`SandboxError`].
+    pub async fn run_within<J: Job>(
+        &self,
+        request: &J::Request,
+        limits: Limits,
+    ) -> Result<J::Reply, SandboxError<J::Error>> {
+        let call = self.call::<J>(request, &limits)?;
+        let _slot = self.slot().await?;
+        let mut worker = None;
+        let reply = self.run_in::<J>(&mut worker, &call, &limits).await;
+        if let Some(worker) = worker {
+            self.put_back(worker, &limits);
+        }
+        reply
+    }
+
+    /// Takes a worker for a row of jobs that share its state. It counts as busy until the session ends, and ends with it.
+    ///
+    /// # Errors
+    /// [`Unavailable::Busy`].
+    pub async fn session(&self) -> Result<Session, Unavailable> {
+        Ok(Session { _slot: self.slot().await?, sandbox: self.clone(), worker: None })
+    }
+
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
+        let Inner { config, slots, waiting, .. } = &*self.inner;
+        if let Ok(slot) = slots.clone().try_acquire_owned() {
+            return Ok(slot);
+        }
+        if waiting.fetch_add(1, Ordering::Relaxed) >= config.waiting {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Unavailable::Busy);
+        }
+        let _waiting = Waiting(waiting);
+        slots.clone().acquire_owned().await.map_err(|_| Unavailable::Busy)
+    }
+
+    fn call<J: Job>(&self, request: &J::Request, limits: &Limits) -> Result<Call, SandboxError<J::Error>> {
+        let body = encode(request).map_err(|why| Unavailable::Connection(io::Error::other(why)))?;
+        let (bytes, most) = (body.len() as u64, self.inner.config.request_bytes);
+        if bytes > most {
+            return Err(size(format!("{bytes} bytes, at most {most}")).into());
+        }
+        let Limits { time, memory, reply_bytes, .. } = *limits;
+        Ok(Call { name: J::NAME.into(), time, memory, reply_bytes, body })
+    }
+
+    /// Runs a job in this worker, or in another if there is none yet. Afterwards there is one only if it can be used again.
+    async fn run_in<J: Job>(
+        &self,
+        worker: &mut Option<Worker>,
+        call: &Call,
+        limits: &Limits,
+    ) -> Result<J::Reply, SandboxError<J::Error>> {
+        let mut used = match worker.take().or_else(|| self.idle().pop()) {
+            Some(worker) => worker,
+            None => Worker::start(&self.inner.config).await?,
+        };
+        let Answer { kind, body } = match used.call(call, limits).await {
+            Outcome::Answer(answer) => answer,
+            Outcome::Ended(ended) => return Err(ended.into()),
+            Outcome::Unavailable(why) => return Err(why.into()),
+        };
+        *worker = Some(used);
+        let failed = |why: String| Unavailable::Connection(io::Error::other(why));
+        match kind {
+            Kind::Reply => Ok(serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?),
+            Kind::JobError => {
+                let error = serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?;
+                Err(SandboxError::Job(error))
+            }
+            Kind::TooLarge => {
+                let bytes = String::from_utf8_lossy(&body);
+                Err(size(format!("what comes of it has {bytes} bytes, at most {}", limits.reply_bytes))
+                    .into())
+            }
+            Kind::Unknown => Err(Unavailable::NotServed(J::NAME).into()),
+            Kind::Undecodable => Err(failed(String::from_utf8_lossy(&body).into_owned()).into()),
+            Kind::Ready | Kind::Panicked | Kind::Note => Err(failed("an answer out of turn".into()).into()),
+        }
+    }
+
+    fn put_back(&self, worker: Worker, limits: &Limits) {
+        let keeps_too_much = worker.kept().is_some_and(|kept| kept > limits.memory / KEPT_SHARE);
+        if worker.answered < CALLS && !keeps_too_much {
+            self.idle().push(worker);
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Worker>> {
+        self.inner.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn size(detail: String) -> Ended {
+    Ended { limit: Limit::Size, at: String::new(), detail }
+}
+
+/// A worker for a row of jobs that share its state.
+#[derive(Debug)]
+pub struct Session {
+    sandbox: Sandbox,
+    _slot: OwnedSemaphorePermit,
+    worker: Option<Worker>,
+}
+
+impl Session {
+    /// Runs a job after those before. When one is ended, or a worker fails, the next begins in a new worker, without any
+    /// state.
+    ///
+    /// # Errors
+    /// [`SandboxError`].
+    pub async fn run<J: Job>(
+        &mut self,
+        request: &J::Request,
+        limits: Limits,
+    ) -> Result<J::Reply, SandboxError<J::Error>> {
+        let call = self.sandbox.call::<J>(request, &limits)?;
+        let sandbox = self.sandbox.clone();
+        if self.worker.is_none() {
+            self.worker = Some(Worker::start(&sandbox.inner.config).await?);
+        }
+        sandbox.run_in::<J>(&mut self.worker, &call, &limits).await
+    }
+
+    /// Ends the worker, if there is one: the next job begins without any state.
+    pub fn start_anew(&mut self) {
+        self.worker = None;
+    }
+
+    /// Whether the next job begins without any state.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.worker.is_none()
+    }
+}

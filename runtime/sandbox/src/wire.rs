@@ -1,0 +1,171 @@
+//! Calls and answers between parent and child: a head of fixed size, then a body of the length that the head says.
+//!
+//! Both directions share one socket, which is the child's standard input. What a library prints on the child's standard
+//! output or error can therefore never be taken for an answer.
+
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Longest name of a job, bytes.
+const NAME_BYTES: usize = 64;
+/// How much of a body is made room for before it arrives, bytes.
+const AHEAD: u64 = 1 << 20;
+
+/// What a parent asks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// The job's name.
+    pub(crate) name: String,
+    /// By when the system is to end the child if the parent does not: processor time.
+    pub(crate) time: Duration,
+    /// Memory, bytes.
+    pub(crate) memory: u64,
+    /// Largest reply, bytes.
+    pub(crate) reply_bytes: u64,
+    /// The request.
+    pub(crate) body: Vec<u8>,
+}
+
+/// What a child answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) kind: Kind,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What an answer's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing: the child is ready for its first call.
+    Ready,
+    /// The job's reply.
+    Reply,
+    /// The job's error.
+    JobError,
+    /// What the job's panic said. The child ends after it.
+    Panicked,
+    /// Nothing: the child serves no such job.
+    Unknown,
+    /// Why a request does not decode or a reply does not encode.
+    Undecodable,
+    /// The length of the reply, in digits.
+    TooLarge,
+    /// What the job says that it works on. More answers follow.
+    Note,
+}
+
+const KINDS: [Kind; 8] = [
+    Kind::Ready,
+    Kind::Reply,
+    Kind::JobError,
+    Kind::Panicked,
+    Kind::Unknown,
+    Kind::Undecodable,
+    Kind::TooLarge,
+    Kind::Note,
+];
+
+impl Answer {
+    pub(crate) fn new(kind: Kind, body: Vec<u8>) -> Self {
+        Self { kind, body }
+    }
+
+    /// Writes it, from the child.
+    pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        to.write_all(&[u8::try_from(kind).unwrap_or_default()])?;
+        to.write_all(&(self.body.len() as u64).to_le_bytes())?;
+        to.write_all(&self.body)?;
+        to.flush()
+    }
+
+    /// Reads one in the parent; one of more bytes than `most` is an error.
+    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), most: u64) -> io::Result<Self> {
+        let mut head = [0; 9];
+        from.read_exact(&mut head).await?;
+        let [kind, length @ ..] = head;
+        let kind = KINDS.get(usize::from(kind)).copied();
+        let kind = kind.ok_or_else(|| io::Error::other("an answer of no kind"))?;
+        let length = u64::from_le_bytes(length);
+        if length > most {
+            return Err(io::Error::other("an answer that is too long"));
+        }
+        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        from.take(length).read_to_end(&mut body).await?;
+        if (body.len() as u64) < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { kind, body })
+    }
+}
+
+/// Writes a call, from the parent.
+pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &Call) -> io::Result<()> {
+    let name = call.name.as_bytes().get(..call.name.len().min(NAME_BYTES)).unwrap_or_default();
+    let mut head = Vec::with_capacity(1 + name.len() + 4 * 8);
+    head.push(u8::try_from(name.len()).unwrap_or_default());
+    head.extend_from_slice(name);
+    let milliseconds = u64::try_from(call.time.as_millis()).unwrap_or(u64::MAX);
+    for number in [milliseconds, call.memory, call.reply_bytes, call.body.len() as u64] {
+        head.extend_from_slice(&number.to_le_bytes());
+    }
+    to.write_all(&head).await?;
+    to.write_all(&call.body).await?;
+    to.flush().await
+}
+
+impl Call {
+    /// Reads one in the child. The parent bounds its length.
+    pub(crate) fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut length = [0; 1];
+        from.read_exact(&mut length)?;
+        let mut name = vec![0; usize::from(length[0])];
+        from.read_exact(&mut name)?;
+        let name = String::from_utf8(name).map_err(|_| io::Error::other("a job's name is not UTF-8"))?;
+        let mut number = || {
+            let mut bytes = [0; 8];
+            from.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+        };
+        let (milliseconds, memory, reply_bytes, length) = (number()?, number()?, number()?, number()?);
+        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        from.by_ref().take(length).read_to_end(&mut body)?;
+        if (body.len() as u64) < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self { name, time: Duration::from_millis(milliseconds), memory, reply_bytes, body })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_and_an_answer_arrive_as_they_were_sent() {
+        let call = Call {
+            name: "paint".into(),
+            time: Duration::from_millis(2000),
+            memory: 7,
+            reply_bytes: u64::MAX,
+            body: vec![1; 5000],
+        };
+        let mut bytes = Vec::new();
+        write_call(&mut bytes, &call).await.unwrap();
+        assert_eq!(Call::read(&mut bytes.as_slice()).unwrap(), call);
+        for cut in 0..bytes.len() {
+            assert!(Call::read(&mut &bytes[..cut]).is_err(), "{cut} bytes are no call");
+        }
+        let answer = Answer::new(Kind::TooLarge, b"12".to_vec());
+        let mut bytes = Vec::new();
+        answer.write(&mut bytes).unwrap();
+        assert_eq!(Answer::read(&mut bytes.as_slice(), 2).await.unwrap(), answer);
+        assert!(Answer::read(&mut bytes.as_slice(), 1).await.is_err(), "it is longer than may be");
+        for cut in 0..bytes.len() {
+            assert!(Answer::read(&mut &bytes[..cut], 2).await.is_err(), "{cut} bytes are no answer");
+        }
+    }
+}
