@@ -50,6 +50,8 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
+    // Started as a worker of a sandbox, it is nothing else.
+    iridule_sandbox::serve_if_asked(iridule_origin::child::SANDBOX_JOBS.iter().copied());
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => serve::run(args),

@@ -6,13 +6,14 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::ValueEnum;
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
-use iridule_origin::{Config, ConnectionLimits, Origin, Store, memory};
+use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, memory};
 use iridule_publish::keys;
 
 use crate::{oracle::edge_file, serve::stopped};
@@ -46,7 +47,7 @@ pub struct Painting {
     /// A folder in the data folder when not given.
     #[arg(long, value_name = "URL")]
     origin_store: Option<String>,
-    /// Threads of the origin that paint and encode; one for each core when not given.
+    /// Processes of the origin that paint and encode; one for each core when not given.
     #[arg(long, value_name = "N")]
     origin_painters: Option<NonZeroUsize>,
     /// Renders that wait or run at the origin at once; over it, edges are told to ask elsewhere.
@@ -56,6 +57,12 @@ pub struct Painting {
     /// the memory of the container or the machine when not given.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
     origin_memory: Option<u64>,
+    /// How long the origin may work on one picture, seconds. Over it, the process that paints it is ended.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    origin_time: u64,
+    /// Memory for one process that paints, MiB. Over it, the process is ended.
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+    origin_painter_memory: u64,
     /// Connections to the origin at once; the oldest one without a request gives way to a new one.
     #[arg(long, value_name = "N", default_value_t = ConnectionLimits::default().connections)]
     origin_connections: usize,
@@ -91,6 +98,11 @@ impl Painting {
             connections: ConnectionLimits {
                 connections: self.origin_connections,
                 ..ConnectionLimits::default()
+            },
+            painting: PaintingLimits {
+                time: Duration::from_secs(self.origin_time),
+                memory: self.origin_painter_memory << 20,
+                ..PaintingLimits::default()
             },
             workers: self.origin_painters.map_or_else(cores, usize::from),
             queue: self.origin_queue,

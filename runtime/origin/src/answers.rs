@@ -32,10 +32,10 @@ use iridule_core::{
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
-    library::{Loaded, NoScene},
+    library::KnownStyle,
     metrics,
     nonces::Seen,
-    painter::{PaintedBy, Painter},
+    painter::PaintedBy,
     queue::{self, Refused},
     server::AnswerBody,
     service::{Failure, Job, Rendered, Shared, now_ms},
@@ -96,7 +96,7 @@ impl Shared {
         let now = metrics::Now {
             depth: self.queue.depth(),
             wait_ms: self.queue.wait_ms(),
-            devices: self.painter.get().map_or(0, Painter::devices),
+            devices: self.devices.load(Ordering::Relaxed),
             connections: self.connections.count(),
             clocks: self.clocks.all(),
         };
@@ -182,18 +182,18 @@ impl Shared {
             return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("a moment ago: {why}"));
         }
         match self.library.style(&render.style).await {
-            Ok(loaded) => self.wait(asked, loaded).await,
+            Ok(style) => self.wait(asked, style).await,
             Err(why) => {
-                if let NoScene::Store(why) = &why {
-                    tracing::warn!(%key, %why, "the style cannot be read");
+                if let Failure::Store(why) = &why {
+                    tracing::warn!(%key, why, "the style cannot be read");
                 }
-                self.failed(why.into())
+                self.failed(why)
             }
         }
     }
 
     /// Enters the queue and waits for the picture.
-    async fn wait(&self, asked: &Asked, loaded: Arc<Loaded>) -> Answer {
+    async fn wait(&self, asked: &Asked, style: Arc<KnownStyle>) -> Answer {
         let Asked { edge, render, key, priority, deadline_ms } = asked;
         let request = queue::Request {
             key: *key,
@@ -201,9 +201,9 @@ impl Shared {
             priority: *priority,
             deadline_ms: *deadline_ms,
             now_ms: now_ms(),
-            estimate: loaded.estimate(&render.variant),
+            estimate: style.estimate(&render.variant),
         };
-        let mut waiter = match self.queue.enter(&request, || Job { render: render.clone(), loaded }) {
+        let mut waiter = match self.queue.enter(&request, || Job { render: render.clone(), style }) {
             Ok(waiter) => waiter,
             Err(Refused::Full(after_ms)) => return self.no_room(after_ms, "no room"),
             Err(Refused::TooLate(after_ms)) => {
@@ -220,6 +220,7 @@ impl Shared {
             Ok(Some(Ok(Rendered { body, by }))) => picture(render, key, body, Some(&by)),
             Ok(Some(Err(failure))) => self.failed(failure),
             Ok(None) => self.no_room(self.queue.wait_ms(), "it came too late, or gave way to another"),
+            Err(_) if !waiter.runs() => self.no_room(self.queue.wait_ms(), "its turn did not come in time"),
             Err(_) => {
                 self.metrics.turned_away.inc();
                 text(StatusCode::GATEWAY_TIMEOUT, "not done by the deadline")

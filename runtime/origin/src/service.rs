@@ -2,10 +2,9 @@
 
 use std::{
     net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,6 +19,7 @@ use iridule_core::{
     order::Render,
     signed::{TrustedKeys, key_id},
 };
+use iridule_sandbox::{Sandbox, Session};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -29,12 +29,12 @@ use tokio::{
 
 use crate::{
     clocks::Clocks,
-    encode,
     faulty::Faulty,
-    library::{Library, Loaded, NoScene},
+    library::{KnownStyle, Library},
     metrics::Metrics,
     nonces::Nonces,
-    painter::{Found, PaintedBy, Painter},
+    painter::PaintedBy,
+    painting::{self, PaintingLimits},
     queue::{Bounds, Queue},
     server::{self, ConnectionLimits, Connections},
     store::Store,
@@ -57,7 +57,7 @@ pub struct Config {
     pub edges: TrustedKeys,
     /// Signs the answers. Edges know its public half.
     pub key: SigningKey,
-    /// Threads that paint, at least 1.
+    /// Pictures that are painted at once, each in a process of its own, at least 1.
     pub workers: usize,
     /// Jobs that wait or run at once.
     pub queue: usize,
@@ -69,6 +69,8 @@ pub struct Config {
     pub software: bool,
     /// What bounds connections.
     pub connections: ConnectionLimits,
+    /// What bounds the painting of one picture.
+    pub painting: PaintingLimits,
 }
 
 /// Why an origin does not start.
@@ -116,21 +118,11 @@ pub(crate) enum Failure {
     Store(String),
 }
 
-impl From<NoScene> for Failure {
-    fn from(why: NoScene) -> Self {
-        match why {
-            NoScene::Missing(blocks) => Self::Missing(blocks),
-            NoScene::Unpaintable(why) => Self::Unpaintable(why),
-            NoScene::Store(why) => Self::Store(why.to_string()),
-        }
-    }
-}
-
 /// What a worker needs to know. The scene is built when the job runs.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) render: Render,
-    pub(crate) loaded: Arc<Loaded>,
+    pub(crate) style: Arc<KnownStyle>,
 }
 
 pub(crate) type Done = Result<Rendered, Failure>;
@@ -152,10 +144,12 @@ pub(crate) struct Shared {
     pub(crate) answers_most: u32,
     pub(crate) uploads: Semaphore,
     pub(crate) body_time: Duration,
-    /// Made by whichever worker comes first.
-    pub(crate) painter: OnceLock<Painter>,
+    /// The painter's child processes, one for each worker.
+    pub(crate) sandbox: Sandbox,
     /// Whether to look for devices, and whether software ones will do.
-    wanted: (bool, bool),
+    pub(crate) devices_wanted: (bool, bool),
+    /// Devices that a child has found.
+    pub(crate) devices: AtomicUsize,
     pub(crate) metrics: Metrics,
     pub(crate) connections: Arc<Connections>,
     pub(crate) draining: AtomicBool,
@@ -196,22 +190,15 @@ impl Shared {
             answers_most,
             uploads: Semaphore::new(UPLOADS),
             body_time: config.connections.body,
-            painter: OnceLock::new(),
-            wanted: (config.devices, config.software),
+            sandbox: painting::sandbox(&config.painting, workers, config.devices),
+            devices_wanted: (config.devices, config.software),
+            devices: AtomicUsize::new(0),
             metrics: Metrics::new(),
             connections: Connections::new(config.connections.connections),
             draining: AtomicBool::new(false),
             leaving: watch::Sender::new(false),
             capacity,
         }
-    }
-
-    fn open_painter(&self) -> Painter {
-        let (devices, software) = self.wanted;
-        let (painter, found) =
-            if devices { Painter::open(software) } else { (Painter::cpu(), Found::default()) };
-        tracing::info!(devices = ?found.used, refused = ?found.refused, "shaders run on");
-        painter
     }
 }
 
@@ -285,17 +272,16 @@ impl Drop for Origin {
     }
 }
 
-/// One worker: takes jobs until there will be no more.
+/// One worker: takes jobs until there will be no more, and has a child process of its own to paint in.
 fn work(shared: &Shared, runtime: &tokio::runtime::Handle) {
-    let painter = shared.painter.get_or_init(|| shared.open_painter());
+    let mut session = None;
     while let Some((key, job)) = shared.queue.next(now_ms) {
         let started = Instant::now();
         let (done, took) = match shared.store.recent(&key) {
             // Someone asked for it in the moment in which it was finished.
             Some(body) => (Ok(Rendered { body, by: PaintedBy::Cpu }), None),
             None => {
-                let done = catch_unwind(AssertUnwindSafe(|| render(shared, painter, runtime, &key, &job)));
-                let done = done.unwrap_or_else(|_| Err(Failure::Machine("the painter panicked".into())));
+                let done = runtime.block_on(render(shared, &mut session, &key, &job));
                 let took = done.is_ok().then(|| started.elapsed().as_secs_f64() * 1e3);
                 (done, took)
             }
@@ -317,21 +303,20 @@ fn work(shared: &Shared, runtime: &tokio::runtime::Handle) {
     }
 }
 
-fn render(
-    shared: &Shared,
-    painter: &Painter,
-    runtime: &tokio::runtime::Handle,
-    key: &RenderKey,
-    job: &Job,
-) -> Done {
+async fn render(shared: &Shared, session: &mut Option<Session>, key: &RenderKey, job: &Job) -> Done {
     let started = Instant::now();
-    let variant = &job.render.variant;
-    let scene = runtime.block_on(shared.library.scene(&job.loaded, &job.render))?;
-    let painted = painter.paint(&scene, &job.loaded.sources, variant);
-    let (pixmap, by) = painted.map_err(|why| Failure::Unpaintable(why.to_string()))?;
-    let opaque = scene.canvas.background.is_some();
-    let body = encode::encode(&pixmap, opaque, variant).map_err(Failure::Unpaintable)?;
-    let body = Bytes::from(body);
+    let session = match session {
+        Some(session) => session,
+        None => {
+            let new = shared.sandbox.session().await.map_err(|why| Failure::Machine(why.to_string()))?;
+            session.insert(new)
+        }
+    };
+    let (body, by, found) = painting::paint(shared, session, job).await?;
+    if let Some(found) = found {
+        shared.devices.store(found.used.len(), Ordering::Relaxed);
+        tracing::info!(devices = ?found.used, refused = ?found.refused, "shaders run on");
+    }
     shared.metrics.seconds.observe(started.elapsed().as_secs_f64());
     match &by {
         PaintedBy::Fallback(why) => {
@@ -341,8 +326,8 @@ fn render(
         by => shared.metrics.rendered(by.word()),
     }
     shared.store.hold(key, body.clone());
-    let (store, key, format, stored) = (shared.store.clone(), *key, variant.format, body.clone());
-    runtime.spawn(async move {
+    let (store, key, format, stored) = (shared.store.clone(), *key, job.render.variant.format, body.clone());
+    tokio::spawn(async move {
         if let Err(why) = store.put_render(&key, format, &stored).await {
             tracing::warn!(%key, %why, "a render is not kept");
         }

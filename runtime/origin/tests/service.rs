@@ -21,7 +21,8 @@ use iridule_core::{
     signed::{TrustedKeys, key_id},
     variant::{Asked, Format, Variant},
 };
-use iridule_origin::{Config, ConnectionLimits, Origin, Store};
+use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, child};
+use iridule_sandbox::{Program, serve_if_asked};
 use iridule_studio::{Built, Folder};
 use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
@@ -47,6 +48,12 @@ fn origin_key() -> SigningKey {
 fn style(slug: &str) -> Built {
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
     Folder::open(styles.join(slug)).unwrap().build().unwrap()
+}
+
+/// No test: the children of the others begin here.
+#[test]
+fn sandbox_worker() {
+    serve_if_asked(child::SANDBOX_JOBS.iter().copied());
 }
 
 /// An order as an edge sends it.
@@ -88,6 +95,7 @@ impl Met {
             devices: true,
             software: true,
             connections: ConnectionLimits::default(),
+            painting: PaintingLimits { program: Program::this_test("sandbox_worker"), ..Default::default() },
         };
         change(&mut config);
         let origin = Origin::start(config).await.unwrap();
@@ -458,6 +466,41 @@ async fn one_edge_in_a_hurry_does_not_starve_another() {
     assert!(calm.iter().all(|status| *status == StatusCode::OK), "{calm:?}");
     let hasty = hasty.join_all().await;
     let late = hasty.iter().filter(|status| **status == StatusCode::GATEWAY_TIMEOUT).count();
-    assert!(late * 10 <= hasty.len(), "{late} of {} were let wait in vain", hasty.len());
+    assert!(late * 10 <= hasty.len(), "{late} of {} were begun in vain", hasty.len());
     assert!(hasty.contains(&StatusCode::OK), "{hasty:?}");
+}
+
+/// A picture that takes too much time or memory ends its painter and nothing else: it is a fault of this machine, it is not
+/// tried again at once, and what comes after it is painted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_over_its_bounds_ends_its_painter_and_nothing_else() {
+    let bounds: [fn(&mut PaintingLimits); 2] =
+        [|limits| limits.time = Duration::from_millis(900), |limits| limits.memory = 160 << 20];
+    for (bound, what) in bounds.into_iter().zip(["time", "memory"]) {
+        let met = Met::start_with(TempDir::new().unwrap(), |config| {
+            config.workers = 1;
+            config.devices = false;
+            bound(&mut config.painting);
+        })
+        .await;
+        let built = style("cppn");
+        assert_eq!(
+            met.picture(&built, &render(&built, 1, wide(64), Format::Png)).await.status(),
+            StatusCode::OK
+        );
+        for _ in 0..2 {
+            let answer = met.ask(&render(&built, 1, wide(4096), Format::Avif)).await;
+            assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR, "{what}");
+            assert!(answer.headers().contains_key(SIGNATURE));
+            let said = answer.text().await.unwrap();
+            assert!(said.contains(what), "{what}: {said}");
+        }
+        let faults = met.metric("iridule_origin_faults_total").await;
+        assert!((faults - 1.0).abs() < 0.5, "{what}: {faults}");
+        assert_eq!(
+            met.ask(&render(&built, 2, wide(64), Format::Png)).await.status(),
+            StatusCode::OK,
+            "{what}"
+        );
+    }
 }

@@ -126,6 +126,12 @@ impl<J, D: Clone> Queue<J, D> {
 }
 
 impl<J, D: Clone> Waiter<J, D> {
+    /// Whether the job runs.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.queue.lock().runs(self.number)
+    }
+
     /// What became of the job. `None`: it was dropped before it ran.
     pub async fn wait(&mut self) -> Option<D> {
         poll_fn(|context| match self.queue.lock().poll(self.number, context.waker()) {

@@ -213,6 +213,12 @@ impl<J, D: Clone> State<J, D> {
         waiting.done.clone()
     }
 
+    /// Whether a waiter's job runs.
+    pub(super) fn runs(&self, waiter: u64) -> bool {
+        let job = self.waiters.get(&waiter).and_then(|waiting| self.jobs.get(&waiting.key));
+        job.is_some_and(|job| !job.is_queued())
+    }
+
     /// A waiter is gone. A job for which nobody waits any more is dropped before it runs, unless it is made ahead.
     pub(super) fn leave(&mut self, waiter: u64) {
         let Some(waiting) = self.waiters.remove(&waiter) else { return };
