@@ -172,7 +172,7 @@ impl Origin {
                 self.misdated.set(self.misdated.get() + 1);
                 return status(401);
             }
-            Err(why) => panic!("{why}"),
+            Err(why) => unreachable!("{why}"),
         }
         if !self.nonces.borrow_mut().insert(order.nonce) {
             self.replays.set(self.replays.get() + 1);
