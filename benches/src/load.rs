@@ -40,7 +40,18 @@ pub struct Load {
 #[derive(Debug, Clone, Default)]
 pub struct Ask {
     pub path: String,
+    /// The `Host` field; the address where not given.
+    pub host: Option<String>,
     pub headers: Vec<(&'static str, String)>,
+}
+
+/// A whole response.
+#[derive(Debug, Clone, Default)]
+pub struct Reply {
+    pub status: u16,
+    /// All lines of `Cache-Status`.
+    pub cache_status: String,
+    pub body: Vec<u8>,
 }
 
 /// What came of a load.
@@ -84,8 +95,8 @@ impl Seen {
     }
 }
 
-/// Lays a load on an address. `ask` says what the request of a number is, `expects` whether a status and a `Cache-Status`
-/// are what is to be measured.
+/// Lays a load on an address. `ask` makes the request of a number, `expects` decides whether the response to it is the
+/// right one.
 ///
 /// # Errors
 /// When no connection can be made.
@@ -93,20 +104,21 @@ pub fn run(
     address: SocketAddr,
     load: Load,
     ask: impl Fn(u64) -> Ask + Send + Sync + 'static,
-    expects: fn(u16, &str) -> bool,
+    expects: impl Fn(u64, &Reply) -> bool + Send + Sync + 'static,
 ) -> anyhow::Result<Seen> {
     let (send, due) = mpsc::unbounded_channel::<(u64, Instant)>();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
     let count = (load.rate * load.lasts.as_secs_f64()).max(1.0) as u64;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let all = runtime.block_on(async {
-        let (due, ask, seen) = (Arc::new(Mutex::new(due)), Arc::new(ask), Arc::new(Mutex::new(Seen::new()?)));
+        let (due, seen) = (Arc::new(Mutex::new(due)), Arc::new(Mutex::new(Seen::new()?)));
+        let (ask, expects) = (Arc::new(ask), Arc::new(expects));
         let mut visitors = JoinSet::new();
         for _ in 0..load.connections {
             let connection = connect(address).await?;
-            let visitor = Visitor { address, due: due.clone(), seen: seen.clone(), expects };
-            let ask = ask.clone();
-            visitors.spawn(async move { visitor.run(connection, |number| ask(number)).await });
+            let visitor = Visitor { address, due: due.clone(), seen: seen.clone() };
+            let (ask, expects) = (ask.clone(), expects.clone());
+            visitors.spawn(async move { visitor.run(connection, &*ask, &*expects).await });
         }
         // Only a thread that sleeps by itself is punctual to the tenth of a millisecond; a runtime's timers have one.
         let clock = thread::spawn(move || {
@@ -168,11 +180,15 @@ struct Visitor {
     address: SocketAddr,
     due: Arc<Mutex<mpsc::UnboundedReceiver<(u64, Instant)>>>,
     seen: Arc<Mutex<Seen>>,
-    expects: fn(u16, &str) -> bool,
 }
 
 impl Visitor {
-    async fn run(self, mut connection: Connection, ask: impl Fn(u64) -> Ask) -> anyhow::Result<()> {
+    async fn run(
+        self,
+        mut connection: Connection,
+        ask: &(impl Fn(u64) -> Ask + Sync),
+        expects: &(impl Fn(u64, &Reply) -> bool + Sync),
+    ) -> anyhow::Result<()> {
         loop {
             let idle = Instant::now();
             let next = self.due.lock().await.recv().await;
@@ -189,12 +205,13 @@ impl Visitor {
                 seen.late.saturating_record(u64::try_from(late.as_micros()).unwrap_or(LONGEST));
             }
             match answer {
-                Ok((status, said, bytes)) => {
-                    seen.bytes += bytes;
-                    if (self.expects)(status, &said) {
+                Ok(reply) => {
+                    seen.bytes += reply.body.len() as u64;
+                    if expects(number, &reply) {
                         seen.good += 1;
                     } else {
-                        seen.bad(format!("{status}: {said}"));
+                        let path = ask(number).path;
+                        seen.bad(format!("{path}: {}: {}", reply.status, reply.cache_status));
                     }
                 }
                 Err(why) => seen.bad(format!("{why:#}")),
@@ -203,26 +220,23 @@ impl Visitor {
     }
 }
 
-/// Status, `Cache-Status` and bytes of the body.
-async fn exchange(
-    connection: &mut Connection,
-    address: SocketAddr,
-    ask: &Ask,
-) -> anyhow::Result<(u16, String, u64)> {
-    let mut request = Request::get(&ask.path).header("host", address.to_string());
+/// Sends a request and reads the whole response.
+async fn exchange(connection: &mut Connection, address: SocketAddr, ask: &Ask) -> anyhow::Result<Reply> {
+    let host = ask.host.clone().unwrap_or_else(|| address.to_string());
+    let mut request = Request::get(&ask.path).header("host", host);
     for (name, value) in &ask.headers {
         request = request.header(*name, value);
     }
     connection.ready().await?;
     let answer = connection.send_request(request.body(Empty::new())?).await?;
     let status = answer.status().as_u16();
-    let said = answer.headers().get_all("cache-status").iter().filter_map(|value| value.to_str().ok());
-    let said = said.collect::<Vec<_>>().join(", ");
-    let (mut body, mut bytes) = (answer.into_body(), 0);
-    while let Some(frame) = body.frame().await {
-        bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+    let lines = answer.headers().get_all("cache-status").iter().filter_map(|value| value.to_str().ok());
+    let cache_status = lines.collect::<Vec<_>>().join(", ");
+    let (mut incoming, mut body) = (answer.into_body(), Vec::new());
+    while let Some(frame) = incoming.frame().await {
+        body.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
     }
-    Ok((status, said, bytes))
+    Ok(Reply { status, cache_status, body })
 }
 
 #[cfg(test)]
@@ -262,8 +276,8 @@ mod tests {
         let seen = run(
             address,
             load,
-            |_| Ask { path: "/".into(), headers: vec![] },
-            |status, said| status == 200 && said == "x; hit",
+            |_| Ask { path: "/".into(), ..Ask::default() },
+            |_, reply| reply.status == 200 && reply.cache_status == "x; hit",
         )
         .unwrap();
         assert_eq!((seen.good, seen.bad, seen.bytes), (100, 0, 200), "{:?}", seen.others);
@@ -277,7 +291,7 @@ mod tests {
     fn what_was_never_answered_is_told() {
         let address = server(Duration::from_secs(60));
         let load = Load { rate: 50.0, lasts: Duration::from_millis(400), connections: 1 };
-        let seen = run(address, load, |_| Ask { path: "/".into(), headers: vec![] }, |_, _| true).unwrap();
+        let seen = run(address, load, |_| Ask { path: "/".into(), ..Ask::default() }, |_, _| true).unwrap();
         assert_eq!(seen.good, 10);
         assert!(seen.bad > 0 && seen.good + seen.bad >= 19, "{} of 20 were told", seen.good + seen.bad);
     }

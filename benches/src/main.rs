@@ -22,6 +22,7 @@ mod report;
 mod rounds;
 mod running;
 mod shipped;
+mod soak;
 mod styles;
 mod trace;
 
@@ -116,6 +117,14 @@ enum Bench {
         #[command(flatten)]
         folders: Folders,
     },
+    /// A PoP under load for a long time: first alone, then beside a hostile client. Fails when a bar is missed.
+    Soak {
+        /// The `iridule` to measure.
+        #[arg(long)]
+        binary: PathBuf,
+        #[command(flatten)]
+        plan: soak::Plan,
+    },
     /// The public cache test suite, beside what it says of others.
     Conformance {
         /// The `iridule` to test.
@@ -158,6 +167,7 @@ fn main() -> anyhow::Result<()> {
         Bench::EdgeVsOrigin { binary, prices, distances, folders } => {
             edge_vs_origin::run(&binary, &prices, distances, rounds, &folders.report)
         }
+        Bench::Soak { binary, plan } => soak::run(&binary, &plan),
         Bench::Conformance { binary, peers } => conformance::run(&binary, &peers),
     }
 }

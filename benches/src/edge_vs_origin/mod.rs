@@ -153,7 +153,9 @@ fn cells(world: &mut World, rounds: u32) -> anyhow::Result<Vec<Cell>> {
 
 fn measure(place: &Place, address: SocketAddr, load: Load) -> anyhow::Result<Seen> {
     let asks = place.asks.clone();
-    load::run(address, load, move |number| asks.nth(number), place.expects)
+    let expects = place.expects;
+    let ask = move |number| asks.nth(number);
+    load::run(address, load, ask, move |_, reply| expects(reply.status, &reply.cache_status))
 }
 
 /// Tables and curves by path.

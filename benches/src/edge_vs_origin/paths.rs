@@ -228,7 +228,7 @@ impl World {
     fn prepare_at(&mut self, way: Way, host: &'static str, url: &str, load: Load) -> anyhow::Result<Place> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
         let count = (load.rate * load.lasts.as_secs_f64()).max(1.0) as u64;
-        let plain = |path: String| Ask { path, headers: vec![] };
+        let plain = |path: String| Ask { path, ..Ask::default() };
         let mut fresh = |form: &str| -> Vec<Ask> {
             let first = self.fresh;
             self.fresh += count;
@@ -240,6 +240,7 @@ impl World {
                 tags.map(|(tag, token)| Ask {
                     path: card(token),
                     headers: vec![("if-none-match", tag.clone())],
+                    ..Ask::default()
                 })
                 .collect()
             }

@@ -18,7 +18,7 @@ const PEERS: &str = "benches/peers";
 /// Benches that need the pinned programs.
 const WITH_PEERS: [&str; 2] = ["peers", "conformance"];
 /// Benches of the binary.
-const OF_THE_BINARY: [&str; 5] = ["conformance", "edge-vs-origin", "peers", "pool", "relay"];
+const OF_THE_BINARY: [&str; 6] = ["conformance", "edge-vs-origin", "peers", "pool", "relay", "soak"];
 /// Benches that start the Worker.
 const OF_THE_WORKER: [&str; 2] = ["edge-vs-origin", "peers"];
 

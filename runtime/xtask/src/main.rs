@@ -31,7 +31,7 @@ enum Step {
     },
     /// Measures; installs what that needs.
     Bench {
-        /// What to measure: `peers`, `edge-vs-origin`, `styles`, `painters`, `renders`, `pool`, `relay`, `eviction` or
+        /// What to measure: `peers`, `edge-vs-origin`, `styles`, `painters`, `renders`, `pool`, `relay`, `soak`, `eviction` or
         /// `conformance`; `--help` after it says more.
         #[arg(required = true, num_args = 1.., allow_hyphen_values = true)]
         what: Vec<String>,
