@@ -56,6 +56,13 @@ struct Asked {
     deadline_ms: u64,
 }
 
+/// The answer to an order that is refused.
+struct Refusal {
+    answer: Answer,
+    /// To sign it for, where the edge is known.
+    nonce: Option<u64>,
+}
+
 /// Why a body is not there.
 enum BodyError {
     TooLong,
@@ -109,7 +116,7 @@ impl Shared {
         let (head, body) = request.into_parts();
         let (signed, deadline_ms) = match self.believe(&head.headers) {
             Ok(believed) => believed,
-            Err(refusal) => return self.leave(refusal.0, refusal.1, Instant::now()).await,
+            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
         };
         let Signed { edge, order } = signed;
         let nonce = Some(order.nonce);
@@ -133,7 +140,7 @@ impl Shared {
         let (head, body) = request.into_parts();
         let (Signed { order, .. }, _) = match self.believe(&head.headers) {
             Ok(believed) => believed,
-            Err(refusal) => return self.leave(refusal.0, refusal.1, Instant::now()).await,
+            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
         };
         let deadline = Instant::now() + Duration::from_millis(order.within_ms);
         let answer = match order.errand {
@@ -144,8 +151,8 @@ impl Shared {
     }
 
     /// The order of a request and its deadline here, Unix milliseconds, if it is one that is believed here and did not come
-    /// before. Otherwise the answer, and the nonce to sign it for where the edge is known.
-    fn believe(&self, headers: &HeaderMap) -> Result<(Signed, u64), (Answer, Option<u64>)> {
+    /// before. Otherwise the answer.
+    fn believe(&self, headers: &HeaderMap) -> Result<(Signed, u64), Box<Refusal>> {
         let now = now_ms();
         let refused = |edge: &str, why: &OrderRefused, nonce: Option<u64>| {
             self.metrics.refused.inc();
@@ -154,7 +161,7 @@ impl Shared {
                 let why = why.to_string();
                 tracing::warn!(edge, ?why, left_out, "an order is refused");
             }
-            (text(StatusCode::UNAUTHORIZED, &why.to_string()), nonce)
+            Box::new(Refusal { answer: text(StatusCode::UNAUTHORIZED, &why.to_string()), nonce })
         };
         let signed = Order::open(headers, &self.edges).map_err(|why| refused("", &why, None))?;
         let Signed { edge, order } = &signed;

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Bytes of blocks that a child keeps. A style's files are at most half of it.
-const BLOCK_BYTES: usize = 2 * limits::PACKAGE_BYTES as usize;
+const BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
 /// Styles that a child keeps loaded.
 const STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
@@ -102,7 +102,7 @@ pub struct Kept {
     painter: Option<Painter>,
     styles: LruCache<Cid, Arc<Loaded>>,
     blocks: LruCache<Cid, Bytes>,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Default for Kept {
@@ -186,13 +186,13 @@ impl Kept {
     }
 
     fn keep(&mut self, cid: Cid, bytes: Bytes) {
-        self.bytes += bytes.len();
+        self.bytes += bytes.len() as u64;
         if let Some(old) = self.blocks.put(cid, bytes) {
-            self.bytes -= old.len();
+            self.bytes -= old.len() as u64;
         }
         while self.bytes > BLOCK_BYTES {
             let Some((_, oldest)) = self.blocks.pop_lru() else { break };
-            self.bytes -= oldest.len();
+            self.bytes -= oldest.len() as u64;
         }
     }
 

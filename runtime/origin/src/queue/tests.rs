@@ -147,7 +147,7 @@ fn shares_are_measured_in_work_and_are_not_saved_up() {
         |n, edge, cost| queue.enter(&request(n, edge, Priority::Visitor, 60_000, cost), || n).unwrap();
     let mut waiters: Vec<_> = (0..4).map(|n| enter(n, "heavy", 100)).collect();
     waiters.extend((10..50).map(|n| enter(n, "light", 10)));
-    let mut run = || {
+    let run = || {
         let (key, n) = queue.next(|| 0).unwrap();
         queue.finish(&key, &0, Some(if n < 10 { 100.0 } else { 10.0 }));
         n
