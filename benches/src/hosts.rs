@@ -59,8 +59,8 @@ impl Home {
         Ok(())
     }
 
-    /// The public half of a key in the folder, by the key's name.
-    fn public(&self, key: &str) -> anyhow::Result<String> {
+    /// The public half of a key of this folder, made where there is none.
+    pub fn public(&self, key: &str) -> anyhow::Result<String> {
         let file = self.folder.path().join("keys").join(format!("{key}.key"));
         Ok(iridule_publish::keys::public(&iridule_publish::keys::load_or_create(&file)?))
     }

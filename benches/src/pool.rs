@@ -14,6 +14,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use iridule_publish::keys;
 use reqwest::Client;
 use tempfile::TempDir;
 use tokio::{task::JoinSet, time::sleep_until};
@@ -54,8 +55,10 @@ impl Machines {
         if !ahead {
             command.arg("--no-ahead");
         }
+        // The origins share this folder, and with it their key.
+        let key = keys::load_or_create(&home.path().join("keys/origin.key"))?;
         for port in ORIGINS {
-            command.args(["--origin", &format!("http://127.0.0.1:{port}")]);
+            command.args(["--origin", &format!("http://127.0.0.1:{port};key={}", keys::public(&key))]);
         }
         let (edge, _) = Running::start(command, ["serves on"])?;
         let mut machines = Self { binary: binary.into(), home, _edge: edge, origins: vec![] };

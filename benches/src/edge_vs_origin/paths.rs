@@ -119,6 +119,7 @@ impl World {
         home.make_keys()?;
         let (origin, [url]) = Running::start(home.command(&words), ["takes orders"])?;
         let origin_address = address(&url)?;
+        let url = format!("{url};key={}", home.public("origin")?);
         let homes = vec![home.sibling()?, home.sibling()?];
         let pop = Pop::start(&home, &[&POP[..], &["--origin", &url]].concat())?;
         let west = Pop::start(&homes[0], &[&POP[..], &["--origin", &url]].concat())?;
@@ -213,7 +214,8 @@ impl World {
     pub fn prepare_far(&mut self, way: Way, origin: Duration, load: Load) -> anyhow::Result<Place> {
         if !self.far.contains_key(&origin) {
             let home = self.home.sibling()?;
-            let relay = format!("http://{}", distance::before(self.origin_address, origin)?);
+            let before = distance::before(self.origin_address, origin)?;
+            let relay = format!("http://{before};key={}", self.home.public("origin")?);
             let pop = Pop::start(&home, &[&POP[..], &["--origin", &relay]].concat())?;
             self.home.publish(&Path::new(env!("CARGO_MANIFEST_DIR")).join("work/card"), &pop.admin)?;
             self.homes.push(home);

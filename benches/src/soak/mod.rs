@@ -87,7 +87,7 @@ impl World {
         home.make_keys()?;
         let words = ["origin", "--listen", "127.0.0.1:0", "--origin-painters", "1"];
         let (origin, [url]) = Running::start(home.command(&words), ["takes orders"])?;
-        let pop = Pop::start(&home, &["--origin", &url])?;
+        let pop = Pop::start(&home, &["--origin", &format!("{url};key={}", home.public("origin")?)])?;
         let origin_address = address(&url)?;
         Ok(Self { home, pop, origin, origin_address })
     }

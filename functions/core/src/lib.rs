@@ -35,6 +35,7 @@ pub mod manifest;
 pub mod metadata;
 pub mod order;
 pub mod package;
+pub mod picture_file;
 pub mod plan;
 pub mod platform;
 pub mod pool;

@@ -128,8 +128,25 @@ pub const ISOLATE_COLLECTIONS: usize = 64;
 pub const ORIGINS: usize = 64;
 /// Largest signed order to an origin, bytes.
 pub const ORDER_BYTES: usize = 1024;
-/// How far away an order's deadline may be, milliseconds: for so long an origin remembers it.
+/// Longest time for which an edge may let an origin work on an order, milliseconds.
 pub const ORDER_MS: u64 = 60_000;
+/// How long after it was sent an order is still taken, milliseconds: for so long an origin remembers its nonce.
+pub const ORDER_AGE_MS: u64 = 30_000;
+/// How far ahead of the origin's clock an order may be dated, milliseconds. An origin takes no order that was sent before
+/// its start and this time: an earlier process may have carried it out.
+pub const ORDER_AHEAD_MS: u64 = 250;
+/// Most public keys of one origin that an edge trusts: the one in use, and its successor while keys are changed.
+pub const ORIGIN_KEYS: usize = 4;
+/// Difference between the clocks of an edge and an origin from which both tell their operators, milliseconds.
+pub const CLOCK_WARNING_MS: u64 = 2_000;
+/// For how long an edge remembers that an origin could not paint a picture, milliseconds.
+pub const REFUSAL_MS: u64 = 30_000;
+/// Pictures of which an edge remembers that origins could not paint them.
+pub const ISOLATE_REFUSALS: usize = 1024;
+/// Longest rest that an origin without room can ask of an edge, milliseconds.
+pub const REST_MS: u64 = 10_000;
+/// Bytes of an origin's reason that an edge puts into its log.
+pub const REASON_BYTES: usize = 200;
 /// How long an edge waits for a render in all, milliseconds: attempts, hedges and blocks together.
 pub const ESCALATION_MS: u64 = 20_000;
 /// Most blocks that an origin asks for in one answer.

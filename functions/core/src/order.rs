@@ -2,28 +2,37 @@
 //!
 //! ```text
 //! edge   → POST /v1/render          Authorization: Iridule <order>     no body
-//! origin → 200  picture             iridule-key, content-digest, iridule-painter, iridule-load
+//! origin → 200  picture             signed, as are all answers below ([`answer`])
 //!          428  CIDs                these blocks of the style first, then the same again
+//!          422  text                it cannot be painted
+//!          500  text                this origin's painter failed; another one may paint it
+//!          503  text                no room, or no time; Retry-After
+//!          401  text                the order's time is not the origin's: correct the clock, then the same again
 //! edge   → PUT  /v1/blocks/{cid}    Authorization: Iridule <order>     the block
 //! ```
 //!
 //! An order is a signed record (see [`crate::signed`]) in base64url. It carries all that the render key is made of, and
 //! the key: an origin computes the key anew and refuses another, so that a picture can never be kept under a key that is
-//! not its own. It holds until its deadline and once: the number that it carries is not taken a second time.
+//! not its own. It names the origins that it is for, by key id, so that no other origin can be sent a copy of it.
+//!
+//! An order states when it was sent, on the origin's clock, and for how long the edge waits. An edge learns the origin's
+//! clock from signed answers ([`answer::TIME`]), so the clocks need not agree. An origin takes an order once, and only
+//! within [`limits::ORDER_AGE_MS`] after it was sent.
 //!
 //! Origins know no collection, snapshot or store of an edge. Styles reach them as blocks that are checked against their
 //! names, from whichever edge has them.
 
+pub mod answer;
+
 use alloc::{format, string::String, vec::Vec};
 
 use alloy_primitives::B256;
-use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use cid::Cid;
 use ed25519_dalek::SigningKey;
 use http::{HeaderMap, HeaderName, header};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     gauge::State,
@@ -50,18 +59,33 @@ pub const LOAD: HeaderName = HeaderName::from_static("iridule-load");
 pub const DRAINING: u8 = 101;
 
 const SCHEME: &str = "Iridule ";
-const DOMAIN: &[u8] = b"iridule order v1\n";
-const VERSION: u32 = 1;
+const DOMAIN: &[u8] = b"iridule order v2\n";
+const VERSION: u32 = 2;
 
 /// What an edge asks of an origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// What for.
     pub errand: Errand,
-    /// When nobody waits any more, Unix milliseconds.
-    pub deadline_ms: u64,
-    /// Tells this order from all others until then.
+    /// The key ids of the origins that may carry it out, at most [`limits::ORIGIN_KEYS`].
+    pub origins: Vec<String>,
+    /// When it was sent, on the origin's clock as the edge knows it, Unix milliseconds.
+    pub sent_ms: u64,
+    /// The edge's own clock then, for the origin to compare, Unix milliseconds.
+    pub clock_ms: u64,
+    /// For how long the edge waits, milliseconds, at most [`limits::ORDER_MS`].
+    pub within_ms: u64,
+    /// Tells this order from all others of its edge.
     pub nonce: u64,
+}
+
+/// An order, and the edge that signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The key id of the edge.
+    pub edge: String,
+    /// The order.
+    pub order: Order,
 }
 
 /// What an order is for.
@@ -116,9 +140,19 @@ pub enum OrderRefused {
     /// It is none, or not by an edge that is known here.
     #[error(transparent)]
     Record(#[from] RecordRefused),
-    /// Its deadline is over, or further away than any may be.
-    #[error("its deadline is not within the next {} ms", limits::ORDER_MS)]
-    Deadline,
+    /// It is for other origins.
+    #[error("it is for the origins {0}, and this is none of them")]
+    OtherOrigin(String),
+    /// It was sent too long ago or in the future, by this origin's clock: this many milliseconds ahead, or behind where
+    /// negative.
+    #[error("it was sent {0} ms ahead of this origin's clock")]
+    Clock(i64),
+    /// It came before.
+    #[error("this order came before")]
+    Again,
+    /// It was sent before the origin can tell whether it came before.
+    #[error("it was sent too long ago, or before this origin started")]
+    TooOld,
     /// The key is not that of what it asks for.
     #[error("its key is not that of the picture it asks for")]
     Key,
@@ -128,7 +162,10 @@ pub enum OrderRefused {
 #[serde(deny_unknown_fields)]
 struct Body {
     version: u32,
-    deadline: u64,
+    origins: Vec<String>,
+    sent: u64,
+    clock: u64,
+    within: u64,
     nonce: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     block: Option<ByteBuf>,
@@ -155,7 +192,10 @@ impl Order {
     pub fn seal(&self, edge: &SigningKey) -> Result<String, String> {
         let mut body = Body {
             version: VERSION,
-            deadline: self.deadline_ms,
+            origins: self.origins.clone(),
+            sent: self.sent_ms,
+            clock: self.clock_ms,
+            within: self.within_ms,
             nonce: self.nonce,
             block: None,
             render: None,
@@ -178,12 +218,12 @@ impl Order {
         Ok(format!("{SCHEME}{}", BASE64_URL_SAFE_NO_PAD.encode(sealed)))
     }
 
-    /// Reads the order of a request, of which it believes nothing that is not signed by one of these edges. Whether its
-    /// nonce was seen before is for whoever remembers nonces.
+    /// Reads the order of a request, if one of these edges signed it. Whether it is for this origin, in time, and new, the
+    /// caller checks: [`Self::check`], and a memory of nonces.
     ///
     /// # Errors
     /// [`OrderRefused`].
-    pub fn open(headers: &HeaderMap, edges: &TrustedKeys, now_ms: u64) -> Result<Self, OrderRefused> {
+    pub fn open(headers: &HeaderMap, edges: &TrustedKeys) -> Result<Signed, OrderRefused> {
         let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let text = value.and_then(|value| value.strip_prefix(SCHEME)).ok_or(OrderRefused::Missing)?;
         let malformed = |why: &str| RecordRefused::Malformed(why.into());
@@ -191,14 +231,14 @@ impl Order {
             return Err(malformed("too long").into());
         }
         let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed("not base64url"))?;
-        let body = edges.open(DOMAIN, &sealed, limits::ORDER_BYTES)?;
+        let (edge, body) = edges.open_with_signer(DOMAIN, &sealed, limits::ORDER_BYTES)?;
         let body: Body = serde_ipld_dagcbor::from_slice(&body)
             .map_err(|why| RecordRefused::Malformed(format!("{why}")))?;
         if body.version != VERSION {
             return Err(malformed("of another version").into());
         }
-        if body.deadline <= now_ms || body.deadline - now_ms > limits::ORDER_MS {
-            return Err(OrderRefused::Deadline);
+        if body.origins.len() > limits::ORIGIN_KEYS || body.within > limits::ORDER_MS {
+            return Err(malformed("origins or time past their limits").into());
         }
         let cid = |bytes: &[u8]| Cid::read_bytes(bytes).map_err(|_| malformed("not a CID"));
         let errand = match (body.block, body.render) {
@@ -219,21 +259,33 @@ impl Order {
             }
             _ => return Err(malformed("for a block or for a render").into()),
         };
-        Ok(Self { errand, deadline_ms: body.deadline, nonce: body.nonce })
+        let Body { origins, sent, clock, within, nonce, .. } = body;
+        let order = Self { errand, origins, sent_ms: sent, clock_ms: clock, within_ms: within, nonce };
+        Ok(Signed { edge, order })
+    }
+
+    /// Whether an origin with this key id may carry it out at this time, by its own clock.
+    ///
+    /// # Errors
+    /// [`OrderRefused::OtherOrigin`], [`OrderRefused::Clock`].
+    pub fn check(&self, origin: &str, now_ms: u64) -> Result<(), OrderRefused> {
+        if !self.origins.iter().any(|id| id == origin) {
+            let named: Vec<String> = self.origins.iter().map(|id| id.chars().take(16).collect()).collect();
+            return Err(OrderRefused::OtherOrigin(named.join(" ")));
+        }
+        let oldest = now_ms.saturating_sub(limits::ORDER_AGE_MS);
+        match (oldest..=now_ms.saturating_add(limits::ORDER_AHEAD_MS)).contains(&self.sent_ms) {
+            true => Ok(()),
+            false => Err(OrderRefused::Clock(difference(self.sent_ms, now_ms))),
+        }
     }
 }
 
-/// The value of [`DIGEST`] for a body.
+/// By how much one time is ahead of another, milliseconds.
 #[must_use]
-pub fn digest(body: &[u8]) -> String {
-    format!("sha-256=:{}:", BASE64_STANDARD.encode(Sha256::digest(body)))
-}
-
-/// Whether an answer is the picture with this key, whole.
-#[must_use]
-pub fn is_picture(headers: &HeaderMap, body: &[u8], key: &RenderKey) -> bool {
-    let is = |name: &HeaderName, text: &str| headers.get(name).is_some_and(|value| value == text);
-    !body.is_empty() && is(&KEY, &key.token()) && is(&DIGEST, &digest(body))
+pub fn difference(one_ms: u64, other_ms: u64) -> i64 {
+    let away = i64::try_from(one_ms.abs_diff(other_ms)).unwrap_or(i64::MAX);
+    if one_ms >= other_ms { away } else { -away }
 }
 
 /// The blocks that an origin wants first, as the body of a 428.
@@ -249,6 +301,9 @@ pub fn want(blocks: &[Cid]) -> Result<Vec<u8>, String> {
 /// Reads [`want`].
 #[must_use]
 pub fn wanted(body: &[u8]) -> Option<Vec<Cid>> {
+    if body.len() > limits::ORDER_BLOCKS * 64 {
+        return None;
+    }
     let names: Vec<ByteBuf> = serde_ipld_dagcbor::from_slice(body).ok()?;
     if names.is_empty() || names.len() > limits::ORDER_BLOCKS {
         return None;
@@ -277,7 +332,9 @@ mod tests {
         let style = Block::new(RAW, b"a style".to_vec()).unwrap().cid;
         let variant = Variant { width: 512, height: 256, fit: Fit::Cover, format: Format::Avif, quality: 75 };
         let render = Render { style, seed: Seed([7; 32].into()), state: State(vec![3, -4]), variant };
-        Order { errand: Errand::Render(render, Priority::Visitor), deadline_ms: NOW + 500, nonce: 9 }
+        let errand = Errand::Render(render, Priority::Visitor);
+        let origins = vec!["0011".into(), "2233".into()];
+        Order { errand, origins, sent_ms: NOW, clock_ms: NOW - 7, within_ms: 500, nonce: 9 }
     }
 
     fn headers(value: &str) -> HeaderMap {
@@ -290,31 +347,42 @@ mod tests {
         let block = Order { errand: Errand::Block(Block::new(RAW, vec![1]).unwrap().cid), ..order() };
         for order in [order(), block] {
             let sealed = headers(&order.seal(&key).unwrap());
-            assert_eq!(Order::open(&sealed, &trusted, NOW), Ok(order));
+            let signed = Order::open(&sealed, &trusted).unwrap();
+            assert_eq!((signed.edge, signed.order), (signed::key_id(&key.verifying_key()), order));
         }
     }
 
     #[test]
-    fn strangers_and_what_is_late_or_tampered_with_are_refused() {
+    fn strangers_and_what_is_tampered_with_are_refused() {
         let ((key, trusted), (_, others)) = (edge(1), edge(2));
         let sealed = order().seal(&key).unwrap();
-        let open = |text: &str, keys: &TrustedKeys, now| Order::open(&headers(text), keys, now);
-        assert!(matches!(
-            open(&sealed, &others, NOW),
-            Err(OrderRefused::Record(RecordRefused::UnknownKey(_)))
-        ));
-        assert_eq!(open(&sealed, &trusted, NOW + 500), Err(OrderRefused::Deadline));
-        assert_eq!(open(&sealed, &trusted, NOW - limits::ORDER_MS), Err(OrderRefused::Deadline));
-        assert_eq!(open("Bearer x", &trusted, NOW), Err(OrderRefused::Missing));
-        assert_eq!(Order::open(&HeaderMap::new(), &trusted, NOW), Err(OrderRefused::Missing));
+        let open = |text: &str, keys: &TrustedKeys| Order::open(&headers(text), keys);
+        assert!(matches!(open(&sealed, &others), Err(OrderRefused::Record(RecordRefused::UnknownKey(_)))));
+        assert_eq!(open("Bearer x", &trusted), Err(OrderRefused::Missing));
+        assert_eq!(Order::open(&HeaderMap::new(), &trusted), Err(OrderRefused::Missing));
         let text = sealed.strip_prefix(SCHEME).unwrap();
         for at in 0..text.len() {
             let mut torn = text.as_bytes().to_vec();
             torn[at] = if torn[at] == b'A' { b'B' } else { b'A' };
             let torn = format!("{SCHEME}{}", String::from_utf8(torn).unwrap());
-            assert!(open(&torn, &trusted, NOW).is_err(), "byte {at}");
-            assert!(open(&sealed[..SCHEME.len() + at], &trusted, NOW).is_err(), "cut at {at}");
+            assert!(open(&torn, &trusted).is_err(), "byte {at}");
+            assert!(open(&sealed[..SCHEME.len() + at], &trusted).is_err(), "cut at {at}");
         }
+        let endless = Order { within_ms: limits::ORDER_MS + 1, ..order() }.seal(&key).unwrap();
+        assert!(matches!(open(&endless, &trusted), Err(OrderRefused::Record(RecordRefused::Malformed(_)))));
+    }
+
+    #[test]
+    fn an_order_is_for_the_origins_that_it_names_and_for_a_short_time() {
+        let order = order();
+        assert_eq!(order.check("2233", NOW), Ok(()));
+        assert!(matches!(order.check("4455", NOW), Err(OrderRefused::OtherOrigin(_))));
+        let (early, late) = (NOW - limits::ORDER_AHEAD_MS, NOW + limits::ORDER_AGE_MS);
+        assert_eq!((order.check("0011", early), order.check("0011", late)), (Ok(()), Ok(())));
+        let ahead = i64::try_from(limits::ORDER_AHEAD_MS).unwrap() + 1;
+        let age = i64::try_from(limits::ORDER_AGE_MS).unwrap() + 1;
+        assert_eq!(order.check("0011", early - 1), Err(OrderRefused::Clock(ahead)));
+        assert_eq!(order.check("0011", late + 1), Err(OrderRefused::Clock(-age)));
     }
 
     #[test]
@@ -323,7 +391,10 @@ mod tests {
         let Errand::Render(render, _) = order().errand else { unreachable!() };
         let body = Body {
             version: VERSION,
-            deadline: NOW + 1,
+            origins: vec![],
+            sent: NOW,
+            clock: NOW,
+            within: 1,
             nonce: 0,
             block: None,
             render: Some(RenderBody {
@@ -338,23 +409,7 @@ mod tests {
         let body = serde_ipld_dagcbor::to_vec(&body).unwrap();
         let sealed =
             BASE64_URL_SAFE_NO_PAD.encode(signed::seal(DOMAIN, body, &key, limits::ORDER_BYTES).unwrap());
-        assert_eq!(
-            Order::open(&headers(&format!("{SCHEME}{sealed}")), &trusted, NOW),
-            Err(OrderRefused::Key)
-        );
-    }
-
-    #[test]
-    fn an_answer_is_taken_only_with_its_key_and_digest() {
-        let (key, body) = (RenderKey([1; 32].into()), b"picture");
-        let mut headers = HeaderMap::new();
-        headers.insert(KEY, HeaderValue::from_str(&key.token()).unwrap());
-        headers.insert(DIGEST, HeaderValue::from_str(&digest(body)).unwrap());
-        assert!(is_picture(&headers, body, &key));
-        assert!(!is_picture(&headers, b"pictura", &key));
-        assert!(!is_picture(&headers, b"", &key));
-        assert!(!is_picture(&headers, body, &RenderKey([2; 32].into())));
-        assert_eq!(digest(b""), "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:");
+        assert_eq!(Order::open(&headers(&format!("{SCHEME}{sealed}")), &trusted), Err(OrderRefused::Key));
     }
 
     #[test]

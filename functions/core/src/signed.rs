@@ -80,6 +80,19 @@ impl TrustedKeys {
     /// # Errors
     /// [`RecordRefused`], without what depends on a clock or on what came before.
     pub(crate) fn open(&self, domain: &[u8], bytes: &[u8], most: usize) -> Result<Vec<u8>, RecordRefused> {
+        Ok(self.open_with_signer(domain, bytes, most)?.1)
+    }
+
+    /// As [`Self::open`], with the id of the key that signed.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn open_with_signer(
+        &self,
+        domain: &[u8],
+        bytes: &[u8],
+        most: usize,
+    ) -> Result<(String, Vec<u8>), RecordRefused> {
         let malformed = |why: String| RecordRefused::Malformed(why);
         if bytes.len() > most {
             return Err(malformed(alloc::format!("{} bytes, at most {most}", bytes.len())));
@@ -92,8 +105,8 @@ impl TrustedKeys {
         let signature =
             Signature::from_slice(&envelope.sig).map_err(|_| RecordRefused::BadSignature(kid.clone()))?;
         key.verify_strict(&[domain, envelope.body.as_slice()].concat(), &signature)
-            .map_err(|_| RecordRefused::BadSignature(kid))?;
-        Ok(envelope.body.into_vec())
+            .map_err(|_| RecordRefused::BadSignature(kid.clone()))?;
+        Ok((kid, envelope.body.into_vec()))
     }
 }
 

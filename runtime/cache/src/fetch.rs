@@ -59,9 +59,9 @@ pub(crate) enum Brought {
 /// Which failure an answer is (RFC 5861, section 4); `None` of none.
 fn failure(answer: &Response<Body>) -> Option<Instead> {
     if answer.extensions().get::<NoAnswer>().is_some() {
-        return Some(Instead::OfNoAnswer);
+        return Some(Instead::NoAnswer);
     }
-    matches!(answer.status().as_u16(), 500 | 502 | 503 | 504).then_some(Instead::OfErrors)
+    matches!(answer.status().as_u16(), 500 | 502 | 503 | 504).then_some(Instead::Errors)
 }
 
 impl<O: Origin> Errand<O> {
@@ -85,7 +85,7 @@ impl<O: Origin> Errand<O> {
             {
                 return stale(stored.clone(), lead.as_ref(), own);
             }
-            (Err(_), Some((stored, instead))) if *instead >= Instead::OfNoAnswer => {
+            (Err(_), Some((stored, instead))) if *instead >= Instead::NoAnswer => {
                 return stale(stored.clone(), lead.as_ref(), own);
             }
             (Err(why), _) => {

@@ -51,11 +51,11 @@ pub(crate) enum Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Instead {
     /// None.
-    OfNothing,
+    Nothing,
     /// No answer at all.
-    OfNoAnswer,
+    NoAnswer,
     /// No answer, and answers that are errors of the server (RFC 5861, section 4).
-    OfErrors,
+    Errors,
 }
 
 impl Freshness {
@@ -99,14 +99,14 @@ impl Freshness {
         let allowed = !self.ask_always && !self.never_stale;
         let within = |window: u64| allowed && window > 0 && past <= window;
         let instead = match self.if_error.or(asked.stale_if_error) {
-            Some(window) if within(window) => Instead::OfErrors,
-            None if within(grace) => Instead::OfNoAnswer,
-            _ => Instead::OfNothing,
+            Some(window) if within(window) => Instead::Errors,
+            None if within(grace) => Instead::NoAnswer,
+            _ => Instead::Nothing,
         };
         let young = asked.max_age.is_none_or(|most| age <= most) && !asked.no_cache;
         let lasting = asked.min_fresh.is_none_or(|least| fresh && self.lifetime - age >= least);
         if self.ask_always || !young || !lasting {
-            return Standing::Ask { instead: if asked.no_cache { Instead::OfNothing } else { instead } };
+            return Standing::Ask { instead: if asked.no_cache { Instead::Nothing } else { instead } };
         }
         if fresh {
             return Standing::Fresh { ttl: self.lifetime - age };
@@ -221,7 +221,7 @@ mod tests {
     fn ages_count_from_the_making() {
         let aged = |age: &str| of(200, &[("cache-control", "max-age=100".into()), ("age", age.into())]);
         assert_eq!(standing(&aged("30"), 69), Standing::Fresh { ttl: 1 });
-        assert_eq!(standing(&aged("30"), 70), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(standing(&aged("30"), 70), Standing::Ask { instead: Instead::Nothing });
         assert_eq!(aged("30").age(tick(NOW + 12)), 42);
         assert_eq!(aged("7200, 0").age(tick(NOW)), 7200);
         for none in ["-7200", "7200.0", "abc"] {
@@ -236,21 +236,21 @@ mod tests {
     fn stale_ones_are_used_within_their_windows_only() {
         let both = said("max-age=10, stale-while-revalidate=5, stale-if-error=20");
         assert_eq!(standing(&both, 12), Standing::Revalidate);
-        assert_eq!(standing(&both, 16), Standing::Ask { instead: Instead::OfErrors });
-        assert_eq!(standing(&both, 31), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(standing(&both, 16), Standing::Ask { instead: Instead::Errors });
+        assert_eq!(standing(&both, 31), Standing::Ask { instead: Instead::Nothing });
         for strict in ["must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"] {
             let strict = said(&format!("max-age=10, stale-while-revalidate=5, stale-if-error=20, {strict}"));
             for grace in [0, 60] {
                 let standing = strict.standing(&Directives::default(), tick(NOW + 12), false, grace);
-                assert_eq!(standing, Standing::Ask { instead: Instead::OfNothing });
+                assert_eq!(standing, Standing::Ask { instead: Instead::Nothing });
             }
         }
         let silent = said("max-age=10").standing(&Directives::default(), tick(NOW + 12), false, 60);
-        assert_eq!(silent, Standing::Ask { instead: Instead::OfNoAnswer }, "an error is the origin's word");
+        assert_eq!(silent, Standing::Ask { instead: Instead::NoAnswer }, "an error is the origin's word");
         let never = said("max-age=10, stale-if-error=0");
         let never = never.standing(&Directives::default(), tick(NOW + 12), false, 60);
-        assert_eq!(never, Standing::Ask { instead: Instead::OfNothing });
-        assert_eq!(standing(&said("max-age=10, no-cache"), 0), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(never, Standing::Ask { instead: Instead::Nothing });
+        assert_eq!(standing(&said("max-age=10, no-cache"), 0), Standing::Ask { instead: Instead::Nothing });
     }
 
     #[test]
@@ -260,20 +260,20 @@ mod tests {
             said("max-age=10").standing(&Directives::of_request(&headers), tick(NOW + later), false, 0)
         };
         assert_eq!(asked("max-age=3", 3), Standing::Fresh { ttl: 7 });
-        assert_eq!(asked("max-age=3", 4), Standing::Ask { instead: Instead::OfNothing });
-        assert_eq!(asked("min-fresh=5", 6), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(asked("max-age=3", 4), Standing::Ask { instead: Instead::Nothing });
+        assert_eq!(asked("min-fresh=5", 6), Standing::Ask { instead: Instead::Nothing });
         assert_eq!(asked("max-stale=5", 15), Standing::Fresh { ttl: 0 });
-        assert_eq!(asked("max-stale=5", 16), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(asked("max-stale=5", 16), Standing::Ask { instead: Instead::Nothing });
         assert_eq!(asked("max-stale", 1000), Standing::Fresh { ttl: 0 });
-        assert_eq!(asked("no-cache", 0), Standing::Ask { instead: Instead::OfNothing });
-        assert_eq!(asked("stale-if-error=5", 12), Standing::Ask { instead: Instead::OfErrors });
+        assert_eq!(asked("no-cache", 0), Standing::Ask { instead: Instead::Nothing });
+        assert_eq!(asked("stale-if-error=5", 12), Standing::Ask { instead: Instead::Errors });
     }
 
     #[test]
     fn a_soft_purge_ends_the_lifetime_now() {
         let soft = |control| said(control).standing(&Directives::default(), tick(NOW + 1), true, 60);
         assert_eq!(soft("max-age=100, stale-while-revalidate=5"), Standing::Revalidate);
-        assert_eq!(soft("max-age=100"), Standing::Ask { instead: Instead::OfNoAnswer });
-        assert_eq!(soft("max-age=100, must-revalidate"), Standing::Ask { instead: Instead::OfNothing });
+        assert_eq!(soft("max-age=100"), Standing::Ask { instead: Instead::NoAnswer });
+        assert_eq!(soft("max-age=100, must-revalidate"), Standing::Ask { instead: Instead::Nothing });
     }
 }

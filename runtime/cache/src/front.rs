@@ -290,7 +290,7 @@ impl Cache {
                     Standing::Revalidate => {
                         let answer = self.reply(client, &response, How::Stale);
                         if request.may_be_shared() {
-                            let stored = Some((response, Instead::OfErrors));
+                            let stored = Some((response, Instead::Errors));
                             // Without memory for the question, a later request asks.
                             if let Ok(errand) = self.errand(origin, request, asked, stored, Why::Stale) {
                                 self.go_behind(errand, selected);
@@ -650,7 +650,7 @@ impl Cache {
         let fields = conditional::updated(&stored.fields, &news);
         let said = Directives::of_response(&fields);
         if conditional::is_of_another(&stored.fields, &news) || said.no_store || said.private {
-            let stored = Some((stored, Instead::OfErrors));
+            let stored = Some((stored, Instead::Errors));
             let errand = self.errand(origin, question.whole(), Directives::default(), stored, Why::Stale);
             // Without memory for the question, a later request asks.
             if let Ok(errand) = errand {

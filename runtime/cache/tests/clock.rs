@@ -69,9 +69,8 @@ struct Numbered {
 impl Origin for Numbered {
     async fn ask(&self, request: CanonicalRequest<Body>) -> Result<Response<Body>, Unanswered> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut answer = Response::builder()
-            .header("cache-control", self.control)
-            .header("cache-tag", request.path());
+        let mut answer =
+            Response::builder().header("cache-control", self.control).header("cache-tag", request.path());
         if self.dated {
             answer = answer.header("date", self.clocks.true_date());
         }

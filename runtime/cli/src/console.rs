@@ -114,6 +114,8 @@ pub fn log() {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colors())
+        // A log on a full disk must not end the service: the library would print, and panic.
+        .log_internal_errors(false)
         .fmt_fields(format::debug_fn(field).delimited(" "))
         .with_writer(|| Unread(io::stderr()))
         .init();

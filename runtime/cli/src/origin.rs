@@ -5,14 +5,22 @@ use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
-use iridule_origin::{Config, Origin, Store};
+use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, memory};
+use iridule_publish::keys;
 
 use crate::{console, oracle::edge_file, serve::stopped};
+
+/// Where the key lies in a data folder that its origin signs answers with. It is made where there is none.
+pub fn origin_key(data: &Path) -> anyhow::Result<SigningKey> {
+    Ok(keys::load_or_create(&data.join("keys/origin.key"))?)
+}
 
 /// The arguments of `iridule origin`.
 #[derive(clap::Args)]
@@ -38,12 +46,25 @@ pub struct Painting {
     /// A folder in the data folder when not given.
     #[arg(long, value_name = "URL")]
     origin_store: Option<String>,
-    /// Threads of the origin that paint and encode; one for each core when not given.
+    /// Processes of the origin that paint and encode; one for each core when not given.
     #[arg(long, value_name = "N")]
     origin_painters: Option<NonZeroUsize>,
     /// Renders that wait or run at the origin at once; over it, edges are told to ask elsewhere.
     #[arg(long, value_name = "N", default_value_t = 1024)]
     origin_queue: usize,
+    /// Memory for the pictures that the origin paints at once, and as much again for answers on their way, MiB. A quarter of
+    /// the memory of the container or the machine when not given.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+    origin_memory: Option<u64>,
+    /// How long the origin may work on one picture, seconds. Over it, the process that paints it is ended.
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    origin_time: u64,
+    /// Memory for one process that paints, MiB. Over it, the process is ended.
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(64..=1 << 30))]
+    origin_painter_memory: u64,
+    /// Connections to the origin at once; the oldest one without a request gives way to a new one.
+    #[arg(long, value_name = "N", default_value_t = ConnectionLimits::default().connections)]
+    origin_connections: usize,
     /// What the origin runs shaders on.
     #[arg(long, value_enum, default_value_t = Devices::Any)]
     origin_devices: Devices,
@@ -71,6 +92,17 @@ impl Painting {
             listen,
             store,
             edges,
+            key: origin_key(data)?,
+            memory: self.origin_memory.map_or_else(|| memory::available() / 4, |mebibytes| mebibytes << 20),
+            connections: ConnectionLimits {
+                connections: self.origin_connections,
+                ..ConnectionLimits::default()
+            },
+            painting: PaintingLimits {
+                time: Duration::from_secs(self.origin_time),
+                memory: self.origin_painter_memory << 20,
+                ..PaintingLimits::default()
+            },
             workers: self.origin_painters.map_or_else(cores, usize::from),
             queue: self.origin_queue,
             devices: self.origin_devices != Devices::None,
@@ -84,17 +116,20 @@ impl Painting {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     console::log();
     let edges = if args.edges.is_empty() {
-        let key = iridule_publish::keys::load(&edge_file(&args.data))
+        let key = keys::load(&edge_file(&args.data))
             .context("no edge is known: name one with --edge, or let `iridule serve --data` make a key")?;
-        iridule_publish::keys::public(&key)
+        keys::public(&key)
     } else {
         args.edges.join(" ")
     };
     let edges = TrustedKeys::parse(&edges).map_err(anyhow::Error::msg)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let origin = args.painting.start(args.listen, &args.data, edges).await?;
+        let key = keys::public(&origin_key(&args.data)?);
+        // Address and key as edges take them: `iridule serve --origin`.
         let address = origin.address();
-        console::announce(format_args!("iridule origin takes orders on http://{address}; Ctrl-C stops\n"))?;
+        let text = format_args!("iridule origin takes orders on http://{address};key={key} (Ctrl-C stops)\n");
+        console::announce(text)?;
         stopped().await?;
         tracing::info!("stopping: renders under way are finished first");
         origin.shutdown().await;

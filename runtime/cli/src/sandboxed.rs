@@ -10,7 +10,12 @@ use crate::shade;
 
 /// Every job that this executable serves as a worker.
 pub fn jobs() -> impl Iterator<Item = Registered> {
-    let all = [iridule_oracle::SANDBOX_JOBS, iridule_studio::bench::SANDBOX_JOBS, shade::SANDBOX_JOBS];
+    let all = [
+        iridule_oracle::SANDBOX_JOBS,
+        iridule_origin::child::SANDBOX_JOBS,
+        iridule_studio::bench::SANDBOX_JOBS,
+        shade::SANDBOX_JOBS,
+    ];
     all.into_iter().flatten().copied()
 }
 

@@ -28,10 +28,9 @@ use iridule_publish::{
 use tokio::{runtime::Builder, signal};
 
 use crate::{
-    compiling,
-    console,
+    compiling, console,
     oracle::{edge_file, key_file, now_ms, publisher_file, token_file},
-    origin::Painting,
+    origin::{Painting, origin_key},
     secrets,
     shipped::SHIPPED,
 };
@@ -110,8 +109,9 @@ struct Caching {
 /// Who paints what is too dear for this edge.
 #[derive(clap::Args)]
 struct Pool {
-    /// An origin to send such renders to, e.g. `https://origin.example;region=fra;weight=2;price=1`. May be given several
-    /// times. It must know this edge: `iridule origin --edge`. Without any, this process is its own origin.
+    /// An origin to send such renders to, e.g. `https://origin.example;key=KEY;region=fra;weight=2;price=1`, with the public
+    /// key that the origin prints when it starts. May be given several times. It must know this edge: `iridule origin
+    /// --edge`. Without any, this process is its own origin.
     #[arg(long = "origin", value_name = "URL", conflicts_with = "proxy")]
     origins: Vec<String>,
     /// Refuse what is too dear for an edge.
@@ -235,7 +235,11 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     // Whatever this edge's region is, its own origin is in it.
     let region = Some(&args.pool.region).filter(|region| !region.is_empty());
     let region = region.map_or_else(String::new, |region| format!(";region={region}"));
-    let own = origin.iter().map(|origin| format!("http://{}{region}", origin.address()));
+    let own = origin.as_ref().map(|origin| {
+        let key = keys::public(&origin_key(&args.data)?);
+        Ok::<_, anyhow::Error>(format!("http://{};key={key}{region}", origin.address()))
+    });
+    let own = own.transpose()?;
     let origins = args.pool.origins.iter().cloned().chain(own).collect::<Vec<_>>().join(",");
     for member in Member::parse_list(&origins).map_err(anyhow::Error::msg)? {
         let host: AllowedHost = member.url.parse().map_err(anyhow::Error::msg)?;

@@ -1,32 +1,44 @@
 //! The GPU origin: renders what edges do not paint themselves.
 //!
 //! ```text
-//! order      core's `order`: signed by an edge that is known here, once
+//! server     connections, bounded in number and time
+//!  → order   core's `order`: signed by an edge that is known here, for this origin, once
 //!  → store   a render that was made before
-//!  → library the style, of blocks that edges have sent; then the scene
-//!  → queue   one job for each key; visitors first
-//!  → painter the scene, its shaders on a device; the CPU where that fails
-//!  → encode  PNG, WebP, JPEG, AVIF
+//!  → library the style's manifest, of blocks that edges have sent
+//!  → queue   one job for each key; edges in turn, visitors first
+//!  → child   a process that can be ended: the scene, built when the job runs;
+//!            painted, its shaders on a device, the CPU where that fails; encoded
 //!  → store   kept under its key
+//!  → answer  signed
 //! ```
 //!
-//! `service.rs` is that list as code. This is the only crate that says `wgpu`. A device takes the same resources as the
+//! `answers.rs` is that list as code up to the queue, `service.rs` from there, `child.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
 //! strip VM ([`iridule_vm::Resource`]) and gives the same pixels, within the tolerance that `docs/strip-vm.md` states, so
 //! that either can check the other.
 
+mod answers;
+pub mod child;
+mod clocks;
 pub mod device;
 pub mod encode;
+mod faulty;
 pub mod fragment;
 pub mod library;
+pub mod memory;
 mod metrics;
 pub mod nonces;
 pub mod painter;
+mod painting;
 pub mod queue;
+mod server;
 pub mod service;
 pub mod store;
+mod throttle;
 
 pub use device::{Gpu, GpuError};
 pub use fragment::{Bound, Depth};
 pub use painter::Painter;
+pub use painting::PaintingLimits;
+pub use server::ConnectionLimits;
 pub use service::{Config, Origin, OriginError};
 pub use store::Store;

@@ -1,149 +1,124 @@
-//! Styles as an origin has them: made of blocks that edges have sent, and of no others.
+//! Styles as an origin knows them: their manifests, from blocks that edges have sent. What is in their files is looked at in
+//! the painter's child process only.
 
 use std::{
-    collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use bytes::Bytes;
 use cid::Cid;
 use iridule_core::{
-    fault::Defect,
-    limits,
-    manifest::{File, Manifest},
-    order::Render,
-    scene::Scene,
-    style::Style,
+    manifest::{ContentSpec, Manifest},
+    plan,
+    variant::{Format, Variant},
 };
 use lru::LruCache;
 
 use crate::{
-    painter::Sources,
-    store::{Store, StoreError},
+    queue::Estimate,
+    service::{Failure, lock},
+    store::Store,
 };
 
-/// Styles kept loaded.
-const STYLES: NonZeroUsize = NonZeroUsize::new(32).expect("32 is not zero");
+/// Manifests kept in memory.
+const STYLES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+/// Bytes that a pixel takes while it is painted and encoded: the picture, a layer's buffer, what the encoder copies.
+const PIXEL_BYTES: u64 = 16;
+/// What every picture costs, however small, in the units of `plan.rs`.
+const PICTURE: u64 = 20_000_000;
+/// What encoders of origins alone cost beside those that `plan.rs` counts, in its units by pixel.
+const AVIF_PIXEL: u64 = 150;
+const LOSSY_WEBP_PIXEL: u64 = 40;
 
-/// Why there is no scene.
-#[derive(Debug, thiserror::Error)]
-pub enum NoScene {
-    /// These blocks are not here.
-    #[error("{} blocks are not here", .0.len())]
-    Missing(Vec<Cid>),
-    /// The style cannot show this token in this state.
-    #[error("{0}")]
-    Unpaintable(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// A style whose manifest is known, and whose templates, programs and fonts are here.
+#[derive(Debug)]
+pub struct KnownStyle {
+    cid: Cid,
+    manifest: Manifest,
+    /// Bytes of all its files, and of its pictures when they are decoded.
+    bytes: u64,
 }
 
-impl From<Defect> for NoScene {
-    fn from(defect: Defect) -> Self {
-        Self::Unpaintable(defect.to_string())
+impl KnownStyle {
+    fn new(cid: Cid, manifest: Manifest) -> Self {
+        let files: u64 = manifest.files.iter().map(|file| file.size).sum();
+        let layers = manifest.layers.iter().chain(manifest.masks.iter().map(|mask| &mask.layer));
+        let pixels = layers.map(|layer| match &layer.content {
+            ContentSpec::Image(image) => u64::from(image.pixels),
+            ContentSpec::Shader(shader) => {
+                shader.images.iter().map(|(_, image)| u64::from(image.pixels)).sum()
+            }
+            ContentSpec::Svg(_) | ContentSpec::Fill(_) | ContentSpec::Text(_) => 0,
+        });
+        let bytes = files + pixels.sum::<u64>() * 4;
+        Self { cid, manifest, bytes }
+    }
+
+    /// Whether a block is one of the style's.
+    #[must_use]
+    pub fn has(&self, cid: &Cid) -> bool {
+        self.cid == *cid || self.manifest.files.iter().any(|file| file.blocks.contains(cid))
+    }
+
+    /// What painting and encoding a variant is expected to cost.
+    #[must_use]
+    pub fn estimate(&self, variant: &Variant) -> Estimate {
+        let further = match variant.format {
+            Format::Avif => AVIF_PIXEL,
+            Format::WebP if variant.quality > 0 => LOSSY_WEBP_PIXEL,
+            Format::Png | Format::WebP | Format::Jpeg => 0,
+        };
+        Estimate {
+            units: plan::cost(&self.manifest, variant).saturating_add(PICTURE + further * variant.pixels()),
+            class: usize::from(variant.format as u8).saturating_sub(1),
+            bytes: self.bytes.saturating_add(variant.pixels() * PIXEL_BYTES),
+        }
     }
 }
 
-/// A style with the WGSL of its shaders.
-#[derive(Debug)]
-pub struct Loaded {
-    style: Style,
-    /// By path.
-    pub sources: Sources,
-}
-
-/// The styles loaded.
+/// The styles known.
 #[derive(Debug)]
 pub struct Library {
     store: Arc<Store>,
-    styles: Mutex<LruCache<Cid, Arc<Loaded>>>,
+    styles: Mutex<LruCache<Cid, Arc<KnownStyle>>>,
+    /// Held while a style is looked at, so that many requests for a new one do it once.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl Library {
     /// A library of what is in this store.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, styles: Mutex::new(LruCache::new(STYLES)) }
+        Self { store, styles: Mutex::new(LruCache::new(STYLES)), looking: tokio::sync::Mutex::default() }
     }
 
-    /// What a render shows.
-    ///
-    /// # Errors
-    /// [`NoScene`].
-    pub async fn scene(&self, render: &Render) -> Result<(Scene, Arc<Loaded>), NoScene> {
-        let loaded = self.style(&render.style).await?;
-        let gauges = loaded.style.manifest.gauges.len();
-        if render.state.0.len() != gauges {
-            let why = format!("a state of {} bands, the style has {gauges} gauges", render.state.0.len());
-            return Err(NoScene::Unpaintable(why));
-        }
-        let draft = loaded.style.draft(&render.seed, &render.state)?;
-        let manifest = &loaded.style.manifest;
-        let mut paths: Vec<&str> = draft.files().collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let wanted = paths.iter().filter_map(|path| manifest.file_at(path));
-        let files = self.files(wanted).await?;
-        let scene = draft.clone().fill(|path| {
-            files.get(path).cloned().ok_or_else(|| NoScene::Unpaintable(format!("no file {path}")))
-        })?;
-        Ok((scene, loaded))
-    }
-
-    async fn style(&self, cid: &Cid) -> Result<Arc<Loaded>, NoScene> {
-        if let Some(held) = self.styles.lock().unwrap_or_else(PoisonError::into_inner).get(cid) {
+    /// A style, once its manifest and all files that every token needs are here.
+    pub(crate) async fn style(&self, cid: &Cid) -> Result<Arc<KnownStyle>, Failure> {
+        if let Some(held) = lock(&self.styles).get(cid) {
             return Ok(held.clone());
         }
-        let block = self.store.block(cid).await?.ok_or_else(|| NoScene::Missing(vec![*cid]))?;
-        let manifest = Manifest::decode(&block).map_err(NoScene::Unpaintable)?;
-        let sources: Vec<&str> = manifest.shaders().map(|shader| &*shader.source).collect();
-        let size: u64 = sources.iter().filter_map(|path| manifest.file_at(path)).map(|file| file.size).sum();
-        if size > limits::LOADED_BYTES {
-            return Err(NoScene::Unpaintable(format!(
-                "{size} bytes of WGSL, at most {}",
-                limits::LOADED_BYTES
-            )));
+        let _looking = self.looking.lock().await;
+        if let Some(held) = lock(&self.styles).get(cid) {
+            return Ok(held.clone());
         }
-        let wanted = manifest.loaded().chain(sources.iter().filter_map(|path| manifest.file_at(path)));
-        let files = self.files(wanted).await?;
-        let text = |path: &&str| {
-            let bytes = files.get(*path)?;
-            Some(((*path).to_owned(), String::from_utf8(bytes.to_vec()).ok()?))
-        };
-        let sources = sources.iter().filter_map(text).collect();
-        let style = Style::load(*cid, manifest, |path| files.get(path).map(|bytes| bytes.to_vec()));
-        let loaded = Arc::new(Loaded { style: style.map_err(NoScene::Unpaintable)?, sources });
-        self.styles.lock().unwrap_or_else(PoisonError::into_inner).put(*cid, loaded.clone());
-        Ok(loaded)
-    }
-
-    /// The contents of files, or all blocks of them that are missing.
-    async fn files<'a>(
-        &self,
-        wanted: impl Iterator<Item = &'a File>,
-    ) -> Result<HashMap<String, Bytes>, NoScene> {
-        let (mut files, mut missing) = (HashMap::new(), Vec::new());
-        for file in wanted {
-            let mut contents = Vec::new();
-            for cid in &file.blocks {
-                match self.store.block(cid).await? {
-                    Some(block) => contents.extend_from_slice(&block),
-                    None => missing.push(*cid),
-                }
-                if contents.len() as u64 > file.size {
-                    return Err(NoScene::Unpaintable(format!("{} is larger than stated", file.path)));
-                }
+        let failed = |why: crate::store::StoreError| Failure::Store(why.to_string());
+        let block = self.store.block(cid).await.map_err(failed)?;
+        let block = block.ok_or_else(|| Failure::Missing(vec![*cid]))?;
+        let manifest = Manifest::decode(&block).map_err(Failure::Unpaintable)?;
+        let mut missing = Vec::new();
+        let sources = manifest.shaders().filter_map(|shader| manifest.file_at(&shader.source));
+        for block in manifest.loaded().chain(sources).flat_map(|file| &file.blocks) {
+            if !self.store.has_block(block).await.map_err(failed)? {
+                missing.push(*block);
             }
-            files.insert(file.path.clone(), contents.into());
         }
-        if missing.is_empty() {
-            Ok(files)
-        } else {
+        if !missing.is_empty() {
             missing.sort_unstable();
             missing.dedup();
-            Err(NoScene::Missing(missing))
+            return Err(Failure::Missing(missing));
         }
+        let known = Arc::new(KnownStyle::new(*cid, manifest));
+        lock(&self.styles).put(*cid, known.clone());
+        Ok(known)
     }
 }

@@ -1,5 +1,7 @@
 //! What a monitor reads at `/metrics` of an origin.
 
+use std::{sync::atomic::AtomicU64, time::Duration};
+
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -32,11 +34,35 @@ pub(crate) struct Metrics {
     pub(crate) turned_away: Counter,
     /// Orders refused: strangers, replays, forgeries.
     pub(crate) refused: Counter,
-    /// Pictures that could not be painted or encoded.
+    /// Of these, orders that could not have been done in time.
+    pub(crate) too_late: Counter,
+    /// Pictures that cannot be painted or encoded.
     pub(crate) unpaintable: Counter,
+    /// Pictures on which the painter failed.
+    pub(crate) faults: Counter,
     queued: Gauge,
     running: Gauge,
+    wait: Gauge<f64, AtomicU64>,
     devices: Gauge,
+    connections: Gauge,
+    clocks: Family<OfEdge, Gauge<f64, AtomicU64>>,
+}
+
+/// What is measured when it is asked for.
+pub(crate) struct Now {
+    /// Jobs that wait for a worker, and jobs that run.
+    pub(crate) depth: (usize, usize),
+    pub(crate) wait_ms: u64,
+    pub(crate) devices: usize,
+    pub(crate) connections: usize,
+    /// By how much the clock of each edge is ahead, milliseconds.
+    pub(crate) clocks: Vec<(String, i64)>,
+}
+
+/// Which edge, by the id of its key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEdge {
+    edge: String,
 }
 
 /// What painted a picture.
@@ -60,7 +86,9 @@ impl Metrics {
         let blocks = counter("blocks", "Blocks of styles taken");
         let turned_away = counter("turned_away", "Orders without room or time");
         let refused = counter("refused", "Orders of strangers, replays and forgeries");
-        let unpaintable = counter("unpaintable", "Pictures that could not be painted or encoded");
+        let too_late = counter("too_late", "Orders turned away because they could not be done in time");
+        let unpaintable = counter("unpaintable", "Pictures that cannot be painted or encoded");
+        let faults = counter("faults", "Pictures on which the painter failed");
         let renders = Family::<Painted, Counter>::default();
         registry.register("renders", "Renders made, by what painted them", renders.clone());
         let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 14));
@@ -69,6 +97,17 @@ impl Metrics {
         registry.register("queued", "Jobs that wait for a worker", queued.clone());
         registry.register("running", "Jobs that run", running.clone());
         registry.register("devices", "Graphics devices that passed the probe", devices.clone());
+        let (wait, connections) = (Gauge::<f64, AtomicU64>::default(), Gauge::default());
+        registry.register_with_unit(
+            "wait",
+            "What a new job would wait for a worker",
+            Unit::Seconds,
+            wait.clone(),
+        );
+        registry.register("connections", "Connections", connections.clone());
+        let clocks = Family::<OfEdge, Gauge<f64, AtomicU64>>::default();
+        let help = "By how much an edge's clock is ahead of this one";
+        registry.register_with_unit("clock_difference", help, Unit::Seconds, clocks.clone());
         Self {
             registry,
             renders,
@@ -79,10 +118,15 @@ impl Metrics {
             blocks,
             turned_away,
             refused,
+            too_late,
             unpaintable,
+            faults,
             queued,
             running,
+            wait,
             devices,
+            connections,
+            clocks,
         }
     }
 
@@ -92,11 +136,18 @@ impl Metrics {
     }
 
     /// The series as text.
-    pub(crate) fn text(&self, (queued, running): (usize, usize), devices: usize) -> String {
+    pub(crate) fn text(&self, now: Now) -> String {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.queued.set(count(queued));
-        self.running.set(count(running));
-        self.devices.set(count(devices));
+        self.queued.set(count(now.depth.0));
+        self.running.set(count(now.depth.1));
+        self.wait.set(Duration::from_millis(now.wait_ms).as_secs_f64());
+        self.devices.set(count(now.devices));
+        self.connections.set(count(now.connections));
+        for (edge, ahead_ms) in now.clocks {
+            let seconds = Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64();
+            let seconds = if ahead_ms < 0 { -seconds } else { seconds };
+            self.clocks.get_or_create(&OfEdge { edge }).set(seconds);
+        }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

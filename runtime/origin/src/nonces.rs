@@ -1,56 +1,71 @@
 //! Numbers of orders that were seen: each order is carried out once.
+//!
+//! Each edge's orders are remembered apart, so that no edge can use up another's numbers or room. An order is remembered for
+//! as long as it would be taken; where an edge sends more than can be remembered, its oldest orders are refused instead.
+//! An order that was sent before this process started is refused, since an earlier one may have carried it out.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
-/// Most orders remembered at once: those of the last [`iridule_core::limits::ORDER_MS`].
-const MOST: usize = 1 << 20;
+use iridule_core::limits;
+
+/// Most orders of one edge that are remembered: some megabytes.
+const REMEMBERED: usize = 1 << 16;
 
 /// What a nonce is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// It is new, and remembered until its deadline.
+    /// It is new, and remembered from now on.
     New,
     /// It came before.
     Again,
-    /// More orders are under way than can be remembered: none can be taken.
-    Full,
+    /// It was sent too long ago to know.
+    TooOld,
 }
 
-/// The nonces of orders whose deadlines are not over.
-#[derive(Debug, Default)]
-pub struct Nonces(Mutex<Held>);
+/// The nonces of the orders that would still be taken.
+#[derive(Debug)]
+pub struct Nonces {
+    /// Orders sent up to this time are refused, Unix milliseconds.
+    since_ms: u64,
+    edges: Mutex<BTreeMap<String, Remembered>>,
+}
 
-#[derive(Debug, Default)]
-struct Held {
-    seen: HashSet<(u64, u64)>,
-    by_deadline: BTreeMap<u64, Vec<u64>>,
+#[derive(Debug)]
+struct Remembered {
+    /// Orders sent up to this time are refused.
+    since_ms: u64,
+    /// By the time of sending, and nonce.
+    seen: BTreeSet<(u64, u64)>,
 }
 
 impl Nonces {
-    /// Notes the nonce of an order with this deadline, Unix milliseconds.
-    pub fn note(&self, nonce: u64, deadline_ms: u64, now_ms: u64) -> Seen {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Held { seen, by_deadline } = &mut *held;
-        while let Some(entry) = by_deadline.first_entry()
-            && *entry.key() <= now_ms
+    /// Nothing was seen yet by a process that starts now, Unix milliseconds. It takes no order before
+    /// [`limits::ORDER_AHEAD_MS`] later: one that an earlier process took may be dated as far ahead.
+    #[must_use]
+    pub fn since(now_ms: u64) -> Self {
+        Self { since_ms: now_ms.saturating_add(limits::ORDER_AHEAD_MS), edges: Mutex::default() }
+    }
+
+    /// Notes the nonce of an edge's order that was sent at this time, Unix milliseconds.
+    pub fn note(&self, edge: &str, nonce: u64, sent_ms: u64, now_ms: u64) -> Seen {
+        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Remembered { since_ms: self.since_ms, seen: BTreeSet::new() };
+        let edge = edges.entry(edge.to_owned()).or_insert_with(fresh);
+        let oldest = now_ms.saturating_sub(limits::ORDER_AGE_MS);
+        while let Some((sent, _)) = edge.seen.first().copied()
+            && (sent < oldest || edge.seen.len() >= REMEMBERED)
         {
-            let deadline = *entry.key();
-            for nonce in entry.remove() {
-                seen.remove(&(nonce, deadline));
-            }
+            edge.seen.pop_first();
+            // The clock may be set back.
+            edge.since_ms = edge.since_ms.max(sent);
         }
-        if seen.contains(&(nonce, deadline_ms)) {
-            return Seen::Again;
+        if sent_ms <= edge.since_ms {
+            return Seen::TooOld;
         }
-        if seen.len() >= MOST {
-            return Seen::Full;
-        }
-        seen.insert((nonce, deadline_ms));
-        by_deadline.entry(deadline_ms).or_default().push(nonce);
-        Seen::New
+        if edge.seen.insert((sent_ms, nonce)) { Seen::New } else { Seen::Again }
     }
 }
 
@@ -58,14 +73,42 @@ impl Nonces {
 mod tests {
     use super::*;
 
+    const START: u64 = 1_000_000;
+    const AHEAD: u64 = limits::ORDER_AHEAD_MS;
+    const AGE: u64 = limits::ORDER_AGE_MS;
+
     #[test]
-    fn an_order_is_taken_once_and_forgotten_when_it_is_over() {
-        let nonces = Nonces::default();
-        assert_eq!(nonces.note(1, 100, 0), Seen::New);
-        assert_eq!(nonces.note(2, 100, 0), Seen::New);
-        assert_eq!(nonces.note(1, 100, 99), Seen::Again);
-        assert_eq!(nonces.note(3, 300, 100), Seen::New);
-        let held = nonces.0.lock().unwrap();
-        assert_eq!((held.seen.len(), held.by_deadline.len()), (1, 1));
+    fn an_order_is_taken_once_and_forgotten_when_it_is_too_old_to_be_taken() {
+        let nonces = Nonces::since(START);
+        let now = START + AHEAD + 1;
+        assert_eq!(nonces.note("a", 1, now, now), Seen::New);
+        assert_eq!(nonces.note("a", 2, now, now), Seen::New);
+        assert_eq!(nonces.note("a", 1, now, now + AGE), Seen::Again);
+        assert_eq!(nonces.note("a", 3, now + AGE, now + AGE + 1), Seen::New);
+        assert_eq!(nonces.edges.lock().unwrap()["a"].seen.len(), 1);
+        assert_eq!(nonces.note("a", 1, now, now), Seen::TooOld, "also when the clock is set back");
+    }
+
+    #[test]
+    fn one_edge_cannot_use_up_the_numbers_or_the_room_of_another() {
+        let nonces = Nonces::since(START);
+        let now = START + AHEAD + 1;
+        assert_eq!(nonces.note("a", 7, now, now), Seen::New);
+        assert_eq!(nonces.note("b", 7, now, now), Seen::New);
+        for nonce in 0..=(REMEMBERED as u64) {
+            assert_eq!(nonces.note("c", nonce, now + 1 + nonce / 100, now), Seen::New);
+        }
+        assert_eq!(nonces.note("c", 0, now + 1, now), Seen::TooOld, "its own oldest orders make room");
+        assert_eq!(nonces.note("a", 8, now, now), Seen::New);
+        assert!(nonces.edges.lock().unwrap()["c"].seen.len() <= REMEMBERED);
+    }
+
+    #[test]
+    fn an_order_that_an_earlier_process_may_have_carried_out_is_refused() {
+        let nonces = Nonces::since(START);
+        for sent in [START - AGE, START, START + AHEAD] {
+            assert_eq!(nonces.note("a", 1, sent, START + AHEAD), Seen::TooOld);
+        }
+        assert_eq!(nonces.note("a", 1, START + AHEAD + 1, START + AHEAD + 1), Seen::New);
     }
 }

@@ -24,6 +24,8 @@ use iridule_raster::{
 };
 use iridule_vm::{AddressMode, FilterMode, Program, Resource, Sampler, Size, Texels, Texture};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     device::{self, Adapter, Gpu, GpuError},
     fragment::{Bound, Depth},
@@ -36,7 +38,7 @@ const ASIDE: Duration = Duration::from_secs(30);
 pub type Sources = HashMap<String, String>;
 
 /// What painted a picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PaintedBy {
     /// The CPU alone: there was no shader in it, or there is no device.
     Cpu,
@@ -77,7 +79,7 @@ enum State {
 }
 
 /// What became of looking for devices: their names, and why others are not used.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// Devices that passed the probe.
     pub used: Vec<String>,

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use cid::Cid;
-use iridule_core::{key::RenderKey, package, render, variant::Format};
+use iridule_core::{key::RenderKey, limits, package, render, variant::Format};
 use lru::LruCache;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path, prefix::PrefixStore,
@@ -22,6 +22,8 @@ use url::Url;
 const BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Bytes of finished pictures kept in memory.
 const RENDERS: usize = 64 << 20;
+/// Largest stored picture, bytes, with what is stored beside it.
+const RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
 
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +91,28 @@ impl Store {
         if let Some(held) = lock(&self.blocks).get(cid) {
             return Ok(Some(held.clone()));
         }
-        let Some(bytes) = self.get(&block_path(cid)).await? else { return Ok(None) };
+        let Some(bytes) = self.get(&block_path(cid), limits::BLOCK_BYTES).await? else { return Ok(None) };
         if let Err(why) = package::verify(cid, &bytes) {
             tracing::warn!(%cid, why, "a block in the store is damaged: taken as not there");
             return Ok(None);
         }
         lock(&self.blocks).put(*cid, bytes.clone());
         Ok(Some(bytes))
+    }
+
+    /// Whether a block is here, without reading it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn has_block(&self, cid: &Cid) -> Result<bool, StoreError> {
+        if lock(&self.blocks).contains(cid) {
+            return Ok(true);
+        }
+        match self.objects.head(&block_path(cid)).await {
+            Ok(found) => Ok(found.size <= limits::BLOCK_BYTES as u64),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(why) => Err(why.into()),
+        }
     }
 
     /// Keeps a block that was checked against its name.
@@ -116,7 +133,7 @@ impl Store {
         if let Some(held) = self.recent(key) {
             return Ok(Some(held));
         }
-        let stored = self.get(&render_path(key)).await?;
+        let stored = self.get(&render_path(key), RENDER_BYTES).await?;
         let body = stored.and_then(|stored| render::open(key, format, &stored));
         if let Some(body) = &body {
             self.hold(key, body.clone());
@@ -151,8 +168,13 @@ impl Store {
         self.put(&render_path(key), render::seal(key, format, body)).await
     }
 
-    async fn get(&self, path: &path::Path) -> Result<Option<Bytes>, StoreError> {
+    /// An object of at most so many bytes. Its size is looked at before it is read; a larger one is not what was stored.
+    async fn get(&self, path: &path::Path, most: usize) -> Result<Option<Bytes>, StoreError> {
         match self.objects.get(path).await {
+            Ok(found) if found.meta.size > most as u64 => {
+                tracing::warn!(%path, bytes = found.meta.size, most, "an object in the store is too large: taken as not there");
+                Ok(None)
+            }
             Ok(found) => Ok(Some(found.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(why) => Err(why.into()),
@@ -177,4 +199,29 @@ fn render_path(key: &RenderKey) -> path::Path {
 
 fn block_path(cid: &Cid) -> path::Path {
     path::Path::from_iter(["blocks".to_owned(), cid.to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iridule_core::package::{Block, RAW};
+
+    #[tokio::test]
+    async fn a_file_of_the_store_that_is_too_large_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::folder(folder.path()).unwrap();
+        let block = Block::new(RAW, vec![7; 9]).unwrap();
+        let key = RenderKey([1; 32].into());
+        for path in [block_path(&block.cid), render_path(&key)] {
+            let path = folder.path().join(path.as_ref());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            // Sixteen gibibytes, none of them on the disk.
+            std::fs::File::create(path).unwrap().set_len(16 << 30).unwrap();
+        }
+        assert_eq!(store.block(&block.cid).await.unwrap(), None);
+        assert!(!store.has_block(&block.cid).await.unwrap());
+        assert_eq!(store.render(&key, Format::Png).await.unwrap(), None);
+        store.put_block(&block.cid, block.bytes.clone().into()).await.unwrap();
+        assert_eq!(store.block(&block.cid).await.unwrap(), Some(block.bytes.into()));
+    }
 }

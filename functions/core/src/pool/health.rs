@@ -1,12 +1,12 @@
 //! How an origin does, judged by what became of the requests sent to it.
 //!
 //! Three failures in a row eject a member: for a second, then two, four, up to a minute. After that it is half open: one
-//! request at a time is let through, and its outcome decides. A member without room rests for half a second; one that says
-//! it is leaving, for five. Neither counts as a failure.
+//! request at a time is let through, and its outcome decides. A member without room rests for as long as it says, at least half
+//! a second; one that says it is leaving, for five. Neither counts as a failure.
 
 use alloc::vec::Vec;
 
-use crate::{order, pool::Outcome};
+use crate::{limits, order, pool::Outcome};
 
 /// Failures in a row that eject a member.
 const FAILURES: u32 = 3;
@@ -14,8 +14,10 @@ const FAILURES: u32 = 3;
 const EJECTED: u64 = 1_000_000;
 /// How often an ejection doubles: 64 seconds.
 const DOUBLINGS: u32 = 6;
-/// How long a member without room is left alone.
+/// How long a member without room is left alone at least.
 const BUSY: u64 = 500_000;
+/// For how long a load that an answer stated is worth anything.
+const LOAD_AGE: u64 = 2_000_000;
 /// How long a member that leaves is left alone, unless it says so again.
 const LEAVING: u64 = 5_000_000;
 /// The time in which what was seen loses most of its weight, microseconds.
@@ -34,6 +36,9 @@ pub struct Health {
     /// Peak-EWMA of its latency, microseconds, and when it was that.
     peak: f64,
     peak_at: u64,
+    /// The load that its last answer stated, and when that was.
+    load: u8,
+    load_at: u64,
 }
 
 impl Health {
@@ -43,7 +48,7 @@ impl Health {
         let half_open = self.ejections > 0;
         // Further off than any rest lasts is of a clock that was set back since.
         let rests = (1..=EJECTED << DOUBLINGS).contains(&self.out_until.saturating_sub(now));
-        !rests && !(half_open && self.in_flight > 0)
+        !(rests || half_open && self.in_flight > 0)
     }
 
     /// Requests under way.
@@ -61,27 +66,39 @@ impl Health {
     pub fn done(&mut self, now: u64, took: u64, outcome: Outcome) {
         self.in_flight = self.in_flight.saturating_sub(1);
         match outcome {
-            Outcome::Dropped => return,
-            Outcome::Busy => {
+            // A refusal is quick, and shows nothing of how long a picture takes.
+            Outcome::Dropped | Outcome::Refused => return,
+            Outcome::Busy(rest_ms) => {
                 self.failures = 0;
-                self.out_until = self.out_until.max(now + BUSY);
+                let rest = rest_ms.min(limits::REST_MS) * 1000;
+                self.out_until = self.out_until.max(now + rest.max(BUSY));
             }
             Outcome::Answered(load) => {
                 (self.failures, self.ejections) = (0, 0);
+                (self.load, self.load_at) = (load, now);
                 if load == order::DRAINING {
                     self.out_until = self.out_until.max(now + LEAVING);
                 }
             }
-            Outcome::Failed => {
-                self.failures += 1;
-                if self.failures >= FAILURES || self.ejections > 0 {
-                    self.out_until = now + (EJECTED << self.ejections.min(DOUBLINGS));
-                    self.ejections += 1;
-                    self.failures = 0;
-                }
-            }
+            Outcome::Failed => self.fail(now),
         }
         self.note_latency(now, took as f64);
+    }
+
+    /// A failure is laid to its charge.
+    pub fn fail(&mut self, now: u64) {
+        self.failures += 1;
+        if self.failures >= FAILURES || self.ejections > 0 {
+            self.out_until = now + (EJECTED << self.ejections.min(DOUBLINGS));
+            self.ejections += 1;
+            self.failures = 0;
+        }
+    }
+
+    /// How full it said it is, per cent; 0 where that is long ago.
+    #[must_use]
+    pub fn load(&self, now: u64) -> u8 {
+        if now.saturating_sub(self.load_at) < LOAD_AGE { self.load } else { 0 }
     }
 
     /// Peaks count at once and in full; what is lower takes over as they grow old.
@@ -170,8 +187,13 @@ mod tests {
     #[test]
     fn one_that_is_full_or_leaves_rests() {
         let mut health = Health::default();
-        health.done(0, 10, Outcome::Busy);
+        health.done(0, 10, Outcome::Busy(0));
         assert!(!health.admits(BUSY - 1) && health.admits(BUSY));
+        let mut resting = Health::default();
+        resting.done(0, 10, Outcome::Busy(3_000));
+        assert!(!resting.admits(3 * SECOND - 1) && resting.admits(3 * SECOND), "as long as it asks for");
+        resting.done(0, 10, Outcome::Busy(u64::MAX));
+        assert!(resting.admits(limits::REST_MS * 1000), "within bounds");
         health.done(SECOND, 10, Outcome::Answered(order::DRAINING));
         assert!(!health.admits(SECOND + LEAVING - 1) && health.admits(SECOND + LEAVING));
     }

@@ -11,6 +11,9 @@
 //!   twice.
 //! - **Whether**: a member that fails is out for a while, longer each time, then let in with one request
 //!   ([`health`]).
+//!   One without room rests for as long as it says. One whose load is high is passed over while another is less loaded.
+//! - **What is believed**: each origin's answers are signed by a key that the edge knows. A picture that one origin cannot
+//!   paint is asked of another; only two that agree are believed ([`refusals`]).
 //! - **How often**: a retry and a hedge each need a token from a [`Budget`], filled by first attempts. However badly all
 //!   goes, origins see at most 1.2 requests for each render asked for, and one
 //!   for each isolate. A hedge is for a member that is slow, not for one that has much to do: it is sent once an answer takes
@@ -18,6 +21,7 @@
 
 pub mod budget;
 pub mod health;
+pub mod refusals;
 
 use alloc::{
     format,
@@ -26,7 +30,8 @@ use alloc::{
 };
 use std::sync::Mutex;
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{hex, keccak256};
+use ed25519_dalek::VerifyingKey;
 use http::Uri;
 
 use crate::{
@@ -36,7 +41,9 @@ use crate::{
     pool::{
         budget::Budget,
         health::{Health, Latencies},
+        refusals::{Refusal, Refusals, Verdict},
     },
+    signed,
 };
 
 /// An origin, as an operator names it.
@@ -50,10 +57,13 @@ pub struct Member {
     pub weight: f64,
     /// What a render costs there beside the others, above 0. Its share is weight over price.
     pub price: f64,
+    /// The keys that its answers may be signed with, at least one.
+    pub keys: Vec<VerifyingKey>,
 }
 
 impl Member {
-    /// Reads `https://origin.example;region=fra;weight=2;price=0.5`; all but the address may be left out.
+    /// Reads `https://origin.example;key=0123…;region=fra;weight=2;price=0.5`. The address and a key are needed; a second
+    /// key is for the time in which keys are changed.
     ///
     /// # Errors
     /// A sentence that names the part at fault.
@@ -75,6 +85,7 @@ impl Member {
             region: String::new(),
             weight: 1.0,
             price: 1.0,
+            keys: Vec::new(),
         };
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -86,10 +97,20 @@ impl Member {
                 "region" if !value.is_empty() => member.region = value.to_string(),
                 "weight" => member.weight = number()?,
                 "price" => member.price = number()?,
-                _ => return Err(format!("{url}: {part:?} is none of region=, weight=, price=")),
+                "key" => member.keys.push(parse_key(url, value)?),
+                _ => return Err(format!("{url}: {part:?} is none of key=, region=, weight=, price=")),
             }
         }
-        Ok(member)
+        match member.keys.len() {
+            0 => Err(format!(
+                "{url}: key= is missing; origins sign their answers: write {url};key=…, with the public key that \
+                 `iridule origin` prints when it starts"
+            )),
+            keys if keys > limits::ORIGIN_KEYS => {
+                Err(format!("{url}: {keys} keys, at most {}", limits::ORIGIN_KEYS))
+            }
+            _ => Ok(member),
+        }
     }
 
     /// Reads a list of them, separated by commas or white space.
@@ -121,15 +142,22 @@ impl Member {
     }
 }
 
+fn parse_key(url: &str, text: &str) -> Result<VerifyingKey, String> {
+    let bytes: Option<[u8; 32]> = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    let key = bytes.and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+    key.ok_or_else(|| format!("{url}: key={text:?} is no Ed25519 public key: 64 hexadecimal digits"))
+}
+
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It brought a picture, or a well-founded refusal. The load that the answer stated, 0 to 100 or
-    /// [`order::DRAINING`].
+    /// It brought a picture. The load that the answer stated, 0 to 100 or [`order::DRAINING`].
     Answered(u8),
-    /// The member is well and has no room.
-    Busy,
-    /// No answer in time, or none that can be believed.
+    /// It says that it cannot make this picture: whether that is true, another member shows.
+    Refused,
+    /// The member is well and has no room; it is to be left alone for so many milliseconds.
+    Busy(u64),
+    /// No answer in time, none that can be believed, or a fault of the machine.
     Failed,
     /// Nobody waited any more: it says nothing of the member.
     Dropped,
@@ -168,6 +196,9 @@ struct Seen {
     latencies: Latencies,
     retries: Budget,
     hedges: Budget,
+    refusals: Refusals,
+    /// By how much each member's clock is ahead of this edge's, milliseconds, as its last answer said.
+    clocks: Vec<Option<i64>>,
 }
 
 /// How many times its share a member may hold before it is passed over.
@@ -179,6 +210,8 @@ const OVER_SLOW: f64 = 4.0;
 /// Below this, nothing is slow, microseconds: a render that has to be made takes hundreds of times as long as one that is
 /// at hand, on the best of origins.
 const QUICK: f64 = 1_000_000.0;
+/// The load from which a member is passed over while another's is lower, per cent.
+const LOADED: u8 = 80;
 
 impl Pool {
     /// The pool of an edge in this region.
@@ -190,6 +223,8 @@ impl Pool {
             // A new isolate does not know which origins are down, and should not learn it at a visitor's cost.
             retries: Budget::one(),
             hedges: Budget::default(),
+            refusals: Refusals::default(),
+            clocks: members.iter().map(|_| None).collect(),
         };
         Self { members, region: region.to_string(), seen: Mutex::new(seen) }
     }
@@ -204,6 +239,70 @@ impl Pool {
     #[must_use]
     pub fn url(&self, member: usize) -> &str {
         self.members.get(member).map_or("", |member| &member.url)
+    }
+
+    /// The keys that a member's answers may be signed with.
+    #[must_use]
+    pub fn keys(&self, member: usize) -> &[VerifyingKey] {
+        self.members.get(member).map_or(&[], |member| &member.keys)
+    }
+
+    /// The ids of [`Self::keys`]: for whom an order is.
+    #[must_use]
+    pub fn key_ids(&self, member: usize) -> Vec<String> {
+        self.keys(member).iter().map(signed::key_id).collect()
+    }
+
+    /// This time on a member's clock, as far as it is known; milliseconds.
+    #[must_use]
+    pub fn on_clock_of(&self, member: usize, now_ms: u64) -> u64 {
+        let ahead = lock(&self.seen).clocks.get(member).copied().flatten().unwrap_or(0);
+        now_ms.saturating_add_signed(ahead)
+    }
+
+    /// An answer said that it was `theirs_ms` at the member, at some moment between these two here; milliseconds. Gives by
+    /// how much the member's clock is ahead.
+    pub fn note_clock(&self, member: usize, sent_ms: u64, received_ms: u64, theirs_ms: u64) -> i64 {
+        let (least, most) =
+            (order::difference(theirs_ms, received_ms), order::difference(theirs_ms, sent_ms));
+        let mut seen = lock(&self.seen);
+        let Some(clock) = seen.clocks.get_mut(member) else { return 0 };
+        // What is known already is changed by no more than the answer proves: one that took long proves little.
+        let ahead = clock.unwrap_or(0).clamp(least, most.max(least));
+        *clock = Some(ahead);
+        ahead
+    }
+
+    /// By how much the members' clocks are ahead of this edge's, milliseconds, where that is known.
+    #[must_use]
+    pub fn clocks(&self) -> Vec<(String, i64)> {
+        let seen = lock(&self.seen);
+        let known = self.members.iter().zip(&seen.clocks);
+        known.filter_map(|(member, ahead)| Some((member.url.clone(), (*ahead)?))).collect()
+    }
+
+    /// Notes that a member could not make a picture. What follows from that and from what others have said of it.
+    pub fn note_refusal(&self, key: &RenderKey, sent: Sent, refusal: Refusal, now: u64) -> Verdict {
+        let same_machine =
+            |one: usize, other: usize| self.keys(one).iter().any(|key| self.keys(other).contains(key));
+        lock(&self.seen).refusals.note(key, sent.member, refusal, now, same_machine)
+    }
+
+    /// The members that could not make this picture lately: others are asked for it, and nobody once there are two, or no
+    /// other.
+    #[must_use]
+    pub fn refused_by(&self, key: &RenderKey, now: u64) -> Vec<usize> {
+        lock(&self.seen).refusals.members(key, now)
+    }
+
+    /// A picture has come. Members that said it cannot be painted were wrong: that counts against them.
+    pub fn note_made(&self, key: &RenderKey, now: u64) {
+        let mut seen = lock(&self.seen);
+        for member in seen.refusals.take(key) {
+            if let Some(health) = seen.health.get_mut(member) {
+                health.fail(now);
+            }
+        }
     }
 
     /// The member to send a render to next, and counts it as sent: [`Self::done`] must follow. `tried` are those that
@@ -232,7 +331,12 @@ impl Pool {
         let shares: f64 = candidates.iter().map(|at| share(*at)).sum();
         let held: u32 = candidates.iter().map(|at| health[*at].in_flight()).sum();
         let least = candidates.iter().map(|at| latency(*at)).min_by(f64::total_cmp)?;
+        let load = |at: usize| health[at].load(now);
+        let least_loaded = candidates.iter().map(|at| load(*at)).min()?;
         let fits = |at: usize| {
+            if load(at) >= LOADED && load(at) > least_loaded {
+                return false;
+            }
             let most = libm::ceil(OVER_SHARE * f64::from(held + 1) * share(at) / shares);
             let in_flight = health[at].in_flight();
             (in_flight < FEW || f64::from(in_flight) < most) && latency(at) <= (OVER_SLOW * least).max(QUICK)
@@ -292,8 +396,18 @@ mod tests {
         RenderKey(keccak256(U256::from(n).to_be_bytes::<32>()))
     }
 
+    /// The public key of a secret that is all this byte.
+    fn public(secret: u8) -> VerifyingKey {
+        ed25519_dalek::SigningKey::from_bytes(&[secret; 32]).verifying_key()
+    }
+
+    /// Members with a key each.
     fn pool(list: &str, region: &str) -> Pool {
-        Pool::new(Member::parse_list(list).unwrap(), region)
+        let keyed = list
+            .split(' ')
+            .zip(1..)
+            .map(|(one, secret)| format!("{one};key={}", hex::encode(public(secret).as_bytes())));
+        Pool::new(Member::parse_list(&keyed.collect::<Vec<_>>().join(" ")).unwrap(), region)
     }
 
     /// How many of many keys each member gets while nothing is in flight.
@@ -309,10 +423,16 @@ mod tests {
 
     #[test]
     fn members_are_read_with_their_parts() {
-        let one = Member::parse("https://a.example:8443/;region=fra;weight=2;price=0.5").unwrap();
-        let want =
-            Member { url: "https://a.example:8443".into(), region: "fra".into(), weight: 2.0, price: 0.5 };
-        assert_eq!(one, want);
+        let key = hex::encode(public(1).as_bytes());
+        let one = format!("https://a.example:8443/;region=fra;weight=2;price=0.5;key={key}");
+        let want = Member {
+            url: "https://a.example:8443".into(),
+            region: "fra".into(),
+            weight: 2.0,
+            price: 0.5,
+            keys: vec![public(1)],
+        };
+        assert_eq!(Member::parse(&one), Ok(want));
         for (bad, word) in [
             ("a.example", "address"),
             ("ftp://a", "address"),
@@ -321,9 +441,12 @@ mod tests {
             ("https://a;weight=0", "weight"),
             ("https://a;weight=NaN", "weight"),
             ("https://a;colour=red", "colour"),
-            ("https://a https://a", "twice"),
+            ("https://a;key=12", "64 hexadecimal digits"),
+            ("https://a;region=fra", "key= is missing"),
+            ("https://a;KEY https://a;KEY", "twice"),
+            ("https://a;KEY;KEY;KEY;KEY;KEY", "5 keys"),
         ] {
-            let why = Member::parse_list(bad).unwrap_err();
+            let why = Member::parse_list(&bad.replace("KEY", &format!("key={key}"))).unwrap_err();
             assert!(why.contains(word), "{bad}: {why}");
         }
     }
@@ -387,12 +510,61 @@ mod tests {
     }
 
     #[test]
+    fn a_loaded_member_is_passed_over_while_another_has_room() {
+        let pool = pool("http://a http://b", "");
+        let first = pool.choose(&key(1), 0, &[]).unwrap();
+        pool.done(first, 0, 1000, Outcome::Answered(LOADED));
+        let other = pool.choose(&key(1), 1000, &[]).unwrap();
+        assert_ne!(other.member, first.member);
+        pool.done(other, 1000, 1000, Outcome::Answered(99));
+        assert_eq!(
+            pool.choose(&key(1), 2000, &[]),
+            Some(first),
+            "of two that are loaded, the less loaded one"
+        );
+        pool.done(first, 3000, 1000, Outcome::Dropped);
+        assert_eq!(
+            pool.choose(&key(1), 10 * SECOND, &[]),
+            Some(first),
+            "a load that was seen long ago says nothing"
+        );
+    }
+
+    #[test]
+    fn a_member_that_refuses_what_another_paints_is_ejected() {
+        let pool = pool("http://a http://b", "");
+        for n in 0..3 {
+            let sent = Sent { member: 0, place: 1 };
+            assert_eq!(pool.note_refusal(&key(n), sent, Refusal::Unpaintable, n), Verdict::AskAnother);
+            assert_eq!(pool.refused_by(&key(n), n), [0]);
+            pool.note_made(&key(n), n);
+            assert!(pool.refused_by(&key(n), n).is_empty());
+        }
+        assert!(shares(&pool, 50)[0] == 0, "three in a row");
+    }
+
+    #[test]
+    fn an_edge_reckons_on_the_clock_of_each_origin() {
+        let pool = pool("http://a http://b", "");
+        assert_eq!(pool.on_clock_of(0, 1000), 1000);
+        assert_eq!(pool.note_clock(0, 100_000, 100_200, 40_000), -60_000);
+        assert_eq!(
+            pool.note_clock(0, 100_000, 109_000, 48_900),
+            -60_000,
+            "an answer that took long proves little"
+        );
+        assert_eq!(pool.note_clock(1, 100_000, 100_200, 100_150), 0, "within the time of the way");
+        assert_eq!((pool.on_clock_of(0, 200_000), pool.on_clock_of(1, 200_000)), (140_000, 200_000));
+        assert_eq!(pool.clocks(), [("http://a".to_string(), -60_000), ("http://b".to_string(), 0)]);
+    }
+
+    #[test]
     fn extras_are_bounded_however_many_are_wanted() {
         let pool = pool("http://a", "");
         let mut extras = 0;
         for n in 0..1000 {
             let at = pool.choose(&key(n), n * 60 * SECOND, &[]).unwrap();
-            pool.done(at, n * 60 * SECOND, 1, Outcome::Busy);
+            pool.done(at, n * 60 * SECOND, 1, Outcome::Busy(0));
             extras += usize::from(pool.may(Extra::Retry)) + usize::from(pool.may(Extra::Hedge));
         }
         assert!((150..=201).contains(&extras), "{extras}");

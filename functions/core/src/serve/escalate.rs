@@ -3,16 +3,28 @@
 //! The visitor waits for a short patience; the asking goes on after that, and what it brings is kept for whoever comes
 //! next. One request of an isolate asks; others that want the same render look whether it has come, since a future of one
 //! request must not be awaited by another.
+//!
+//! An origin is taken at its word only as far as its signature and the edge's own checks reach: what it sends must be a
+//! picture file of the format and size that was asked for, what it wants must be blocks of the style, and each of them is
+//! sent to it once for a visit.
 
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::BTreeSet,
+    format,
+    string::{String, ToString as _},
+    sync::Arc,
+    vec::Vec,
+};
 
 use bytes::Bytes;
+use cid::Cid;
 use futures_util::{
     StreamExt as _,
     future::{self, Either, OptionFuture},
     stream::FuturesUnordered,
 };
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 
 use super::{Known, Visit, interim};
 use crate::{
@@ -21,11 +33,16 @@ use crate::{
     isolate::Isolate,
     key::RenderKey,
     limits,
-    order::{self, Errand, Order, Priority, Render},
+    order::{self, Errand, Order, Priority, Render, answer::Answer},
+    picture_file,
     platform::{Level, Platform},
-    pool::{self, Extra, Outcome, Sent},
+    pool::{
+        Extra, Outcome, Sent,
+        refusals::{Refusal, Verdict},
+    },
     records, render,
     reply::{Picture, Pinned},
+    style::Style,
     variant::Variant,
 };
 
@@ -48,7 +65,7 @@ impl<P: Platform> Visit<'_, P> {
     /// Asks the pool for a render, and waits for it as long as a visitor may be made to.
     ///
     /// # Errors
-    /// [`Defect::Paint`], when an origin says that it cannot be painted at all.
+    /// [`Defect::Paint`], when two origins agree that it cannot be painted at all.
     pub(super) async fn escalate(
         &self,
         known: &Known,
@@ -72,6 +89,7 @@ impl<P: Platform> Visit<'_, P> {
             key: picture.key,
             trail: is_live.then(|| interim::trail(known, variant)),
             priority,
+            style: Arc::clone(&known.style),
             render: Render {
                 style: known.style.cid,
                 seed: known.seed,
@@ -117,18 +135,28 @@ struct Escalation<P> {
     platform: P,
     isolate: Arc<Isolate>,
     render: Render,
+    /// The style of the render: its blocks are all that an origin may want.
+    style: Arc<Style>,
     priority: Priority,
     key: RenderKey,
     /// Where to note that it was shown, unless it was asked for by name.
     trail: Option<RenderKey>,
 }
 
-/// Why an attempt brought nothing.
+/// Why an attempt brought nothing, with a reason for the log.
 enum Miss {
-    /// The picture cannot be painted: asking another origin is useless.
-    Unpaintable(String),
+    /// The origin could not make the picture; another one may.
+    Refused(Refusal, String),
     /// This origin did not bring it.
     Failed(String),
+}
+
+impl Miss {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Refused(_, why) | Self::Failed(why) => why,
+        }
+    }
 }
 
 impl<P: Platform> Escalation<P> {
@@ -153,8 +181,13 @@ impl<P: Platform> Escalation<P> {
     /// Asks one origin; another one when that fails, or takes long, and the budgets allow it.
     async fn ask(&self) -> Result<Bytes, Fault> {
         let pool = &self.isolate.pool;
-        let until = self.platform.now().0 + limits::ESCALATION_MS * 1000;
-        let (mut tried, mut running) = (Vec::new(), FuturesUnordered::new());
+        let now = self.platform.now().0;
+        let until = now + limits::ESCALATION_MS * 1000;
+        let mut tried = pool.refused_by(&self.key, now);
+        if tried.len() > 1 {
+            return Err(Short::Origins("two origins could not make it a moment ago".into()).into());
+        }
+        let mut running = FuturesUnordered::new();
         let mut why = String::from("none can be asked just now");
         let choose = |tried: &mut Vec<usize>, extra: Option<Extra>| {
             let now = self.platform.now().0;
@@ -180,12 +213,27 @@ impl<P: Platform> Escalation<P> {
                 }
             });
             match future::select(running.next(), hedging).await {
-                Either::Left((Some(Ok(body)), _)) => return Ok(body),
-                Either::Left((Some(Err(Miss::Unpaintable(why))), _)) => return Err(Defect::Paint(why).into()),
-                Either::Left((Some(Err(Miss::Failed(miss))), _)) => {
-                    why = miss;
-                    let retry = choose(&mut tried, Some(Extra::Retry));
-                    running.extend(retry.map(|sent| self.attempt(sent, until)));
+                Either::Left((Some((_, Ok(body))), _)) => {
+                    pool.note_made(&self.key, self.platform.now().0);
+                    return Ok(body);
+                }
+                Either::Left((Some((sent, Err(miss))), _)) => {
+                    let verdict = match &miss {
+                        Miss::Refused(refusal, _) => {
+                            pool.note_refusal(&self.key, sent, *refusal, self.platform.now().0)
+                        }
+                        Miss::Failed(_) => Verdict::AskAnother,
+                    };
+                    self.complain_of(sent, miss.reason());
+                    why = miss.reason().to_string();
+                    match verdict {
+                        Verdict::Unpaintable => return Err(Defect::Paint(why).into()),
+                        Verdict::NotNow => {}
+                        Verdict::AskAnother => {
+                            let retry = choose(&mut tried, Some(Extra::Retry));
+                            running.extend(retry.map(|sent| self.attempt(sent, until)));
+                        }
+                    }
                 }
                 Either::Left((None, _)) => return Err(Short::Origins(why).into()),
                 Either::Right(((), _)) => {
@@ -197,8 +245,15 @@ impl<P: Platform> Escalation<P> {
         }
     }
 
+    /// Tells the operator what is wrong with an origin, unless that was the last thing said of it.
+    fn complain_of(&self, sent: Sent, why: &str) {
+        if self.isolate.is_news(&format!("origin/{}", self.isolate.pool.url(sent.member)), why) {
+            self.platform.log(Level::Warn, format_args!("origin {why}"));
+        }
+    }
+
     /// One origin, blocks of the style included where it wants them.
-    async fn attempt(&self, sent: Sent, until: u64) -> Result<Bytes, Miss> {
+    async fn attempt(&self, sent: Sent, until: u64) -> (Sent, Result<Bytes, Miss>) {
         let mut attempt =
             Attempt { asking: self, sent, since: self.platform.now().0, outcome: Outcome::Dropped };
         let until = attempt.since + part(until.saturating_sub(attempt.since), ATTEMPT);
@@ -207,79 +262,155 @@ impl<P: Platform> Escalation<P> {
             Ok((_, load)) => Outcome::Answered(*load),
             Err((_, outcome)) => *outcome,
         };
-        brought.map(|(body, _)| body).map_err(|(miss, _)| miss)
+        (sent, brought.map(|(body, _)| body).map_err(|(miss, _)| miss))
     }
 
     async fn rounds(&self, member: usize, until: u64) -> Result<(Bytes, u8), (Miss, Outcome)> {
         let url = self.isolate.pool.url(member);
         let failed = |why: String| (Miss::Failed(format!("{url}: {why}")), Outcome::Failed);
+        let mut sent_blocks = BTreeSet::new();
         for _ in 0..limits::BLOCK_ROUNDS {
             let errand = Errand::Render(self.render.clone(), self.priority);
             let answer = self.send(member, errand, Bytes::new(), until).await.map_err(failed)?;
-            let field = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
-            let load = pool::load(field(&order::LOAD));
-            match answer.status() {
-                StatusCode::OK if order::is_picture(answer.headers(), answer.body(), &self.key) => {
-                    return Ok((answer.into_body(), load));
-                }
+            let said = || format!("{url}: answers {}: {}", answer.status, excerpt(&answer.body));
+            match answer.status {
                 StatusCode::OK => {
-                    return Err(failed("the answer is not the picture that was asked for".into()));
+                    self.check(&answer).map_err(failed)?;
+                    return Ok((answer.body, answer.load));
                 }
                 StatusCode::PRECONDITION_REQUIRED => {
                     let blocks =
-                        order::wanted(answer.body()).ok_or_else(|| failed("wants no blocks".into()))?;
+                        order::wanted(&answer.body).ok_or_else(|| failed("wants no blocks".into()))?;
                     for block in blocks {
+                        self.check_wanted(&block, &mut sent_blocks).map_err(failed)?;
                         self.send_block(member, block, until).await.map_err(failed)?;
                     }
                 }
                 StatusCode::UNPROCESSABLE_ENTITY => {
-                    let why =
-                        String::from_utf8_lossy(answer.body()).chars().take(limits::TEXT_BYTES).collect();
-                    return Err((Miss::Unpaintable(why), Outcome::Answered(load)));
+                    return Err((Miss::Refused(Refusal::Unpaintable, said()), Outcome::Refused));
+                }
+                StatusCode::INTERNAL_SERVER_ERROR => {
+                    // A picture on which another machine has failed too says nothing of this one.
+                    let others = self.isolate.pool.refused_by(&self.key, self.platform.now().0);
+                    let alone = others.iter().all(|other| *other == member);
+                    let outcome = if alone { Outcome::Failed } else { Outcome::Refused };
+                    return Err((Miss::Refused(Refusal::MachineFault, said()), outcome));
                 }
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                    return Err((Miss::Failed(format!("{url}: no room")), Outcome::Busy));
+                    let rest = answer.retry_after_ms.unwrap_or_default();
+                    return Err((Miss::Failed(said()), Outcome::Busy(rest)));
                 }
-                status => return Err(failed(format!("answers {status}"))),
+                _ => return Err((Miss::Failed(said()), Outcome::Failed)),
             }
         }
         Err(failed("wants blocks again and again".into()))
     }
 
-    async fn send_block(&self, member: usize, cid: cid::Cid, until: u64) -> Result<(), String> {
-        let block = self.platform.record(&records::block(&cid)).await.map_err(|why| format!("{why}"))?;
-        let block = block.ok_or_else(|| format!("block {cid} is wanted, and not here"))?;
-        match self.send(member, Errand::Block(cid), block.into(), until).await?.status() {
-            status if status.is_success() => Ok(()),
-            status => Err(format!("block {cid}: answers {status}")),
+    /// Whether an answer is the picture that was asked for, by all that can be seen without decoding it.
+    fn check(&self, answer: &Answer) -> Result<(), String> {
+        if !answer.is_picture(&self.key) {
+            return Err("the answer is not the picture that was asked for".into());
+        }
+        let variant = &self.render.variant;
+        if answer.media_type != variant.format.media_type() {
+            return Err(format!("the answer is of the type {:?}", answer.media_type));
+        }
+        picture_file::check(&answer.body, variant).map_err(|why| why.to_string())
+    }
+
+    /// Whether an origin may have this block: one of the style's, and once in each attempt.
+    fn check_wanted(&self, cid: &Cid, sent: &mut BTreeSet<Cid>) -> Result<(), String> {
+        let of_style =
+            *cid == self.style.cid || self.style.manifest.files.iter().any(|file| file.blocks.contains(cid));
+        match of_style && sent.insert(*cid) {
+            true => Ok(()),
+            false if of_style => Err(format!("wants block {cid} a second time")),
+            false => Err(format!("wants block {cid}, which is none of the style's")),
         }
     }
 
-    async fn send(
+    async fn send_block(&self, member: usize, cid: Cid, until: u64) -> Result<(), String> {
+        let block = self.platform.record(&records::block(&cid)).await.map_err(|why| format!("{why}"))?;
+        let block = block.ok_or_else(|| format!("block {cid} is wanted, and not here"))?;
+        let answer = self.send(member, Errand::Block(cid), block.into(), until).await?;
+        match answer.status.is_success() {
+            true => Ok(()),
+            false => Err(format!("block {cid}: answers {}: {}", answer.status, excerpt(&answer.body))),
+        }
+    }
+
+    /// Sends an order; once more where the origin says that it was dated by a wrong clock.
+    async fn send(&self, member: usize, errand: Errand, body: Bytes, until: u64) -> Result<Answer, String> {
+        let answer = self.send_once(member, errand.clone(), body.clone(), until).await?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED if answer.time_ms.is_some() => {
+                self.send_once(member, errand, body, until).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn send_once(
         &self,
         member: usize,
         errand: Errand,
         body: Bytes,
         until: u64,
-    ) -> Result<Response<Bytes>, String> {
+    ) -> Result<Answer, String> {
         let now = self.platform.now();
         let left = until.saturating_sub(now.0) / 1000;
         if left == 0 {
             return Err("no time is left".into());
         }
-        let url = self.isolate.pool.url(member);
+        let pool = &self.isolate.pool;
+        let url = pool.url(member);
         let (method, url) = match &errand {
             Errand::Render(..) => (Method::POST, format!("{url}{}", order::RENDER_PATH)),
             Errand::Block(cid) => (Method::PUT, format!("{url}{}{cid}", order::BLOCKS_PATH)),
         };
         let edge = self.isolate.settings.edge_key.as_ref().ok_or("edge_key is not set")?;
-        let order =
-            Order { errand, deadline_ms: now.millis() + part(left, HOP), nonce: self.platform.nonce() };
+        let order = Order {
+            errand,
+            origins: pool.key_ids(member),
+            sent_ms: pool.on_clock_of(member, now.millis()),
+            clock_ms: now.millis(),
+            within_ms: part(left, HOP).min(limits::ORDER_MS),
+            nonce: self.platform.nonce(),
+        };
         let request =
             Request::builder().method(method).uri(url).header(header::AUTHORIZATION, order.seal(edge)?);
         let request = request.body(body).map_err(|why| format!("{why}"))?;
-        self.platform.fetch(request, left).await
+        let answer = self.platform.fetch(request, left).await?;
+        let status = answer.status();
+        let answer = Answer::open(answer, order.nonce, pool.keys(member))
+            .map_err(|why| format!("answers {status}: {why}"))?;
+        if let Some(theirs) = answer.time_ms {
+            let ahead = pool.note_clock(member, now.millis(), self.platform.now().millis(), theirs);
+            self.compare_clocks(member, ahead);
+        }
+        Ok(answer)
     }
+
+    /// Tells the operator when the clocks differ by so much that somebody should look.
+    fn compare_clocks(&self, member: usize, ahead_ms: i64) {
+        let url = self.isolate.pool.url(member);
+        let about = format!("clock/{url}");
+        if ahead_ms.unsigned_abs() < limits::CLOCK_WARNING_MS {
+            return self.isolate.note_good(&about);
+        }
+        let (seconds, way) =
+            (ahead_ms.unsigned_abs() / 1000, if ahead_ms > 0 { "behind" } else { "ahead of" });
+        let complaint = format!("this edge's clock is {seconds} s {way} that of the origin {url}");
+        if self.isolate.is_news(&about, &complaint) {
+            self.platform.log(Level::Warn, format_args!("{complaint}; orders are dated by the origin's"));
+        }
+    }
+}
+
+/// The beginning of what an origin says, fit for a line of a log.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(limits::REASON_BYTES)]);
+    text.trim_end().escape_debug().to_string()
 }
 
 /// A part of a time, at least 1.

@@ -36,7 +36,7 @@ impl Origin {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let line = lines.find(|line| line.contains("takes orders")).expect("it says where it listens");
-        let address = line[line.find("http://").unwrap()..].split(';').next().unwrap().to_owned();
+        let address = line[line.find("http://").unwrap()..].split(' ').next().unwrap().to_owned();
         thread::spawn(move || lines.for_each(drop));
         Self { child, address, data }
     }

@@ -154,7 +154,7 @@ impl Running {
         let metrics = Arc::new(Metrics::new());
         let chain = Chain {
             id: 1,
-            providers: vec![Provider::new(url, Duration::from_secs(10)).unwrap()],
+            providers: vec![Provider::new(url, Duration::from_secs(10), 4 << 20).unwrap()],
             quorum: Quorum::new(None, 1).unwrap(),
             head: Head::Latest,
             confirmations: 0,

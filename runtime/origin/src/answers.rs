@@ -1,0 +1,371 @@
+//! What the origin answers.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /v1/render` | [`iridule_core::order`] says what is sent and what comes back |
+//! | `PUT /v1/blocks/{cid}` | 201: the block is kept |
+//! | `GET /healthz` | 200 while it runs |
+//! | `GET /readyz` | 200 while it takes orders, with a line for each edge whose clock is off |
+//! | `GET /metrics` | the series of `metrics.rs` |
+//!
+//! 401: no order of an edge that is known here, one that came before, or one dated by another clock. 408: its body takes too
+//! long. 413, 422: not a block, or not to be painted. 500: the painter failed. 503: no room, no time, or leaving. 504: not
+//! done by the deadline. Nothing of a request's body is read before its order is believed. Every answer to an order whose
+//! signature was good is signed.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use cid::Cid;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use iridule_core::{
+    key::RenderKey,
+    limits,
+    order::{self, Errand, Order, OrderRefused, Priority, Render, Signed, answer},
+    package,
+};
+use tokio::{sync::OwnedSemaphorePermit, time::timeout};
+
+use crate::{
+    library::KnownStyle,
+    metrics,
+    nonces::Seen,
+    painter::PaintedBy,
+    queue::{self, Refused},
+    server::AnswerBody,
+    service::{Failure, Job, Rendered, Shared, now_ms},
+};
+
+/// How long an answer waits for memory at most.
+const MEMORY_TIME: Duration = Duration::from_secs(5);
+
+/// An answer before it is signed.
+type Answer = Response<Bytes>;
+
+/// What an order asks for, and until when.
+struct Asked {
+    edge: String,
+    render: Render,
+    key: RenderKey,
+    priority: Priority,
+    deadline_ms: u64,
+}
+
+/// The answer to an order that is refused.
+struct Refusal {
+    answer: Answer,
+    /// To sign it for, where the edge is known.
+    nonce: Option<u64>,
+}
+
+/// Why a body is not there.
+enum BodyError {
+    TooLong,
+    TooLate,
+    Cut,
+    Leaving,
+}
+
+impl Shared {
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let path = request.uri().path();
+        let block = path.strip_prefix(order::BLOCKS_PATH);
+        let answer = match (request.method(), path, block) {
+            (&Method::POST, order::RENDER_PATH, _) => return self.take_order(request).await,
+            (&Method::PUT, _, Some(name)) => {
+                let name = name.to_owned();
+                return self.take_block(request, &name).await;
+            }
+            (&Method::GET, "/healthz", _) => text(StatusCode::OK, "ok"),
+            (&Method::GET, "/readyz", _) => self.ready(),
+            (&Method::GET, "/metrics", _) => self.series(),
+            (_, order::RENDER_PATH | "/healthz" | "/readyz" | "/metrics", _) | (_, _, Some(_)) => {
+                text(StatusCode::METHOD_NOT_ALLOWED, "another method")
+            }
+            _ => text(StatusCode::NOT_FOUND, "nothing is here"),
+        };
+        answer.map(|body| AnswerBody::new(body, None))
+    }
+
+    fn ready(&self) -> Answer {
+        match self.draining.load(Ordering::Relaxed) {
+            true => text(StatusCode::SERVICE_UNAVAILABLE, "leaving"),
+            false => Response::new(format!("ready\n{}", self.clocks.complaints()).into()),
+        }
+    }
+
+    fn series(&self) -> Answer {
+        let now = metrics::Now {
+            depth: self.queue.depth(),
+            wait_ms: self.queue.wait_ms(),
+            devices: self.devices.load(Ordering::Relaxed),
+            connections: self.connections.count(),
+            clocks: self.clocks.all(),
+        };
+        let mut answer = Response::new(self.metrics.text(now).into());
+        answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+        answer
+    }
+
+    async fn take_order(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let (head, body) = request.into_parts();
+        let (signed, deadline_ms) = match self.believe(&head.headers) {
+            Ok(believed) => believed,
+            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
+        };
+        let Signed { edge, order } = signed;
+        let nonce = Some(order.nonce);
+        let deadline = Instant::now() + Duration::from_millis(order.within_ms);
+        // There is nothing in it, but some clients send its end late, and one whose body is not taken up loses the
+        // connection, and the answer with it.
+        let answer = match self.body(body, 64, deadline).await {
+            Err(why) => refused_body(&why),
+            Ok(_) => match order.errand {
+                Errand::Render(render, priority) => match render.key() {
+                    Ok(key) => self.answer(&Asked { edge, render, key, priority, deadline_ms }).await,
+                    Err(why) => text(StatusCode::UNPROCESSABLE_ENTITY, &why),
+                },
+                Errand::Block(_) => text(StatusCode::BAD_REQUEST, "the order is for a block"),
+            },
+        };
+        self.leave(answer, nonce, deadline).await
+    }
+
+    async fn take_block(&self, request: Request<Incoming>, name: &str) -> Response<AnswerBody> {
+        let (head, body) = request.into_parts();
+        let (Signed { order, .. }, _) = match self.believe(&head.headers) {
+            Ok(believed) => believed,
+            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
+        };
+        let deadline = Instant::now() + Duration::from_millis(order.within_ms);
+        let answer = match order.errand {
+            Errand::Block(cid) if cid.to_string() == name => self.keep(&cid, body, deadline).await,
+            _ => text(StatusCode::BAD_REQUEST, "the order is for something else"),
+        };
+        self.leave(answer, Some(order.nonce), deadline).await
+    }
+
+    /// The order of a request and its deadline here, Unix milliseconds, if it is one that is believed here and did not come
+    /// before. Otherwise the answer.
+    fn believe(&self, headers: &HeaderMap) -> Result<(Signed, u64), Box<Refusal>> {
+        let now = now_ms();
+        let refused = |edge: &str, why: &OrderRefused, nonce: Option<u64>| {
+            self.metrics.refused.inc();
+            if let Some(left_out) = self.refusals.admit(Instant::now()) {
+                // What a stranger has sent may stand in it.
+                let why = why.to_string();
+                tracing::warn!(edge, ?why, left_out, "an order is refused");
+            }
+            Box::new(Refusal { answer: text(StatusCode::UNAUTHORIZED, &why.to_string()), nonce })
+        };
+        let signed = Order::open(headers, &self.edges).map_err(|why| refused("", &why, None))?;
+        let Signed { edge, order } = &signed;
+        self.clocks.note(edge, order.clock_ms, now);
+        order.check(&self.id, now).map_err(|why| refused(edge, &why, Some(order.nonce)))?;
+        let again = match self.nonces.note(edge, order.nonce, order.sent_ms, now) {
+            Seen::New => return Ok((signed.clone(), now.saturating_add(order.within_ms))),
+            Seen::Again => OrderRefused::Again,
+            Seen::TooOld => OrderRefused::TooOld,
+        };
+        Err(refused(edge, &again, Some(order.nonce)))
+    }
+
+    async fn answer(&self, asked: &Asked) -> Answer {
+        let Asked { render, key, .. } = asked;
+        match self.store.render(key, render.variant.format).await {
+            Ok(Some(body)) => {
+                self.metrics.stored.inc();
+                return picture(render, key, body, None);
+            }
+            Ok(None) => {}
+            Err(why) => tracing::warn!(%key, %why, "not looked up"),
+        }
+        if let Some(why) = self.faulty.why(key) {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("a moment ago: {why}"));
+        }
+        match self.library.style(&render.style).await {
+            Ok(style) => self.wait(asked, style).await,
+            Err(why) => {
+                if let Failure::Store(why) = &why {
+                    tracing::warn!(%key, why, "the style cannot be read");
+                }
+                self.failed(why)
+            }
+        }
+    }
+
+    /// Enters the queue and waits for the picture.
+    async fn wait(&self, asked: &Asked, style: Arc<KnownStyle>) -> Answer {
+        let Asked { edge, render, key, priority, deadline_ms } = asked;
+        let request = queue::Request {
+            key: *key,
+            edge,
+            priority: *priority,
+            deadline_ms: *deadline_ms,
+            now_ms: now_ms(),
+            estimate: style.estimate(&render.variant),
+        };
+        let mut waiter = match self.queue.enter(&request, || Job { render: render.clone(), style }) {
+            Ok(waiter) => waiter,
+            Err(Refused::Full(after_ms)) => return self.no_room(after_ms, "no room"),
+            Err(Refused::TooLate(after_ms)) => {
+                self.metrics.too_late.inc();
+                return self.no_room(after_ms, "it could not be done in time");
+            }
+            Err(Refused::Closed) => return self.no_room(0, "leaving"),
+        };
+        if waiter.joined {
+            self.metrics.joined.inc();
+        }
+        let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms()));
+        match timeout(left, waiter.wait()).await {
+            Ok(Some(Ok(Rendered { body, by }))) => picture(render, key, body, Some(&by)),
+            Ok(Some(Err(failure))) => self.failed(failure),
+            Ok(None) => self.no_room(self.queue.wait_ms(), "it came too late, or gave way to another"),
+            Err(_) if !waiter.runs() => self.no_room(self.queue.wait_ms(), "its turn did not come in time"),
+            Err(_) => {
+                self.metrics.turned_away.inc();
+                text(StatusCode::GATEWAY_TIMEOUT, "not done by the deadline")
+            }
+        }
+    }
+
+    fn failed(&self, failure: Failure) -> Answer {
+        match failure {
+            Failure::Missing(blocks) => {
+                self.metrics.without_blocks.inc();
+                let mut answer = Response::new(order::want(&blocks).unwrap_or_default().into());
+                *answer.status_mut() = StatusCode::PRECONDITION_REQUIRED;
+                answer
+            }
+            Failure::Unpaintable(why) => text(StatusCode::UNPROCESSABLE_ENTITY, &why),
+            Failure::Machine(why) => text(StatusCode::INTERNAL_SERVER_ERROR, &why),
+            Failure::Store(_) => self.no_room(0, "the store does not answer"),
+        }
+    }
+
+    async fn keep(&self, cid: &Cid, body: Incoming, deadline: Instant) -> Answer {
+        let turn = timeout(deadline.saturating_duration_since(Instant::now()), self.uploads.acquire());
+        let Ok(Ok(_turn)) = turn.await else { return self.no_room(0, "too many blocks at once") };
+        let bytes = match self.body(body, limits::BLOCK_BYTES, deadline).await {
+            Ok(bytes) => bytes,
+            Err(why) => return refused_body(&why),
+        };
+        if let Err(why) = package::verify(cid, &bytes) {
+            return text(StatusCode::UNPROCESSABLE_ENTITY, &why);
+        }
+        match self.store.put_block(cid, bytes).await {
+            Ok(()) => {
+                self.metrics.blocks.inc();
+                text(StatusCode::CREATED, "kept")
+            }
+            Err(why) => {
+                tracing::warn!(%cid, %why, "a block is not kept");
+                self.no_room(0, "the store does not take it")
+            }
+        }
+    }
+
+    /// A request's body, bounded in bytes and time. It is copied into one buffer, so that many small parts take no more
+    /// memory than few large ones.
+    async fn body(&self, mut body: Incoming, most: usize, deadline: Instant) -> Result<Bytes, BodyError> {
+        let time = deadline.saturating_duration_since(Instant::now()).min(self.body_time);
+        let mut leaving = self.leaving.subscribe();
+        let read = async {
+            let mut bytes = BytesMut::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(data) = frame.map_err(|_| BodyError::Cut)?.into_data() else { continue };
+                if bytes.len() + data.len() > most {
+                    return Err(BodyError::TooLong);
+                }
+                bytes.extend_from_slice(&data);
+            }
+            Ok(bytes.freeze())
+        };
+        tokio::select! {
+            biased;
+            read = timeout(time, read) => read.unwrap_or(Err(BodyError::TooLate)),
+            _ = leaving.wait_for(|leaving| *leaving) => Err(BodyError::Leaving),
+        }
+    }
+
+    fn no_room(&self, after_ms: u64, why: &str) -> Answer {
+        self.metrics.turned_away.inc();
+        let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, why);
+        let seconds = after_ms.div_ceil(1000).clamp(1, limits::REST_MS / 1000);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        answer
+    }
+
+    /// States load and time, signs, and waits until there is memory for the answer to be on its way.
+    async fn leave(&self, answer: Answer, nonce: Option<u64>, deadline: Instant) -> Response<AnswerBody> {
+        let (mut answer, memory) = match self.memory(answer.body().len(), deadline).await {
+            Some(memory) => (answer, Some(memory)),
+            None => (self.no_room(0, "too many answers are on their way"), None),
+        };
+        if let Some(nonce) = nonce {
+            let headers = answer.headers_mut();
+            headers.insert(order::LOAD, self.load().into());
+            headers.insert(answer::TIME, now_ms().into());
+            answer::sign(&mut answer, nonce, &self.key);
+        }
+        answer.map(|body| AnswerBody::new(body, memory))
+    }
+
+    async fn memory(&self, bytes: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.answers_most);
+        let time = deadline.saturating_duration_since(Instant::now()).min(MEMORY_TIME);
+        match self.answers.clone().try_acquire_many_owned(kibibytes) {
+            Ok(memory) => Some(memory),
+            Err(_) => timeout(time, self.answers.clone().acquire_many_owned(kibibytes)).await.ok()?.ok(),
+        }
+    }
+
+    /// How full the queue is, in per cent: in jobs, or in how long a new one would wait of a visitor's time.
+    fn load(&self) -> u16 {
+        if self.draining.load(Ordering::Relaxed) {
+            return order::DRAINING.into();
+        }
+        let (queued, running) = self.queue.depth();
+        let jobs = ((queued + running) * 100 / self.capacity) as u64;
+        let wait = self.queue.wait_ms().saturating_mul(200) / limits::ESCALATION_MS;
+        u16::try_from(jobs.max(wait).min(100)).unwrap_or(100)
+    }
+}
+
+fn text(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(format!("{text}\n").into());
+    *answer.status_mut() = status;
+    answer
+}
+
+fn refused_body(why: &BodyError) -> Answer {
+    match why {
+        BodyError::TooLong => text(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than it may be"),
+        BodyError::TooLate => text(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
+        BodyError::Cut => text(StatusCode::BAD_REQUEST, "the body is cut"),
+        BodyError::Leaving => text(StatusCode::SERVICE_UNAVAILABLE, "leaving"),
+    }
+}
+
+fn picture(render: &Render, key: &RenderKey, body: Bytes, by: Option<&PaintedBy>) -> Answer {
+    let digest = answer::digest(&body);
+    let mut answer = Response::new(body);
+    let headers = answer.headers_mut();
+    let media_type = HeaderValue::from_static(render.variant.format.media_type());
+    headers.insert(header::CONTENT_TYPE, media_type);
+    for (name, text) in [(order::KEY, key.token()), (order::DIGEST, digest)] {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(by) = by {
+        headers.insert(order::PAINTED_BY, HeaderValue::from_static(by.word()));
+    }
+    answer
+}

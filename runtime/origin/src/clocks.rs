@@ -1,0 +1,55 @@
+//! By how much the clocks of edges differ from this origin's. Orders are dated by the origin's clock, so nothing is refused
+//! for it; but snapshots, certificates and logs of such an edge are wrong too, and its operator should know.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use iridule_core::{limits, order};
+
+/// How much a difference has to change before it is told again, milliseconds.
+const NEWS_MS: u64 = 1_000;
+
+/// The last difference of each edge, milliseconds; positive where the edge is ahead.
+#[derive(Debug, Default)]
+pub(crate) struct Clocks(Mutex<BTreeMap<String, Seen>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    ahead_ms: i64,
+    told_ms: i64,
+}
+
+impl Clocks {
+    /// Notes what an edge's clock showed when its order arrived.
+    pub(crate) fn note(&self, edge: &str, theirs_ms: u64, ours_ms: u64) {
+        let ahead_ms = order::difference(theirs_ms, ours_ms);
+        let mut clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = clocks.entry(edge.to_owned()).or_insert(Seen { ahead_ms, told_ms: 0 });
+        seen.ahead_ms = ahead_ms;
+        if is_off(ahead_ms) && ahead_ms.abs_diff(seen.told_ms) >= NEWS_MS {
+            seen.told_ms = ahead_ms;
+            tracing::warn!(edge, ahead_ms, "the clock of an edge differs from this origin's");
+        }
+    }
+
+    /// The differences.
+    pub(crate) fn all(&self) -> Vec<(String, i64)> {
+        let clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.iter().map(|(edge, seen)| (edge.clone(), seen.ahead_ms)).collect()
+    }
+
+    /// A line for each edge whose clock somebody should look at.
+    pub(crate) fn complaints(&self) -> String {
+        let off = self.all().into_iter().filter(|(_, ahead_ms)| is_off(*ahead_ms));
+        off.map(|(edge, ahead_ms)| {
+            format!("the clock of edge {edge} is {ahead_ms} ms ahead of this origin's\n")
+        })
+        .collect()
+    }
+}
+
+fn is_off(ahead_ms: i64) -> bool {
+    ahead_ms.unsigned_abs() >= limits::CLOCK_WARNING_MS
+}

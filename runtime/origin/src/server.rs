@@ -1,0 +1,262 @@
+//! Connections: how many there are, and for how long a request may take to arrive and an answer to leave.
+//!
+//! A request's head has to be complete within [`ConnectionLimits::head`], its size and fields are bounded, and an answer
+//! that is not read for [`ConnectionLimits::write`] ends its connection. When there are as many connections as may be, the
+//! oldest one without a request under way gives way to a new one. When the origin leaves, connections without a request under
+//! way are closed at once, however much of a request they have sent.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, OwnedSemaphorePermit, watch},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_io_timeout::TimeoutStream;
+
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 16 << 10;
+/// Fields of a request's head.
+const HEAD_FIELDS: usize = 64;
+/// Bytes of an answer that are handed to the connection at once.
+const CHUNK: usize = 64 << 10;
+/// How long a connection without a request has to send its last bytes when the origin leaves.
+const LAST_BYTES: Duration = Duration::from_millis(500);
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What bounds connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// Connections at once.
+    pub connections: usize,
+    /// How long a request's head may take, from the connection's start or the last answer.
+    pub head: Duration,
+    /// How long a request's body may take.
+    pub body: Duration,
+    /// How long an answer may lie without a byte of it being taken.
+    pub write: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connections: 1024, head: seconds(10), body: seconds(10), write: seconds(10) }
+    }
+}
+
+/// The body of an answer, with what is held until it has left.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    bytes: Bytes,
+    /// Its share of the memory that answers may take.
+    #[expect(dead_code, reason = "held until the body is dropped")]
+    memory: Option<OwnedSemaphorePermit>,
+    busy: Option<Busy>,
+}
+
+impl AnswerBody {
+    pub(crate) fn new(bytes: Bytes, memory: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, memory, busy: None }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match self.bytes.len() {
+            0 => return Poll::Ready(None),
+            // The last bytes are copied, so that they do not keep the whole picture in memory while they wait.
+            left if left <= CHUNK => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
+            _ => self.bytes.split_to(CHUNK),
+        };
+        Poll::Ready(Some(Ok(Frame::data(next))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.len() as u64)
+    }
+}
+
+/// The connections there are.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    most: usize,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next: u64,
+    connections: BTreeMap<u64, Arc<Connection>>,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    /// Requests under way: from their heads to the last bytes of their answers.
+    busy: AtomicUsize,
+    gives_way: Notify,
+}
+
+/// A connection's place among the others.
+struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    connection: Arc<Connection>,
+}
+
+impl Connections {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most: most.max(1), held: Mutex::default() })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).connections.len()
+    }
+
+    /// A place for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
+    fn admit(self: &Arc<Self>) -> Option<Place> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.connections.len() >= self.most {
+            let idle =
+                |(_, connection): &(&u64, &Arc<Connection>)| connection.busy.load(Ordering::Relaxed) == 0;
+            let oldest = held.connections.iter().find(idle).map(|(number, _)| *number)?;
+            held.connections.remove(&oldest)?.gives_way.notify_one();
+        }
+        let number = held.next;
+        held.next += 1;
+        let connection = Arc::new(Connection::default());
+        held.connections.insert(number, connection.clone());
+        Some(Place { connections: self.clone(), number, connection })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut held = self.connections.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.connections.remove(&self.number);
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Busy(Arc<Connection>);
+
+impl Busy {
+    fn on(connection: &Arc<Connection>) -> Self {
+        connection.busy.fetch_add(1, Ordering::Relaxed);
+        Self(connection.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves until `leaving` says so and all requests under way are answered. Dropping the future cuts everything off.
+pub(crate) async fn serve<H, F>(
+    listener: TcpListener,
+    limits: ConnectionLimits,
+    connections: Arc<Connections>,
+    mut leaving: watch::Receiver<bool>,
+    handle: H,
+) where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    let mut failing = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = leaving.wait_for(|leaving| *leaving) => break,
+            Some(_) = tasks.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                failing = false;
+                if let Some(place) = connections.admit() {
+                    tasks.spawn(connection(stream, limits, place, leaving.clone(), handle.clone()));
+                }
+            }
+            Err(why) => {
+                if !failing {
+                    tracing::warn!(%why, "connections cannot be accepted");
+                }
+                failing = true;
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+    drop(listener);
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn connection<H, F>(
+    stream: TcpStream,
+    limits: ConnectionLimits,
+    place: Place,
+    mut leaving: watch::Receiver<bool>,
+    handle: H,
+) where
+    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+{
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.write));
+    let here = place.connection.clone();
+    let service = service_fn(|request| {
+        let busy = Busy::on(&here);
+        let answer = handle(request);
+        async move {
+            let mut answer = answer.await;
+            answer.body_mut().busy = Some(busy);
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    builder.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
+    tokio::select! {
+        _ = serving.as_mut() => return,
+        () = here.gives_way.notified() => return,
+        _ = leaving.wait_for(|leaving| *leaving) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    loop {
+        tokio::select! {
+            _ = serving.as_mut() => return,
+            () = sleep(LAST_BYTES) => if here.busy.load(Ordering::Relaxed) == 0 { return },
+        }
+    }
+}
