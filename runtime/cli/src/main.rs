@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve collections: the Spin component in a wasmtime host, with stores and a write API.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Make, check, look at, publish and roll back styles.
     #[command(subcommand)]
     Style(style::Command),
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     // Started as a worker of a sandbox, it is nothing else.
     iridule_sandbox::serve_if_asked(sandboxed::jobs());
     let cli = Cli::parse();
-    console::end(run(cli.command.unwrap_or(Command::Serve(cli.serve))))
+    console::end(run(cli.command.unwrap_or(Command::Serve(Box::new(cli.serve)))))
 }
 
 /// Leaves Mesa's device-select layer out where there is no desktop session. The layer puts the desktop's device first,
@@ -84,7 +84,7 @@ fn quiet_device_layer() {}
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Style(command) => style::run(&command),
         Command::Render(args) => render::run(&args),
         Command::Shade(args) => shade::run(&args),
