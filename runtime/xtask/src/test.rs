@@ -147,6 +147,8 @@ fn tests() -> Result<()> {
         "-p",
         "iridule-publish",
         "-p",
+        "iridule-sandbox",
+        "-p",
         "iridule-xtask",
     ]))
 }
