@@ -1,13 +1,14 @@
 //! What a start says while it compiles the functions for this machine: a bar on a terminal, two lines in a log.
 
 use std::{
-    io::IsTerminal as _,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use iridule_pop::Compiling;
+
+use crate::console;
 
 /// How often the bar moves.
 const STEP: Duration = Duration::from_millis(100);
@@ -22,7 +23,7 @@ pub fn show(compiling: Compiling) {
     let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
     match compiling {
         Compiling::Begun { estimate } => {
-            let bar = if std::io::stderr().is_terminal() {
+            let bar = if console::is_watched() {
                 bar(estimate)
             } else {
                 let about = estimate.as_secs_f64().round();

@@ -121,11 +121,16 @@ pub fn log() {
         .init();
 }
 
+/// Whether the standard error is a terminal, so that somebody may be watching it.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Whether the standard error shows colors. <https://no-color.org>
 fn colors() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    io::stderr().is_terminal() && !set("NO_COLOR") && !dumb
+    is_watched() && !set("NO_COLOR") && !dumb
 }
 
 /// One field of a log line. An event is one line, whatever its fields hold.
