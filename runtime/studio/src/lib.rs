@@ -1,7 +1,7 @@
 //! What an artist does with a style: build it from its folder, check it, look at it, put it live.
 //!
 //! - [`folder`]: a style's folder, and what is built from it.
-//! - [`bench`]: the same and all below in a sandbox, for files that come from somebody else.
+//! - [`mod@bench`]: the same and all below in a sandbox, for files that come from somebody else.
 //! - [`scaffold`]: a new one to start from.
 //! - [`mod@check`]: what it costs and uses, and what of it is never seen.
 //! - [`rarity`]: how the traits of its tokens turn out.
