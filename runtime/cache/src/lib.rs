@@ -19,10 +19,11 @@
 //! | memory for what waits | `admission.rs`, `predictor.rs` | – |
 //! | one request for many that ask alike | `flight.rs` | – |
 //! | asking the origin, and what becomes of its answer | `fetch.rs` | – |
+//! | what is stored for a request, and beside what it is kept | `lookup.rs` | section 4.1 |
 //! | the way of a request through all of these | `front.rs`, `reply.rs` | section 4 |
 //! | what the answer says of it | `status.rs` | RFC 9211 |
 //!
-//! All but the last seven are pure: no clock, no IO, no lock.
+//! All but the last eight are pure: no clock, no IO, no lock.
 
 mod admission;
 mod body;
@@ -37,6 +38,7 @@ mod flight;
 mod freshness;
 mod front;
 mod key;
+mod lookup;
 mod moment;
 mod predictor;
 mod purge;
