@@ -19,13 +19,13 @@ use crate::{
     clock::{self, Clock, Earlier, SystemClock, Tick, TimeSource},
     conditional,
     directives::Directives,
-    entry::{Record, Response as Kept},
+    entry::Response as Kept,
     fetch::{Brought, Errand},
     fields::strip_hop_by_hop,
-    flight::{Flights, Landing, Memory, Place, Selection},
+    flight::{Flights, Landed, Landing, Memory, Place, Selection},
     freshness::{Instead, Standing, Times},
     key::Keying,
-    lookup::{Found, second_slot, variant_key},
+    lookup::{Found, second_slot},
     predictor::Predictor,
     purge::{Purge, Purges},
     reply::{self, Client},
@@ -211,15 +211,9 @@ impl Cache {
         if self.past_the_cache(request).is_some() {
             return None;
         }
-        let key = request.url();
-        let mut record = self.store.at_hand(key)?;
-        if let Record::Variants(index) = &*record {
-            let selection = self.selection(&index.names, request.headers());
-            record = self.store.at_hand(&variant_key(key, index, &selection))?;
-        }
-        let Record::Response(response) = &*record else { return None };
         let (client, now) = (Client::of(request), self.clock.now());
-        let Found::Response { response, softly } = self.found(key, response, now) else { return None };
+        let (found, _) = self.in_memory(request.url(), request.headers(), now)?;
+        let Found::Response { response, softly } = found else { return None };
         let asked = Directives::of_request(request.headers());
         match response.freshness.standing(&asked, now, softly, 0) {
             Standing::Fresh { ttl }
@@ -408,12 +402,33 @@ impl Cache {
         match self.flights.join(key, errand.request.waiting()) {
             Place::Lead(lead) => {
                 let (client, why) = (errand.client(), errand.why);
+                if let Some(landed) = self.stored_meanwhile(&errand) {
+                    lead.tell(Landing::Stored(landed.clone()));
+                    let how = How::Forwarded { why, stored: true, collapsed: true };
+                    return Ok(self.reply(client.borrowed(), &landed.response, how));
+                }
                 let (own, brought) = oneshot::channel();
                 tokio::spawn(errand.run(Some(lead), own));
                 self.take(&client, why, brought).await
             }
             Place::Follow(flight) => self.follow(errand, flight).await,
         }
+    }
+
+    /// A fresh response that another request stored after this one had looked and found nothing: that fetch ended just before
+    /// this request would have joined it.
+    fn stored_meanwhile<O: Origin>(&self, errand: &Errand<O>) -> Option<Arc<Landed>> {
+        if errand.stored.is_some() {
+            return None;
+        }
+        let (headers, now) = (errand.request.headers(), self.clock.now());
+        let (found, selection) = self.in_memory(&errand.key, headers, now)?;
+        let Found::Response { response, softly } = found else { return None };
+        let standing = response.freshness.standing(&errand.asked, now, softly, 0);
+        let answers = matches!(standing, Standing::Fresh { .. })
+            && reply::holds(&response, errand.client().borrowed())
+            && conditional::holds(headers, response.status, &response.fields);
+        answers.then(|| Arc::new(Landed { response, selection, confirmed: false }))
     }
 
     /// Waits for a flight, and goes on alone when it brings nothing for this request.

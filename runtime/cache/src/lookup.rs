@@ -28,6 +28,18 @@ pub(crate) enum Found {
 }
 
 impl Cache {
+    /// What lies in memory under a key for a request, and how it was selected.
+    pub(crate) fn in_memory(&self, key: &str, request: &HeaderMap, now: Tick) -> Option<(Found, Selection)> {
+        let mut record = self.store.at_hand(key)?;
+        let mut selection = Selection::default();
+        if let Record::Variants(index) = &*record {
+            selection = self.selection(&index.names, request);
+            record = self.store.at_hand(&variant_key(key, index, &selection))?;
+        }
+        let Record::Response(response) = &*record else { return None };
+        Some((self.found(key, response, now), selection))
+    }
+
     /// What is stored under a key for a request, and how it was selected.
     pub(crate) async fn find(&self, key: &str, request: &HeaderMap, now: Tick) -> (Found, Selection) {
         let (found, selection) = self.find_at(key, key, request, now).await;
