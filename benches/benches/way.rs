@@ -29,8 +29,8 @@ use iridule_core::{
     snapshot::Snapshot,
     variant::{Asked, Format, Variant},
 };
-use iridule_oracle::statement;
 use iridule_publish::keys;
+use iridule_relay::statement;
 use iridule_studio::{Built, Folder};
 use iridule_vm::{Budget, Inputs, Level, Machine, Resource, Size};
 

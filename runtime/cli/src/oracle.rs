@@ -9,7 +9,12 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
 use iridule_core::gauge::{Band, Gauge, Quantiser, Scale};
-use iridule_oracle::{
+use iridule_publish::{
+    Pop,
+    bounded::{SECRET_BYTES, read_text_file},
+    keys,
+};
+use iridule_relay::{
     config::Config,
     ledger::Ledger,
     limits,
@@ -18,11 +23,6 @@ use iridule_oracle::{
     replay::{self, History},
     statement::Values,
     status, table,
-};
-use iridule_publish::{
-    Pop,
-    bounded::{SECRET_BYTES, read_text_file},
-    keys,
 };
 
 use crate::{

@@ -11,7 +11,7 @@ use crate::shade;
 /// Every job that this executable serves as a worker.
 pub fn jobs() -> impl Iterator<Item = Registered> {
     let all = [
-        iridule_oracle::SANDBOX_JOBS,
+        iridule_relay::SANDBOX_JOBS,
         iridule_origin::child::SANDBOX_JOBS,
         iridule_studio::bench::SANDBOX_JOBS,
         shade::SANDBOX_JOBS,

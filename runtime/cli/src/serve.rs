@@ -16,7 +16,6 @@ use alloy_primitives::hex;
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
 use iridule_core::{collection::Collection, limits, pool::Member, signed::TrustedKeys};
-use iridule_oracle::statement::{self, Values};
 use iridule_pop::{
     AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Refused,
     StoreError, Tls, TrustedProxy,
@@ -25,6 +24,7 @@ use iridule_publish::{
     bounded::{SECRET_BYTES, read_text_file},
     keys,
 };
+use iridule_relay::statement::{self, Values};
 use tokio::{runtime::Builder, signal};
 
 use crate::{

@@ -28,7 +28,6 @@ use cid::Cid;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use iridule_cache::{Cache, Purge};
 use iridule_core::{
     fault::Defect,
     limits, metadata,
@@ -36,6 +35,7 @@ use iridule_core::{
     signed::{RecordRefused, TrustedKeys},
     token::TokenRecord,
 };
+use iridule_http_cache::{Cache, Purge};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;

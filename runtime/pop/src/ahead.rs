@@ -16,7 +16,6 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, Response, Uri, header};
 use http_body_util::BodyExt as _;
-use iridule_cache::{Body, CanonicalRequest, Origin};
 use iridule_core::{
     forecast::{self, Moves, Popular},
     gauge::State,
@@ -27,6 +26,7 @@ use iridule_core::{
     snapshot::{self, Snapshot},
     variant::Variant,
 };
+use iridule_http_cache::{Body, CanonicalRequest, Origin};
 use lru::LruCache;
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;

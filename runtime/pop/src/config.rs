@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use iridule_cache::{Cache, Keying, Policy};
 use iridule_core::signed::TrustedKeys;
+use iridule_http_cache::{Cache, Keying, Policy};
 
 use crate::{
     code::Compiling, error::PopError, metrics::Metrics, outbound::AllowedHost, proxies::TrustedProxy,
@@ -79,7 +79,7 @@ impl CacheLimits {
     pub(crate) async fn open(&self, keying: Keying, watch: Arc<Metrics>) -> Result<Arc<Cache>, PopError> {
         let disk = (self.disk > 0).then(|| (self.folder.clone(), self.disk));
         let policy = Policy { memory: self.memory, disk, ..Policy::default() };
-        let limits = iridule_cache::Limits::default;
+        let limits = iridule_http_cache::Limits::default;
         match Cache::open(&policy, keying, limits(), watch.clone()).await {
             Err(why) if policy.disk.is_some() => {
                 // Responses can be fetched again: that they cannot be kept is no reason to serve nobody.

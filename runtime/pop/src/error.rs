@@ -40,7 +40,7 @@ pub enum PopError {
     Store(#[from] StoreError),
     /// The cache could not be opened.
     #[error(transparent)]
-    Cache(#[from] iridule_cache::StoreError),
+    Cache(#[from] iridule_http_cache::StoreError),
 }
 
 /// Why a store did not do what it was told.

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Instant};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use iridule_cache::{Body, Cache, CanonicalRequest, Origin, Outcome, Watch};
+use iridule_http_cache::{Body, Cache, CanonicalRequest, Origin, Outcome, Watch};
 
 use crate::{
     ahead::{Ahead, Looked},

@@ -6,7 +6,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use http::StatusCode;
-use iridule_cache::Outcome;
+use iridule_http_cache::Outcome;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{

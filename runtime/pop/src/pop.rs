@@ -28,7 +28,7 @@ use crate::{
     site::{FUNCTIONS, Site},
     store::{Records, Stores},
 };
-use iridule_cache::Cache;
+use iridule_http_cache::Cache;
 
 /// A running host.
 ///

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use iridule_cache::{Malformed, Unanswered};
+use iridule_http_cache::{Malformed, Unanswered};
 use serde_json::json;
 
 use crate::proxies::Contradiction;

@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Request, Response, Uri, Version, header};
-use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Origin, Unanswered};
+use iridule_http_cache::{Body, Cache, CanonicalRequest, Keying, Origin, Unanswered};
 
 use crate::{
     Limits,

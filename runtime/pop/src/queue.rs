@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use iridule_cache::Waiting;
+use iridule_http_cache::Waiting;
 use tokio::sync::oneshot;
 
 use crate::visitors::client_of;

@@ -6,11 +6,11 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, uri::Scheme};
-use iridule_cache::{CanonicalRequest, Keying, Received};
 use iridule_core::{
     reply,
     variant::{Extension, Format},
 };
+use iridule_http_cache::{CanonicalRequest, Keying, Received};
 
 use crate::{
     config::Limits,
@@ -68,7 +68,7 @@ const OF_THE_CACHE: [HeaderName; 5] = [
 fn of_functions(_: &Method, path: &str, headers: &mut HeaderMap) {
     let accept = accepted(path, headers);
     let is_read = |name: &HeaderName| reply::DEPENDS_ON.contains(name) || OF_THE_CACHE.contains(name);
-    iridule_cache::retain_fields(headers, is_read);
+    iridule_http_cache::retain_fields(headers, is_read);
     match accept {
         Some(accept) => headers.insert(header::ACCEPT, HeaderValue::from_static(accept)),
         None => headers.remove(header::ACCEPT),
@@ -101,7 +101,7 @@ mod tests {
     use bytes::Bytes;
     use http::{Response, StatusCode, Version};
     use http_body_util::BodyExt as _;
-    use iridule_cache::{Body, Cache, Origin, Policy, Unanswered};
+    use iridule_http_cache::{Body, Cache, Origin, Policy, Unanswered};
     use proptest::prelude::*;
 
     use super::*;
@@ -213,7 +213,7 @@ mod tests {
     ];
 
     async fn cache() -> Arc<Cache> {
-        let limits = iridule_cache::Limits::default();
+        let limits = iridule_http_cache::Limits::default();
         Cache::open(&Policy::default(), FUNCTIONS, limits, Arc::new(())).await.unwrap()
     }
 

@@ -18,7 +18,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
         "iridule",
         &[
             "iridule-core",
-            "iridule-oracle",
+            "iridule-relay",
             "iridule-origin",
             "iridule-pop",
             "iridule-publish",
@@ -41,12 +41,12 @@ const ARROWS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("iridule-bench-empty", &[]),
-    ("iridule-cache", &[]),
+    ("iridule-http-cache", &[]),
     ("iridule-core", &[]),
     ("iridule-node", &[]),
-    ("iridule-oracle", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
+    ("iridule-relay", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
     ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"]),
-    ("iridule-pop", &["iridule-cache", "iridule-core"]),
+    ("iridule-pop", &["iridule-http-cache", "iridule-core"]),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-core"]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),
@@ -67,7 +67,7 @@ const WITHOUT_A_CHAIN: &str = "alloy-primitives";
 
 /// Libraries that only one part of the tree may say, by prefix.
 const ONLY_IN: [(&str, &[&str]); 6] = [
-    ("alloy", &["iridule-oracle", "iridule-node"]),
+    ("alloy", &["iridule-relay", "iridule-node"]),
     ("worker", &["iridule-worker"]),
     ("spin-sdk", &["iridule-bench-empty", "iridule-spin", "iridule-pop-guest"]),
     ("wasmtime", &["iridule-pop"]),

@@ -24,14 +24,14 @@ use iridule_core::{
     variant::{Fit, Format, Variant},
 };
 use iridule_node::{Feed, Node, Outside, Trouble, abi, troubled};
-use iridule_oracle::{
+use iridule_publish::{Pop, keys};
+use iridule_relay::{
     book::Event,
     ledger::{Entry, Ledger},
     replay,
     round::{Round, RoundId},
     status::{self, Staleness, Status},
 };
-use iridule_publish::{Pop, keys};
 use tempfile::TempDir;
 
 use crate::world::{Serve, iridule, picture, pinned_url, runtime};

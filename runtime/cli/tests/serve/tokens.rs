@@ -8,8 +8,8 @@ use std::{
 use alloy_primitives::U256;
 use iridule_core::{signed::TrustedKeys, token::TokenRecord};
 use iridule_node::{Feed, abi};
-use iridule_oracle::status::Status;
 use iridule_publish::{Pop, keys};
+use iridule_relay::status::Status;
 use reqwest::Client;
 use tempfile::TempDir;
 

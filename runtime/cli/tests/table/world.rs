@@ -15,8 +15,8 @@ use iridule_core::{
     records,
     snapshot::Snapshot,
 };
-use iridule_oracle::statement;
 use iridule_publish::keys;
+use iridule_relay::statement;
 use iridule_studio::{Built, Folder};
 use sha2::{Digest as _, Sha256};
 

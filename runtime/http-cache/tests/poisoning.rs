@@ -11,7 +11,9 @@ use std::sync::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header, uri::Scheme};
 use http_body_util::BodyExt as _;
-use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Received, Unanswered};
+use iridule_http_cache::{
+    Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Received, Unanswered,
+};
 use proptest::prelude::*;
 
 /// An origin as there are many: it takes the host, the path and the method from whoever names them, refuses what it does

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, Unanswered};
+use iridule_http_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, Unanswered};
 use tokio::sync::{Notify, mpsc};
 
 type Answer = Result<Response<Body>, Unanswered>;

@@ -16,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
-use iridule_cache::{
+use iridule_http_cache::{
     Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Purge, TimeSource, Unanswered,
 };
 use support::canonical;

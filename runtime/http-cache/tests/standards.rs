@@ -12,7 +12,9 @@ use std::sync::{
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Limits, NoAnswer, Origin, Policy, Unanswered};
+use iridule_http_cache::{
+    Body, Cache, CanonicalRequest, Keying, Limits, NoAnswer, Origin, Policy, Unanswered,
+};
 use support::canonical;
 
 type Said = Result<Response<Body>, Unanswered>;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::{Router, routing::any};
-use iridule_oracle::{
+use iridule_relay::{
     book::Event,
     config::Config,
     ledger::{Entry, Ledger},

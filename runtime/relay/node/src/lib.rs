@@ -90,7 +90,7 @@ impl Node {
         let platforms = std::fs::read_dir(&packages).context("npm's anvil is not installed")?;
         let mut binaries = platforms.flatten().map(|folder| folder.path().join("bin/anvil"));
         let binary = binaries.find(|file| file.is_file()).context("npm's anvil is not installed")?;
-        let compiled = Command::new("node").arg(root().join("runtime/oracle/contracts/compile.mjs")).output();
+        let compiled = Command::new("node").arg(root().join("runtime/relay/contracts/compile.mjs")).output();
         let compiled = compiled.context("Node.js is not installed")?;
         ensure!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
         let contracts = serde_json::from_slice(&compiled.stdout)?;

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
-use iridule_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Unanswered};
+use iridule_http_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Unanswered};
 use support::canonical;
 
 /// Forbids to store anything; does not answer at all under `/never`.

@@ -1,7 +1,7 @@
 //! What several tests of the cache share.
 
 use http::{Request, Version, uri::Scheme};
-use iridule_cache::{CanonicalRequest, Keying, Received};
+use iridule_http_cache::{CanonicalRequest, Keying, Received};
 
 /// A request in canonical form; its URL holds the host, as over HTTP/2.
 pub fn canonical<B>(mut request: Request<B>, keying: &Keying) -> CanonicalRequest<B> {
