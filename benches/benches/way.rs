@@ -14,24 +14,20 @@ use alloy_primitives::{B256, U256};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use ed25519_dalek::SigningKey;
 use http::{Request, Uri};
-use iridule_core::{
+use iridule_edge::{isolate::Isolate, platform::block_on, route::Route, serve::serve, settings::Settings};
+use iridule_publish::keys;
+use iridule_records::{
     collection::encode_index,
-    isolate::Isolate,
-    key::{Painter, RenderKey},
-    plan::plan,
-    platform::block_on,
-    records,
-    route::Route,
+    record_keys,
+    render_key::{Painter, RenderKey},
     seed::Seed,
-    serve::serve,
-    settings::Settings,
     signed::TrustedKeys,
     snapshot::Snapshot,
-    variant::{Asked, Format, Variant},
 };
-use iridule_publish::keys;
 use iridule_relay::statement;
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{Built, Folder};
+use iridule_style::plan::plan;
 use iridule_vm::{Budget, Inputs, Level, Machine, Resource, Size};
 
 use self::in_process::InProcess;
@@ -62,13 +58,13 @@ impl World {
 
     /// An edge that has read nothing yet.
     fn edge(&self) -> (Arc<Isolate>, InProcess) {
-        let mut all = BTreeMap::from([(records::SNAPSHOT.to_owned(), self.snapshot.clone())]);
-        all.insert(records::COLLECTIONS.into(), encode_index(SLUGS.map(str::to_owned).into()).unwrap());
+        let mut all = BTreeMap::from([(record_keys::SNAPSHOT.to_owned(), self.snapshot.clone())]);
+        all.insert(record_keys::COLLECTIONS.into(), encode_index(SLUGS.map(str::to_owned).into()).unwrap());
         for built in &self.built {
             let slug = &built.collection.slug;
-            all.insert(records::collection(slug), built.collection.seal(&self.publisher).unwrap());
+            all.insert(record_keys::collection(slug), built.collection.seal(&self.publisher).unwrap());
             for block in built.blocks() {
-                all.insert(records::block(&block.cid), block.bytes.clone());
+                all.insert(record_keys::block(&block.cid), block.bytes.clone());
             }
         }
         (self.isolate(), InProcess::new(all))
@@ -97,7 +93,7 @@ fn stages(criterion: &mut Criterion) {
     let world = World::new();
     let orbits = &world.built[0];
     let (manifest, seed) = (&orbits.package.manifest, orbits.collection.seed(U256::from(1)).unwrap());
-    let canvas = iridule_core::scene::Canvas { width: 1024, height: 1024, background: None };
+    let canvas = iridule_scene::scene::Canvas { width: 1024, height: 1024, background: None };
     let png = Variant::resolve(&Asked::default(), Format::Png, &canvas).unwrap();
     criterion.bench_function("seed/derived", |b| {
         b.iter(|| Seed::derived(1, black_box(orbits.collection.contract), U256::from(1)));

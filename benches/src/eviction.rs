@@ -22,7 +22,7 @@ use anyhow::Context as _;
 use foyer::{
     Cache, CacheBuilder, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig,
 };
-use iridule_core::variant::{Asked, Format, Variant};
+use iridule_scene::variant::{Asked, Format, Variant};
 
 use crate::{shipped, trace};
 

@@ -5,12 +5,12 @@
 use std::{fs, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use iridule_core::{
+use iridule_origin::painter::{PaintedBy, Painter};
+use iridule_raster::{Pixmap, encode, paint_pixels};
+use iridule_scene::{
     scene::{Content, Scene},
     variant::{Asked, Format, Variant},
 };
-use iridule_origin::painter::{PaintedBy, Painter};
-use iridule_raster::{Pixmap, encode, paint_pixels};
 
 use crate::{
     rounds::{Case, interleaved},

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use iridule_core::gauge::{Band, Quantiser, Scale};
+use iridule_records::gauge::{Band, Quantiser, Scale};
 
 use crate::trace;
 

@@ -8,15 +8,14 @@ use std::{
 
 use alloy_primitives::U256;
 use anyhow::Context as _;
-use iridule_core::{
+use iridule_origin::painter::Sources;
+use iridule_records::seed::Seed;
+use iridule_scene::{
     scene::Scene,
-    seed::Seed,
-    style::Style,
-    traits::Traits,
     variant::{Asked, Format, Variant},
 };
-use iridule_origin::painter::Sources;
 use iridule_studio::{Built, Folder};
+use iridule_style::{style::Style, traits::Traits};
 use minijinja::Value;
 
 /// The folders of the shipped styles, by name.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use iridule_core::{
+use iridule_scene::{
     scene::Scene,
     variant::{Asked, Format, Variant},
 };

@@ -1,7 +1,7 @@
 //! Scenes of one layer kind each, filling a canvas of 512 units.
 
-use iridule_core::{
-    colour::{Rgb, Rgba},
+use iridule_scene::{
+    color::{Rgb, Rgba},
     scene::{
         Align, Area, Blend, Canvas, Channel, Content, Fill, Font, Image, Layer, Mask, Paint, Scene, Shader,
         Stop, Text, binding,
@@ -32,18 +32,18 @@ fn blended(blend: Blend) -> Vec<Layer> {
 }
 
 /// A file that the painter itself made: smooth, with some noise from its dither.
-fn file(side: u16, format: iridule_core::variant::Format) -> bytes::Bytes {
+fn file(side: u16, format: iridule_scene::variant::Format) -> bytes::Bytes {
     let canvas = Canvas { width: 512, height: 512, background: Some(Rgb([8, 8, 8])) };
     let circle = Paint::Radial { centre: [256.0, 256.0], radius: 256.0, stops: stops() };
     let mut words = text(40.0);
     words.transform.0[4] = 3.0;
     let scene = Scene { canvas, layers: vec![fill(circle), words] };
     let variant =
-        iridule_core::variant::Variant { width: side, height: side, fit: Fit::Contain, format, quality: 85 };
+        iridule_scene::variant::Variant { width: side, height: side, fit: Fit::Contain, format, quality: 85 };
     iridule_raster::paint(&scene, &variant).unwrap().into()
 }
 
-fn image(side: u16, format: iridule_core::variant::Format) -> Vec<Layer> {
+fn image(side: u16, format: iridule_scene::variant::Format) -> Vec<Layer> {
     vec![Layer::plain(
         "image",
         Content::Image(Image { file: file(side, format), area: WHOLE, fit: Fit::Contain }),
@@ -97,7 +97,7 @@ fn shader(source: &str) -> Layer {
 
 /// The scenes, by name.
 pub fn scenes() -> Vec<(&'static str, Scene)> {
-    use iridule_core::variant::Format;
+    use iridule_scene::variant::Format;
     let mut half = linear();
     half.opacity = 0.5;
     let mut masked = linear();

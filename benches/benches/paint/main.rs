@@ -8,15 +8,13 @@ use std::{fs, hint::black_box, path::Path};
 
 use alloy_primitives::{Address, U256};
 use criterion::{Criterion, criterion_group, criterion_main};
-use iridule_core::{
-    author,
-    gauge::State,
+use iridule_raster::{canvas::Canvas, derive, encode, image, paint, paint_pixels, svg};
+use iridule_records::{gauge::State, seed::Seed};
+use iridule_scene::{
     scene::{Content, Scene, Transform},
-    seed::Seed,
-    style::Style,
     variant::{Asked, Format, Variant},
 };
-use iridule_raster::{canvas::Canvas, derive, encode, image, paint, paint_pixels, svg};
+use iridule_style::{author, style::Style};
 
 mod kinds;
 

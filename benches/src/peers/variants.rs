@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use iridule_core::variant::{Asked, Format, Variant};
+use iridule_scene::variant::{Asked, Format, Variant};
 use serde::Serialize;
 
 use crate::{

@@ -1,4 +1,4 @@
-//! The Spin adapter: core's [`Platform`](iridule_core::platform::Platform) on `spin:key-value` and `spin:variables`.
+//! The Spin adapter: core's [`Platform`](iridule_edge::platform::Platform) on `spin:key-value` and `spin:variables`.
 //!
 //! `platform.rs` is that trait, `reply.rs` hands a finished reply to the host, and this file joins them to core's
 //! `serve`. Nothing here knows of routes, pictures or headers: what a request means is core's to say. This is the only
@@ -14,7 +14,7 @@ mod reply;
 
 use std::sync::{Arc, OnceLock};
 
-use iridule_core::{
+use iridule_edge::{
     fault::{Defect, Fault},
     isolate::Isolate,
     serve::serve,
@@ -40,7 +40,7 @@ async fn handle(request: Request) -> Result<Response, ErrorCode> {
         Err(why) => {
             platform::say("error", format_args!("settings: {why}"));
             let defect = Defect::Host(why);
-            iridule_core::reply::reply(&request, Err(Fault::from(defect)), 0)
+            iridule_edge::reply::reply(&request, Err(Fault::from(defect)), 0)
         }
     };
     reply::send(response, visit)

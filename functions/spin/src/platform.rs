@@ -19,11 +19,13 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
-use iridule_core::{
+use iridule_edge::{
     fault::Short,
-    key::RenderKey,
-    limits,
     platform::{Level, Platform, Task, UnixMicros},
+};
+use iridule_origin_api::limits;
+use iridule_records::render_key::RenderKey;
+use iridule_scene::{
     scene::{Canvas, Scene},
     variant::Variant,
 };

@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
-use iridule_core::limits;
+use iridule_origin_api::limits;
 use worker::{
     AbortSignal, Error, Fetch,
     js_sys::{Array, Uint8Array},

@@ -1,4 +1,4 @@
-//! The Cloudflare Workers adapter: core's [`Platform`](iridule_core::platform::Platform) on Workers KV and the Cache
+//! The Cloudflare Workers adapter: core's [`Platform`](iridule_edge::platform::Platform) on Workers KV and the Cache
 //! API.
 //!
 //! `platform.rs` is that trait, `exchange.rs` turns the runtime's requests and replies into core's and back, and this
@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use iridule_core::{
+use iridule_edge::{
     fault::{Defect, Fault, Refused},
     isolate::Isolate,
     reply::reply,

@@ -7,10 +7,12 @@ use std::{fmt, pin::pin, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use iridule_core::{
+use iridule_edge::{
     fault::Short,
-    key::RenderKey,
     platform::{Level, Platform, Task, UnixMicros},
+};
+use iridule_records::render_key::RenderKey;
+use iridule_scene::{
     scene::{Canvas, Scene},
     variant::Variant,
 };

@@ -1,6 +1,6 @@
 //! `FEED=VALUE` on the command line.
 
-use iridule_core::gauge::is_feed;
+use iridule_records::gauge::is_feed;
 
 /// One feed's value.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{ArgGroup, Subcommand};
-use iridule_core::gauge::{Band, Gauge, Quantiser, Scale};
 use iridule_publish::{
     Pop,
     bounded::{SECRET_BYTES, read_text_file},
     keys,
 };
+use iridule_records::gauge::{Band, Gauge, Quantiser, Scale};
 use iridule_relay::{
     config::Config,
     ledger::Ledger,

@@ -11,9 +11,9 @@ use std::{
 use anyhow::Context as _;
 use clap::ValueEnum;
 use ed25519_dalek::SigningKey;
-use iridule_core::signed::TrustedKeys;
 use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, memory};
 use iridule_publish::keys;
+use iridule_records::signed::TrustedKeys;
 
 use crate::{console, oracle::edge_file, serve::stopped};
 

@@ -12,15 +12,15 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
-use iridule_core::{
-    gauge::{Band, State},
-    manifest::Manifest,
-    plan::{Plan, plan},
-    variant::{Asked, Format, Variant},
-};
+use iridule_records::gauge::{Band, State};
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{
     Bench, Built,
     bench::{Painted, Picture},
+};
+use iridule_style::{
+    manifest::Manifest,
+    plan::{Plan, plan},
 };
 
 use crate::{
@@ -183,7 +183,7 @@ fn state(manifest: &Manifest, values: &[Setting]) -> anyhow::Result<State> {
             );
         }
     }
-    let band = |gauge: &iridule_core::gauge::Gauge| -> Band {
+    let band = |gauge: &iridule_records::gauge::Gauge| -> Band {
         let value = values.iter().rev().find(|setting| setting.feed == gauge.feed);
         value.and_then(|setting| gauge.quantiser.step(setting.value, None)).unwrap_or(gauge.rest)
     };

@@ -15,7 +15,8 @@ use std::{
 use alloy_primitives::hex;
 use anyhow::Context as _;
 use ed25519_dalek::SigningKey;
-use iridule_core::{collection::Collection, limits, pool::Member, signed::TrustedKeys};
+use iridule_edge::limits;
+use iridule_origin_api::pool::Member;
 use iridule_pop::{
     AllowedHost, CacheLimits, Config, Limits, Pop, PopError, Proxy, ProxyConfig, Records, Refused,
     StoreError, Tls, TrustedProxy,
@@ -24,6 +25,7 @@ use iridule_publish::{
     bounded::{SECRET_BYTES, read_text_file},
     keys,
 };
+use iridule_records::{collection::Collection, signed::TrustedKeys};
 use iridule_relay::statement::{self, Values};
 use tokio::{runtime::Builder, signal};
 

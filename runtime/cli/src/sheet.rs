@@ -1,8 +1,8 @@
 //! Contact sheets: many pictures in one, row by row.
 
 use anyhow::{Context as _, ensure};
-use iridule_core::variant::Variant;
 use iridule_raster::{Pixmap, encode};
+use iridule_scene::variant::Variant;
 use iridule_studio::bench::Tile;
 
 /// Pixels between pictures, and around them.

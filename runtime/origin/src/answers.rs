@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /v1/render` | [`iridule_core::order`] says what is sent and what comes back |
+//! | `POST /v1/render` | [`iridule_origin_api::order`] says what is sent and what comes back |
 //! | `PUT /v1/blocks/{cid}` | 201: the block is kept |
 //! | `GET /healthz` | 200 while it runs |
 //! | `GET /readyz` | 200 while it takes orders, with a line for each edge whose clock is off |
@@ -13,6 +13,7 @@
 //! done by the deadline. Nothing of a request's body is read before its order is believed. Every answer to an order whose
 //! signature was good is signed.
 
+use iridule_records::block;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -23,12 +24,10 @@ use cid::Cid;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use iridule_core::{
-    key::RenderKey,
-    limits,
-    order::{self, Errand, Order, OrderRefused, Priority, Render, Signed, answer},
-    package,
-};
+use iridule_origin_api::limits;
+use iridule_origin_api::order::{self, Errand, Order, OrderRefused, Priority, Render, Signed, answer};
+use iridule_records::render_key::RenderKey;
+
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
@@ -256,7 +255,7 @@ impl Shared {
             Ok(bytes) => bytes,
             Err(why) => return refused_body(&why),
         };
-        if let Err(why) = package::verify(cid, &bytes) {
+        if let Err(why) = block::verify(cid, &bytes) {
             return text(StatusCode::UNPROCESSABLE_ENTITY, &why);
         }
         match self.store.put_block(cid, bytes).await {

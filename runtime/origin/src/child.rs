@@ -10,18 +10,16 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 use alloy_primitives::B256;
 use bytes::Bytes;
 use cid::Cid;
-use iridule_core::{
-    fault::Defect,
-    gauge::State as Bands,
+use iridule_origin_api::order::Render;
+use iridule_records::{gauge::State as Bands, seed::Seed};
+use iridule_sandbox::{Job, Registered, note};
+use iridule_scene::{scene::Scene, variant::Variant};
+use iridule_style::style::StyleFailed;
+use iridule_style::{
     limits,
     manifest::{File, Manifest},
-    order::Render,
-    scene::Scene,
-    seed::Seed,
     style::Style,
-    variant::Variant,
 };
-use iridule_sandbox::{Job, Registered, note};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -125,8 +123,8 @@ enum NotYet {
     Unpaintable(String),
 }
 
-impl From<Defect> for NotYet {
-    fn from(defect: Defect) -> Self {
+impl From<StyleFailed> for NotYet {
+    fn from(defect: StyleFailed) -> Self {
         Self::Unpaintable(defect.to_string())
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use iridule_core::{limits, order};
+use iridule_origin_api::{limits, order};
 
 /// How much a difference has to change before it is told again, milliseconds.
 const NEWS_MS: u64 = 1_000;

@@ -1,10 +1,8 @@
 //! Pixels into files: the encoders of the CPU painter, and what no edge makes: AVIF, and WebP with loss.
 
-use iridule_core::{
-    limits,
-    variant::{Format, Variant},
-};
+use iridule_origin_api::limits;
 use iridule_raster::{Pixmap, encode, pixels};
+use iridule_scene::variant::{Format, Variant};
 use ravif::{Img, RGBA8};
 use webp::Encoder;
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iridule_core::key::RenderKey;
+use iridule_records::render_key::RenderKey;
 use lru::LruCache;
 
 use crate::service::lock;

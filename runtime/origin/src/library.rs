@@ -7,10 +7,10 @@ use std::{
 };
 
 use cid::Cid;
-use iridule_core::{
+use iridule_scene::variant::{Format, Variant};
+use iridule_style::{
     manifest::{ContentSpec, Manifest},
     plan,
-    variant::{Format, Variant},
 };
 use lru::LruCache;
 

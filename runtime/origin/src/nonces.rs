@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use iridule_core::limits;
+use iridule_origin_api::limits;
 
 /// Most orders of one edge that are remembered: some megabytes.
 const REMEMBERED: usize = 1 << 16;

@@ -13,14 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iridule_core::{
-    limits,
-    scene::{Scene, binding},
-    variant::Variant,
-};
 use iridule_raster::{
     PaintError, Pixmap,
     shader::{Fault, Job, Shade, StripVm},
+};
+use iridule_scene::{
+    limits,
+    scene::{Scene, binding},
+    variant::Variant,
 };
 use iridule_vm::{AddressMode, FilterMode, Program, Resource, Sampler, Size, Texels, Texture};
 
@@ -49,7 +49,7 @@ pub enum PaintedBy {
 }
 
 impl PaintedBy {
-    /// As [`iridule_core::order::PAINTED_BY`] says it.
+    /// As [`iridule_origin_api::order::PAINTED_BY`] says it.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -254,7 +254,7 @@ impl Shade for GpuShade<'_> {
 mod tests {
     use super::*;
     use alloy_primitives::U256;
-    use iridule_core::variant::{Asked, Format};
+    use iridule_scene::variant::{Asked, Format};
     use iridule_studio::Folder;
 
     #[test]

@@ -7,7 +7,7 @@ use std::{env, ffi::OsString, time::Duration};
 
 use bytes::Bytes;
 use cid::Cid;
-use iridule_core::limits;
+use iridule_origin_api::limits;
 use iridule_sandbox::{Config, Confinement, Limits, Program, Sandbox, SandboxError, Session};
 
 use crate::{

@@ -13,10 +13,9 @@ use std::{
 use bytes::Bytes;
 use cid::Cid;
 use ed25519_dalek::SigningKey;
-use iridule_core::{
-    key::RenderKey,
-    limits,
-    order::Render,
+use iridule_origin_api::{limits, order::Render};
+use iridule_records::{
+    render_key::RenderKey,
     signed::{TrustedKeys, key_id},
 };
 use iridule_sandbox::{Sandbox, Session};

@@ -3,6 +3,7 @@
 //! An object store: a folder, or a bucket of anything that speaks S3. Writes are whole or not at all; whatever does not
 //! read back exactly is not there.
 
+use iridule_records::block;
 use std::{
     num::NonZeroUsize,
     path::Path,
@@ -11,7 +12,10 @@ use std::{
 
 use bytes::Bytes;
 use cid::Cid;
-use iridule_core::{key::RenderKey, limits, package, render, variant::Format};
+use iridule_origin_api::limits;
+use iridule_records::{render_key::RenderKey, stored_render};
+
+use iridule_scene::variant::Format;
 use lru::LruCache;
 use object_store::{
     ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path, prefix::PrefixStore,
@@ -92,7 +96,7 @@ impl Store {
             return Ok(Some(held.clone()));
         }
         let Some(bytes) = self.get(&block_path(cid), limits::BLOCK_BYTES).await? else { return Ok(None) };
-        if let Err(why) = package::verify(cid, &bytes) {
+        if let Err(why) = block::verify(cid, &bytes) {
             tracing::warn!(%cid, why, "a block in the store is damaged: taken as not there");
             return Ok(None);
         }
@@ -134,7 +138,7 @@ impl Store {
             return Ok(Some(held));
         }
         let stored = self.get(&render_path(key), RENDER_BYTES).await?;
-        let body = stored.and_then(|stored| render::open(key, format, &stored));
+        let body = stored.and_then(|stored| stored_render::open(key, format, &stored));
         if let Some(body) = &body {
             self.hold(key, body.clone());
         }
@@ -165,7 +169,7 @@ impl Store {
     /// # Errors
     /// When the store does not take it.
     pub async fn put_render(&self, key: &RenderKey, format: Format, body: &[u8]) -> Result<(), StoreError> {
-        self.put(&render_path(key), render::seal(key, format, body)).await
+        self.put(&render_path(key), stored_render::seal(key, format, body)).await
     }
 
     /// An object of at most so many bytes. Its size is looked at before it is read; a larger one is not what was stored.
@@ -204,7 +208,7 @@ fn block_path(cid: &Cid) -> path::Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iridule_core::package::{Block, RAW};
+    use iridule_records::block::{Block, RAW};
 
     #[tokio::test]
     async fn a_file_of_the_store_that_is_too_large_is_not_read() {

@@ -7,8 +7,8 @@
 use std::{fs, path::Path};
 
 use alloy_primitives::U256;
-use iridule_core::variant::{Asked, Format, Variant};
 use iridule_origin::painter::{PaintedBy, Painter, Sources};
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{Built, Folder};
 
 /// The share of pixels in which a byte may differ by more than 2: edges of what is sharp, where one device steps earlier.

@@ -10,19 +10,18 @@ use std::{
 use alloy_primitives::{U256, hex};
 use cid::Cid;
 use ed25519_dalek::SigningKey;
-use iridule_core::{
-    limits,
-    order::{
-        self, Errand, Order, Priority, Render,
-        answer::{Answer, SIGNATURE},
-    },
-    package::{Block, RAW},
-    picture_file,
-    signed::{TrustedKeys, key_id},
-    variant::{Asked, Format, Variant},
-};
 use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, child};
+use iridule_origin_api::{
+    limits,
+    order::{self, Errand, Order, Priority, Render, answer::Answer, answer::SIGNATURE},
+    picture_file,
+};
+use iridule_records::{
+    block::{Block, RAW},
+    signed::{TrustedKeys, key_id},
+};
 use iridule_sandbox::{Program, serve_if_asked};
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{Built, Folder};
 use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;

@@ -28,14 +28,14 @@ use cid::Cid;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use iridule_core::{
-    fault::Defect,
-    limits, metadata,
-    package::PackageRefused,
+use iridule_edge::{fault::Defect, metadata};
+use iridule_http_cache::{Cache, Purge};
+use iridule_records::{
+    limits,
     signed::{RecordRefused, TrustedKeys},
     token::TokenRecord,
 };
-use iridule_http_cache::{Cache, Purge};
+use iridule_style::package::PackageRefused;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -265,7 +265,7 @@ impl Admin {
 
     async fn collection(&self, slug: &str, bytes: Vec<u8>) -> Answer {
         // The address is checked against the record, so that a publisher's slip cannot replace another collection.
-        match iridule_core::collection::Collection::open(&bytes, &self.publishers) {
+        match iridule_records::collection::Collection::open(&bytes, &self.publishers) {
             Ok(record) if record.slug != slug => {
                 Err(refusal(&Refused::OtherSlug { wanted: slug.to_owned(), found: record.slug }))
             }

@@ -16,17 +16,17 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Method, Response, Uri, header};
 use http_body_util::BodyExt as _;
-use iridule_core::{
+use iridule_edge::route::{self, Route};
+use iridule_http_cache::{Body, CanonicalRequest, Origin};
+use iridule_records::{
     forecast::{self, Moves, Popular},
     gauge::State,
-    manifest::Manifest,
-    plan, records,
-    route::{self, Route},
+    record_keys,
     signed::TrustedKeys,
     snapshot::{self, Snapshot},
-    variant::Variant,
 };
-use iridule_http_cache::{Body, CanonicalRequest, Origin};
+use iridule_scene::variant::Variant;
+use iridule_style::{manifest::Manifest, plan};
 use lru::LruCache;
 use tokio::{sync::Notify, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -116,7 +116,7 @@ pub(crate) struct Ahead {
 impl Ahead {
     pub(crate) fn new(metrics: Arc<Metrics>, published: Published) -> Self {
         let counts = Mutex::new(LruCache::new(COUNTED));
-        let kept = published.records.get(records::MOVES).map_err(|why| why.to_string());
+        let kept = published.records.get(record_keys::MOVES).map_err(|why| why.to_string());
         let moves =
             kept.and_then(|kept| kept.map_or_else(|| Ok(Moves::default()), |kept| Moves::decode(&kept)));
         let moves = moves.unwrap_or_else(|why| {
@@ -169,7 +169,7 @@ impl Ahead {
     /// Keeps what was learnt.
     async fn remember(&self) {
         let moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner).encode();
-        if let Err(why) = self.published.records.set(records::MOVES.to_owned(), moves).await {
+        if let Err(why) = self.published.records.set(record_keys::MOVES.to_owned(), moves).await {
             tracing::warn!(%why, "which states followed which is not kept");
         }
     }

@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use iridule_core::signed::TrustedKeys;
 use iridule_http_cache::{Cache, Keying, Policy};
+use iridule_records::signed::TrustedKeys;
 
 use crate::{
     code::Compiling, error::PopError, metrics::Metrics, outbound::AllowedHost, proxies::TrustedProxy,

@@ -8,7 +8,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use iridule_core::{package::PackageRefused, signed::RecordRefused};
+use iridule_records::signed::RecordRefused;
+use iridule_style::package::PackageRefused;
 
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
-use iridule_core::reply::DEPENDS_ON;
+use iridule_edge::reply::DEPENDS_ON;
 use iridule_http_cache::{Body, CanonicalRequest, NoAnswer, Origin, Unanswered, retain_fields};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use iridule_core::platform::Level;
+use iridule_edge::platform::Level;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 

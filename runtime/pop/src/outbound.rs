@@ -24,7 +24,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use iridule_core::address::is_inner;
+use iridule_records::address::is_inner;
 
 use crate::{
     kept::{Accounted, send},

@@ -6,11 +6,9 @@
 use std::{net::IpAddr, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header, uri::Scheme};
-use iridule_core::{
-    reply,
-    variant::{Extension, Format},
-};
+use iridule_edge::{parameters::Extension, reply};
 use iridule_http_cache::{CanonicalRequest, Keying, Received};
+use iridule_scene::variant::Format;
 
 use crate::{
     config::Limits,

@@ -3,12 +3,9 @@
 //! A snapshot makes the live pictures of those collections untrue whose state it changes; a collection's record makes all
 //! of it untrue, a token's what is of that token. What was refused, and what lists there are, may be otherwise after either.
 
-use iridule_core::{
-    reply::{TAG_OF_LISTS, TAG_OF_REFUSALS, tag_of_live},
-    signed::TrustedKeys,
-    snapshot::Snapshot,
-};
+use iridule_edge::reply::{TAG_OF_LISTS, TAG_OF_REFUSALS, tag_of_live};
 use iridule_http_cache::{Cache, Purge};
+use iridule_records::{signed::TrustedKeys, snapshot::Snapshot};
 
 use crate::store::Records;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use iridule_core::limits;
+use iridule_records::limits;
 use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use serde::Deserialize;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use iridule_core::{gauge::Gauge, package::Block, records, signed::TrustedKeys};
+use iridule_records::{block::Block, gauge::Gauge, record_keys, signed::TrustedKeys};
 
 use crate::{
     pop::Pop,
@@ -150,7 +150,7 @@ impl Place {
     pub async fn snapshot(&self) -> Result<Option<Vec<u8>>, PlaceError> {
         match self {
             Self::Pop(pop) => pop.snapshot().await,
-            Self::Shelf(shelf) => shelf.get(records::SNAPSHOT).await,
+            Self::Shelf(shelf) => shelf.get(record_keys::SNAPSHOT).await,
         }
     }
 
@@ -163,11 +163,12 @@ impl Place {
         match self {
             Self::Pop(pop) => pop.put_snapshot(signed.to_vec()).await,
             Self::Shelf(shelf) => {
-                if let Some(current) = shelf.get(records::SNAPSHOT).await?.filter(|current| current != signed)
+                if let Some(current) =
+                    shelf.get(record_keys::SNAPSHOT).await?.filter(|current| current != signed)
                 {
-                    shelf.put(records::PREVIOUS_SNAPSHOT, &current).await?;
+                    shelf.put(record_keys::PREVIOUS_SNAPSHOT, &current).await?;
                 }
-                shelf.put(records::SNAPSHOT, signed).await
+                shelf.put(record_keys::SNAPSHOT, signed).await
             }
         }
     }
@@ -179,7 +180,7 @@ impl Place {
     pub async fn collection(&self, slug: &str) -> Result<Option<Vec<u8>>, PlaceError> {
         match self {
             Self::Pop(pop) => pop.collection(slug).await,
-            Self::Shelf(shelf) => shelf.get(&records::collection(slug)).await,
+            Self::Shelf(shelf) => shelf.get(&record_keys::collection(slug)).await,
         }
     }
 
@@ -190,7 +191,7 @@ impl Place {
     pub async fn token(&self, slug: &str, number: u64) -> Result<Option<Vec<u8>>, PlaceError> {
         match self {
             Self::Pop(pop) => pop.token(slug, number).await,
-            Self::Shelf(shelf) => shelf.get(&records::token(slug, number)).await,
+            Self::Shelf(shelf) => shelf.get(&record_keys::token(slug, number)).await,
         }
     }
 
@@ -201,7 +202,7 @@ impl Place {
     pub async fn put_token(&self, slug: &str, number: u64, signed: &[u8]) -> Result<(), PlaceError> {
         match self {
             Self::Pop(pop) => pop.put_token(slug, number, signed).await,
-            Self::Shelf(shelf) => shelf.put(&records::token(slug, number), signed).await,
+            Self::Shelf(shelf) => shelf.put(&record_keys::token(slug, number), signed).await,
         }
     }
 
@@ -212,7 +213,7 @@ impl Place {
     pub async fn put_block(&self, block: &Block) -> Result<bool, PlaceError> {
         match self {
             Self::Pop(pop) => pop.put_block(block).await,
-            Self::Shelf(shelf) => shelf.put_new(&records::block(&block.cid), &block.bytes).await,
+            Self::Shelf(shelf) => shelf.put_new(&record_keys::block(&block.cid), &block.bytes).await,
         }
     }
 
@@ -224,7 +225,7 @@ impl Place {
         match self {
             Self::Pop(pop) => pop.put_collection(slug, signed).await,
             Self::Shelf(shelf) => {
-                shelf.put(&records::collection(slug), signed).await?;
+                shelf.put(&record_keys::collection(slug), signed).await?;
                 shelf.list(slug).await
             }
         }

@@ -1,6 +1,6 @@
 //! The write API of a PoP, as a publisher sees it.
 
-use iridule_core::{gauge::Gauge, limits, package::Block};
+use iridule_records::{block::Block, gauge::Gauge, limits};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
@@ -30,8 +30,8 @@ pub struct ListedGauge {
     name: String,
     label: String,
     feed: String,
-    quantiser: iridule_core::gauge::Quantiser,
-    rest: iridule_core::gauge::Band,
+    quantiser: iridule_records::gauge::Quantiser,
+    rest: iridule_records::gauge::Band,
     #[serde(default)]
     names: Vec<String>,
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 /// What Iridule computes off chain, on chain: seeds, states, epochs, render keys and pinned URLs.
 library Iridule {
-    /// The version of the pictures; `KEY_VERSION` in functions/core/src/key.rs.
+    /// The version of the pictures; `KEY_VERSION` in functions/records/src/render_key.rs.
     uint32 internal constant KEY_VERSION = 2;
 
     bytes private constant BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use iridule_core::{
+use iridule_records::{
     dial::Dial,
     gauge::{Band, Gauge, State},
     limits, snapshot,
@@ -368,7 +368,7 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
-    use iridule_core::gauge::{Quantiser, Scale};
+    use iridule_records::gauge::{Quantiser, Scale};
     use proptest::prelude::*;
 
     use super::*;

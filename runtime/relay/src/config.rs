@@ -11,12 +11,12 @@ use std::{
 
 use alloy::primitives::{Address, keccak256};
 use ed25519_dalek::SigningKey;
-use iridule_core::{collection::is_slug, gauge::is_feed, signed::TrustedKeys};
 use iridule_publish::{
     Address as PlaceAddress,
     bounded::{SECRET_BYTES, read_text_file},
     keys,
 };
+use iridule_records::{gauge::is_feed, signed::TrustedKeys, slug::is_slug};
 use iridule_sandbox::Program;
 use reqwest::Url;
 use serde::Deserialize;

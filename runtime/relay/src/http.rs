@@ -4,8 +4,8 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use iridule_core::address::is_inner;
 pub(crate) use iridule_publish::bounded::{Unanswered, read};
+use iridule_records::address::is_inner;
 use reqwest::{
     Client, ClientBuilder, Url,
     dns::{Addrs, Name, Resolve, Resolving},

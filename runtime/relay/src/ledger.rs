@@ -7,7 +7,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use cid::Cid;
-use iridule_core::{gauge::Band, package::Block, token::TokenRecord};
+use iridule_records::{block::Block, gauge::Band, token::TokenRecord};
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ed25519_dalek::SigningKey;
-use iridule_core::{gauge::Gauge, signed::TrustedKeys, snapshot::Snapshot};
 use iridule_publish::{PlaceError, Pop, keys};
+use iridule_records::{gauge::Gauge, signed::TrustedKeys, snapshot::Snapshot};
 
 use crate::statement::{self, Change, Values};
 

@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use iridule_core::{
+use iridule_publish::{Address, Place};
+use iridule_records::{
     signed::{TrustedKeys, key_id},
     snapshot::{self, Snapshot},
 };
-use iridule_publish::{Address, Place};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -457,7 +457,7 @@ impl Leader {
     }
 
     fn publish(&self, sequence: u64, bytes: Vec<u8>) {
-        let shown = |(panel, state): (&Panel, Option<iridule_core::gauge::State>)| {
+        let shown = |(panel, state): (&Panel, Option<iridule_records::gauge::State>)| {
             let state = state?;
             let epoch = state.epoch().0.to_string();
             Some(Shown { collection: panel.slug.clone(), state: state.token(), epoch })
@@ -529,7 +529,7 @@ impl Leader {
             collections: (self.book.panels())
                 .map(|(panel, state)| PanelStatus {
                     slug: panel.slug.clone(),
-                    state: state.as_ref().map(iridule_core::gauge::State::token),
+                    state: state.as_ref().map(iridule_records::gauge::State::token),
                     bands: state.map(|state| state.0).unwrap_or_default(),
                 })
                 .collect(),

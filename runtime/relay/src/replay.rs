@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use iridule_core::{
+use iridule_records::{
     dial::Dial,
     gauge::{Band, Quantiser},
 };

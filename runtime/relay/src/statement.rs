@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iridule_core::{
+use iridule_records::{
     gauge::{Band, Gauge},
     snapshot::{self, Snapshot},
 };
@@ -66,7 +66,7 @@ pub fn changes(before: Option<&Snapshot>, now: &Snapshot) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iridule_core::gauge::{Quantiser, Scale};
+    use iridule_records::gauge::{Quantiser, Scale};
     use proptest::prelude::*;
 
     fn gauge(feed: &str, step: f64) -> Gauge {

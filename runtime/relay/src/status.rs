@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use iridule_core::gauge::Band;
+use iridule_records::gauge::Band;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 

@@ -7,16 +7,14 @@
 
 use alloy_primitives::U256;
 use cid::Cid;
-use iridule_core::{
-    author::Package,
+use iridule_records::{
+    block::Block,
     collection::Collection,
     gauge::{Band, State},
-    manifest::Manifest,
-    package::Block,
-    style::Style,
-    variant::{Asked, Format, Variant},
 };
 use iridule_sandbox::{Job, Limits, Registered, Sandbox, SandboxError, Session};
+use iridule_scene::variant::{Asked, Format, Variant};
+use iridule_style::{author::Package, manifest::Manifest, style::Style};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 

@@ -1,6 +1,7 @@
 //! A package as one file: a CARv1 archive (<https://ipld.io/specs/transport/car/carv1/>), which IPFS tools read too.
 
-use iridule_core::{author::Package, package::Block};
+use iridule_records::block::Block;
+use iridule_style::author::Package;
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -6,17 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use iridule_core::{
+use iridule_records::{block::Block, collection::Collection, gauge::State, seed::Seed};
+use iridule_sandbox::{Ended, Unavailable};
+use iridule_scene::{limits, scene::Scene};
+use iridule_style::{
     author::{self, Package},
-    collection::Collection,
-    gauge::State,
-    limits,
-    package::Block,
-    scene::Scene,
-    seed::Seed,
     style::Style,
 };
-use iridule_sandbox::{Ended, Unavailable};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -84,7 +80,7 @@ impl Folder {
         let path = path.into();
         let whole = path.canonicalize().map_err(|why| StudioError::File { path: path.clone(), why })?;
         let slug = whole.file_name().and_then(|name| name.to_str()).map(str::to_lowercase);
-        let slug = slug.filter(|slug| iridule_core::collection::is_slug(slug));
+        let slug = slug.filter(|slug| iridule_records::slug::is_slug(slug));
         Ok(Self { slug: slug.ok_or(StudioError::Slug(path))?, files: Files::Disk(whole) })
     }
 

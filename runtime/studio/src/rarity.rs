@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use alloy_primitives::U256;
-use iridule_core::{
+use iridule_style::{
     manifest::{Drawn, Trait},
     style::Style,
     traits::TraitValue,

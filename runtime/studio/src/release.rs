@@ -5,12 +5,12 @@
 
 use cid::Cid;
 use ed25519_dalek::SigningKey;
-use iridule_core::{
+use iridule_publish::{Place, PlaceError, keys};
+use iridule_records::{
+    block::Block,
     collection::{Canary, Collection},
-    package::Block,
     signed::TrustedKeys,
 };
-use iridule_publish::{Place, PlaceError, keys};
 
 use crate::Built;
 

@@ -1,6 +1,6 @@
 //! The tools that building takes beyond core: the WGSL compiler, the picture decoders, the reader of fonts.
 
-use iridule_core::author::{Compiled, Workshop};
+use iridule_style::author::{Compiled, Workshop};
 use iridule_wgsl::{Diagnostic, Options};
 
 /// The WGSL compiler of `iridule-wgsl` and what `iridule-raster` reads.

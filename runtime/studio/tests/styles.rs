@@ -6,12 +6,10 @@
 use std::{fs, path::Path};
 
 use alloy_primitives::U256;
-use iridule_core::{
-    gauge::State,
-    style::Style,
-    variant::{Asked, Format, Variant},
-};
+use iridule_records::gauge::State;
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{Built, Folder, Rarity, Scaffold, check, rarity::Spread};
+use iridule_style::style::Style;
 use tempfile::TempDir;
 
 fn shipped() -> Vec<(String, Built, Style)> {

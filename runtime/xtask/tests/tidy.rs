@@ -12,19 +12,23 @@ use std::{
 
 use serde_json::Value;
 
-/// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 19] = [
+/// Which of our crates each crate may use: the direction is shaders-cpu ← functions ← runtime ← benches.
+const ARROWS: [(&str, &[&str]); 23] = [
     (
         "iridule",
         &[
-            "iridule-core",
-            "iridule-relay",
+            "iridule-edge",
             "iridule-origin",
+            "iridule-origin-api",
             "iridule-pop",
             "iridule-publish",
             "iridule-raster",
+            "iridule-records",
+            "iridule-relay",
             "iridule-sandbox",
+            "iridule-scene",
             "iridule-studio",
+            "iridule-style",
             "iridule-vm",
             "iridule-wgsl",
         ],
@@ -32,33 +36,77 @@ const ARROWS: [(&str, &[&str]); 19] = [
     (
         "iridule-bench",
         &[
-            "iridule-core",
             "iridule-node",
             "iridule-origin",
             "iridule-publish",
             "iridule-raster",
+            "iridule-records",
+            "iridule-scene",
             "iridule-studio",
+            "iridule-style",
         ],
     ),
     ("iridule-bench-empty", &[]),
+    ("iridule-edge", &["iridule-origin-api", "iridule-records", "iridule-scene", "iridule-style"]),
     ("iridule-http-cache", &[]),
-    ("iridule-core", &[]),
     ("iridule-node", &[]),
-    ("iridule-relay", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
-    ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"]),
-    ("iridule-pop", &["iridule-http-cache", "iridule-core"]),
+    (
+        "iridule-origin",
+        &[
+            "iridule-origin-api",
+            "iridule-raster",
+            "iridule-records",
+            "iridule-sandbox",
+            "iridule-scene",
+            "iridule-style",
+            "iridule-vm",
+        ],
+    ),
+    ("iridule-origin-api", &["iridule-records", "iridule-scene"]),
+    (
+        "iridule-pop",
+        &["iridule-edge", "iridule-http-cache", "iridule-records", "iridule-scene", "iridule-style"],
+    ),
     ("iridule-pop-guest", &[]),
-    ("iridule-publish", &["iridule-core"]),
-    ("iridule-raster", &["iridule-core", "iridule-vm"]),
+    ("iridule-publish", &["iridule-records", "iridule-style"]),
+    ("iridule-raster", &["iridule-scene", "iridule-vm"]),
+    ("iridule-records", &["iridule-scene"]),
+    (
+        "iridule-relay",
+        &[
+            "iridule-publish",
+            "iridule-raster",
+            "iridule-records",
+            "iridule-sandbox",
+            "iridule-scene",
+            "iridule-style",
+        ],
+    ),
     ("iridule-sandbox", &[]),
-    ("iridule-spin", &["iridule-core", "iridule-raster"]),
+    ("iridule-scene", &[]),
+    (
+        "iridule-spin",
+        &["iridule-edge", "iridule-origin-api", "iridule-raster", "iridule-records", "iridule-scene"],
+    ),
     (
         "iridule-studio",
-        &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox", "iridule-wgsl"],
+        &[
+            "iridule-publish",
+            "iridule-raster",
+            "iridule-records",
+            "iridule-sandbox",
+            "iridule-scene",
+            "iridule-style",
+            "iridule-wgsl",
+        ],
     ),
+    ("iridule-style", &["iridule-records", "iridule-scene"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
-    ("iridule-worker", &["iridule-core", "iridule-raster"]),
+    (
+        "iridule-worker",
+        &["iridule-edge", "iridule-origin-api", "iridule-raster", "iridule-records", "iridule-scene"],
+    ),
     ("iridule-xtask", &[]),
 ];
 
@@ -213,7 +261,7 @@ fn every_host_has_the_same_settings_and_routes() {
         |name: &str| -> toml::Table { fs::read_to_string(root().join(name)).unwrap().parse().unwrap() };
     let (spin, wrangler) = (read("spin.toml"), read("wrangler.toml"));
     let keys = |table: &toml::Value| table.as_table().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    let source = fs::read_to_string(root().join("functions/core/src/settings.rs")).unwrap();
+    let source = fs::read_to_string(root().join("functions/edge/src/settings.rs")).unwrap();
     let listed = |name: &str| -> BTreeSet<String> {
         let names = source.split_once(&format!("pub const {name}")).unwrap().1.split_once(';').unwrap().1;
         let names = names.split_once("= [").unwrap().1.split_once(']').unwrap().0;

@@ -3,7 +3,7 @@
 //! Layers draw onto it in order. How they meet is [`crate::compose`]'s; what becomes of the finished pixels is
 //! [`crate::pixels`]'s and [`crate::encode`]'s.
 
-use iridule_core::{
+use iridule_scene::{
     scene::{self, Scene},
     variant::{Fit, Placement, Variant},
 };
@@ -86,7 +86,7 @@ pub(crate) fn background(canvas: &scene::Canvas) -> Option<Color> {
     })
 }
 
-/// A side as a float: exact, since sides are at most [`iridule_core::limits::SIDE`].
+/// A side as a float: exact, since sides are at most [`iridule_scene::limits::SIDE`].
 pub(crate) fn side(side: u32) -> f32 {
     f32::from(u16::try_from(side).unwrap_or(u16::MAX))
 }

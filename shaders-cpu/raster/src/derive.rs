@@ -3,7 +3,7 @@
 //! The master is resampled in linear light ([`resize`]) to where the variant places the canvas, and encoded. Where a
 //! variant's frame shows more than the canvas, the rest is the background, as when it is painted.
 
-use iridule_core::{
+use iridule_scene::{
     scene::Canvas,
     variant::{Fit, Variant},
 };

@@ -34,7 +34,7 @@ pub mod srgb;
 pub mod svg;
 pub mod text;
 
-use iridule_core::{
+use iridule_scene::{
     scene::Scene,
     variant::{Format, Variant},
 };

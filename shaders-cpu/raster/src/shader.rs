@@ -1,12 +1,12 @@
 //! A shader layer: its program, run by the strip VM over every pixel of the picture, or by a device in its stead.
 //!
-//! What it reads is fixed in [`iridule_core::scene::binding`]. It gives straight sRGB-encoded RGBA, as a fragment shader
+//! What it reads is fixed in [`iridule_scene::scene::binding`]. It gives straight sRGB-encoded RGBA, as a fragment shader
 //! does on a GPU; here it is rounded to bytes and then premultiplied, and compositing goes on as for any other layer.
 //! What runs it is a [`Shade`].
 
 use core::fmt;
 
-use iridule_core::{
+use iridule_scene::{
     limits,
     scene::{Shader, binding},
 };

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what went wrong by panicking")]
 
-use iridule_core::{
+use iridule_scene::{
     scene::{Canvas, Content, Layer, Scene, Svg},
     variant::{Fit, Format, Variant},
 };

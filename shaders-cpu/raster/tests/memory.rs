@@ -7,12 +7,12 @@
 use std::io::Write as _;
 
 use bytes::Bytes;
-use iridule_core::{
+use iridule_raster::{image, paint_pixels};
+use iridule_scene::{
     limits,
     scene::{Area, Canvas, Content, Image, Layer, Scene},
     variant::{Fit, Format, Variant},
 };
-use iridule_raster::{image, paint_pixels};
 
 /// Values that hardly compress.
 fn noise(bytes: usize) -> Vec<u8> {

@@ -6,13 +6,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use iridule_core::{
-    colour::Rgba,
+use iridule_raster::{PaintError, derive, image, text};
+use iridule_scene::{
+    color::Rgba,
     limits,
     scene::{Align, Area, Canvas, Content, Font, Image, Layer, Scene, Shader, Text, binding},
     variant::{Fit, Format, Variant},
 };
-use iridule_raster::{PaintError, derive, image, text};
 
 const CANVAS: Canvas = Canvas { width: 64, height: 64, background: None };
 const VARIANT: Variant =
@@ -296,7 +296,7 @@ fn fits_says_what_it_found() {
 
 #[test]
 fn odd_measures_never_panic() {
-    use iridule_core::scene::{Blend, Channel, Fill, Mask, Paint, Stop, Transform};
+    use iridule_scene::scene::{Blend, Channel, Fill, Mask, Paint, Stop, Transform};
     let odd = [f32::NAN, f32::INFINITY, -1e30, 1e30, 1e-30, 0.0, -5.0, 1e6, 33.3];
     let stop = |offset| Stop { offset, colour: Rgba([200, 100, 50, 128]) };
     for a in odd {

@@ -6,21 +6,21 @@ use anyhow::{Context as _, bail};
 use cid::Cid;
 use ed25519_dalek::SigningKey;
 use indicatif::{ProgressBar, ProgressStyle};
-use iridule_core::{
-    collection::Collection,
-    plan::{Plan, plan},
-    signed::{TrustedKeys, key_id},
-    variant::Variant,
-};
 use iridule_publish::{
     Address, Place,
     bounded::{SECRET_BYTES, read_text_file},
     keys,
 };
+use iridule_records::{
+    collection::Collection,
+    signed::{TrustedKeys, key_id},
+};
+use iridule_scene::variant::Variant;
 use iridule_studio::{
     Built,
     release::{self, Listed, Release},
 };
+use iridule_style::plan::{Plan, plan};
 
 use crate::{
     console::{self, note, say},

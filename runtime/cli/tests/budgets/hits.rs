@@ -11,11 +11,10 @@ use std::{
 
 use allocation_counter::measure;
 use http::Request;
-use iridule_core::{
-    collection::encode_index, isolate::Isolate, platform::block_on, records, serve::serve, settings::Settings,
-};
+use iridule_edge::{isolate::Isolate, platform::block_on, serve::serve, settings::Settings};
 use iridule_pop::{CacheLimits, Limits, Proxy, ProxyConfig};
 use iridule_publish::keys;
+use iridule_records::{collection::encode_index, record_keys};
 use iridule_studio::Folder;
 
 use crate::{hold, in_process::InProcess, root};
@@ -31,10 +30,10 @@ fn core_allocates_little_for_a_hit() {
     let publisher = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
     let built = Folder::open(root().join("functions/styles/orbits")).unwrap().build().unwrap();
     let mut all =
-        BTreeMap::from([(records::COLLECTIONS.to_owned(), encode_index(vec!["orbits".into()]).unwrap())]);
-    all.insert(records::collection("orbits"), built.collection.seal(&publisher).unwrap());
+        BTreeMap::from([(record_keys::COLLECTIONS.to_owned(), encode_index(vec!["orbits".into()]).unwrap())]);
+    all.insert(record_keys::collection("orbits"), built.collection.seal(&publisher).unwrap());
     for block in built.blocks() {
-        all.insert(records::block(&block.cid), block.bytes.clone());
+        all.insert(record_keys::block(&block.cid), block.bytes.clone());
     }
     let public = keys::public(&publisher);
     let settings = Settings::parse(|name| match name {

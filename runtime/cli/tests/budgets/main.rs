@@ -9,11 +9,9 @@ mod in_process;
 use std::{env, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
-use iridule_core::{
-    plan,
-    variant::{Asked, Format, Variant},
-};
+use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::Folder;
+use iridule_style::plan;
 
 fn budget(module: &str, what: &str) -> u64 {
     let text = fs::read_to_string(root().join("budgets.toml")).unwrap();

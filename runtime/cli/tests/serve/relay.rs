@@ -14,17 +14,16 @@ use std::{
 use alloy_primitives::{U256, keccak256};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ed25519_dalek::Signature;
-use iridule_core::{
+use iridule_node::{Feed, Node, Outside, Trouble, abi, troubled};
+use iridule_publish::{Pop, keys};
+use iridule_records::{
     dial::Dial,
     gauge::{Gauge, State},
-    key::{Painter, RenderKey},
+    render_key::{Painter, RenderKey},
     seed::Seed,
     signed::TrustedKeys,
     snapshot::Snapshot,
-    variant::{Fit, Format, Variant},
 };
-use iridule_node::{Feed, Node, Outside, Trouble, abi, troubled};
-use iridule_publish::{Pop, keys};
 use iridule_relay::{
     book::Event,
     ledger::{Entry, Ledger},
@@ -32,6 +31,7 @@ use iridule_relay::{
     round::{Round, RoundId},
     status::{self, Staleness, Status},
 };
+use iridule_scene::variant::{Fit, Format, Variant};
 use tempfile::TempDir;
 
 use crate::world::{Serve, iridule, picture, pinned_url, runtime};

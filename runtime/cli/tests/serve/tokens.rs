@@ -6,9 +6,9 @@ use std::{
 };
 
 use alloy_primitives::U256;
-use iridule_core::{signed::TrustedKeys, token::TokenRecord};
 use iridule_node::{Feed, abi};
 use iridule_publish::{Pop, keys};
+use iridule_records::{signed::TrustedKeys, token::TokenRecord};
 use iridule_relay::status::Status;
 use reqwest::Client;
 use tempfile::TempDir;

@@ -9,13 +9,13 @@ use std::{
     time::Duration,
 };
 
-use iridule_core::{
+use iridule_publish::{Address, Place};
+use iridule_records::{
     collection::{self, Collection},
-    package::{self, PackageRefused},
-    records,
+    record_keys,
     signed::TrustedKeys,
 };
-use iridule_publish::{Address, Place};
+use iridule_style::package::{self, PackageRefused};
 use tempfile::TempDir;
 
 use crate::{
@@ -216,11 +216,11 @@ fn a_style_is_published_and_rolled_back_on_a_redis() {
         Command::new(env!("CARGO_BIN_EXE_iridule")).args(["style", "new"]).arg(studio.style()).output();
     assert!(made.unwrap().status.success());
     let shown = || {
-        let signed = redis.record(&records::collection("night-market")).unwrap();
+        let signed = redis.record(&record_keys::collection("night-market")).unwrap();
         let publishers = TrustedKeys::parse(&world.publisher_keys()).unwrap();
         let record = Collection::open(&signed, &publishers).unwrap();
         // All that an edge would load is there, and is what it claims to be.
-        let read = |cid: &_| Ok::<_, PackageRefused>(redis.record(&records::block(cid)));
+        let read = |cid: &_| Ok::<_, PackageRefused>(redis.record(&record_keys::block(cid)));
         package::open(&record.style, read).unwrap();
         record
     };
@@ -228,7 +228,7 @@ fn a_style_is_published_and_rolled_back_on_a_redis() {
     studio.say(&["publish", "night-market"]);
     let first = shown();
     assert_eq!(first.sequence, 1);
-    let index = redis.record(records::COLLECTIONS).unwrap();
+    let index = redis.record(record_keys::COLLECTIONS).unwrap();
     assert_eq!(collection::decode_index(&index).unwrap(), ["night-market"]);
 
     edit(&studio.style().join("style.toml"), "#274c77", "#7c274c");

@@ -8,16 +8,16 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use iridule_core::{
-    author::Package,
+use iridule_publish::keys;
+use iridule_records::{
     collection::{Collection, encode_index},
     gauge::Gauge,
-    records,
+    record_keys,
     snapshot::Snapshot,
 };
-use iridule_publish::keys;
 use iridule_relay::statement;
 use iridule_studio::{Built, Folder};
+use iridule_style::author::Package;
 use sha2::{Digest as _, Sha256};
 
 use crate::script::{Bad, Published};
@@ -59,13 +59,13 @@ impl World {
     pub fn records(&self) -> BTreeMap<String, Vec<u8>> {
         let mut all = BTreeMap::new();
         for (collection, package) in &self.collections {
-            all.insert(records::collection(&collection.slug), self.signed(collection));
+            all.insert(record_keys::collection(&collection.slug), self.signed(collection));
             for block in &package.blocks {
-                all.insert(records::block(&block.cid), block.bytes.clone());
+                all.insert(record_keys::block(&block.cid), block.bytes.clone());
             }
         }
         let slugs = self.collections.iter().map(|(collection, _)| collection.slug.clone()).collect();
-        all.insert(records::COLLECTIONS.into(), encode_index(slugs).unwrap());
+        all.insert(record_keys::COLLECTIONS.into(), encode_index(slugs).unwrap());
         all
     }
 

@@ -20,7 +20,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use iridule_core::key::RenderKey;
+use iridule_records::render_key::RenderKey;
 
 use state::State;
 pub use state::{Bounds, CLASSES, Estimate, Refused, Request};

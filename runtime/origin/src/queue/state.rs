@@ -7,7 +7,8 @@ use std::{
     task::Waker,
 };
 
-use iridule_core::{key::RenderKey, order::Priority};
+use iridule_origin_api::order::Priority;
+use iridule_records::render_key::RenderKey;
 
 /// What a job costs, before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

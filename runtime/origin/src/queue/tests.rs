@@ -2,7 +2,7 @@
 
 use std::task::{Context, Wake};
 
-use iridule_core::order::Priority;
+use iridule_origin_api::order::Priority;
 use proptest::prelude::*;
 
 use super::*;

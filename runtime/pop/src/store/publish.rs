@@ -5,14 +5,15 @@
 //! that writes.
 
 use cid::Cid;
-use iridule_core::{
+use iridule_records::block;
+use iridule_records::{
     collection::{self, Collection},
-    manifest::Manifest,
-    package, records,
+    record_keys,
     signed::{RecordRefused, TrustedKeys},
     snapshot::Snapshot,
     token::{TokenRecord, Tokens},
 };
+use iridule_style::{manifest::Manifest, package};
 use redb::{ReadableTable as _, Table};
 
 use super::records::{Records, TABLE, broken};
@@ -49,7 +50,7 @@ impl Records {
         let keys = keys.clone();
         let changed = self.write(move |write| {
             let mut table = write.open_table(TABLE).map_err(broken)?;
-            let current = get(&table, records::SNAPSHOT)?;
+            let current = get(&table, record_keys::SNAPSHOT)?;
             if let Some(current) = &current {
                 if *current == bytes {
                     return Ok(false);
@@ -61,9 +62,9 @@ impl Records {
                 {
                     return Err(RecordRefused::NotNewer { offered, known: current.sequence }.into());
                 }
-                put(&mut table, records::PREVIOUS_SNAPSHOT, current)?;
+                put(&mut table, record_keys::PREVIOUS_SNAPSHOT, current)?;
             }
-            put(&mut table, records::SNAPSHOT, &bytes)?;
+            put(&mut table, record_keys::SNAPSHOT, &bytes)?;
             Ok::<_, Refused>(true)
         });
         self.counted(changed.await)
@@ -74,7 +75,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Records`].
     pub fn snapshot(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(records::SNAPSHOT)
+        self.get(record_keys::SNAPSHOT)
     }
 
     /// Takes a block of a style, when its bytes are those that its name says.
@@ -82,10 +83,10 @@ impl Records {
     /// # Errors
     /// [`Refused::Block`], [`Refused::Store`].
     pub async fn put_block(&self, cid: Cid, bytes: Vec<u8>) -> Result<Accepted, Refused> {
-        if let Err(why) = package::verify(&cid, &bytes) {
+        if let Err(why) = block::verify(&cid, &bytes) {
             return self.counted(Err(Refused::Block(why)));
         }
-        let key = records::block(&cid);
+        let key = record_keys::block(&cid);
         if self.exists(&key)? {
             // Verified blocks under one name are the same bytes.
             return Ok(Accepted::Known);
@@ -117,10 +118,10 @@ impl Records {
             let mut table = write.open_table(TABLE).map_err(broken)?;
             let canary = record.canary.as_ref().map(|canary| &canary.style);
             for style in canary.into_iter().chain([&record.style]) {
-                package::open(style, |cid| Ok::<_, Refused>(get(&table, &records::block(cid))?))?;
+                package::open(style, |cid| Ok::<_, Refused>(get(&table, &record_keys::block(cid))?))?;
             }
-            let mut slugs = slugs(get(&table, records::COLLECTIONS)?)?;
-            let key = records::collection(&record.slug);
+            let mut slugs = slugs(get(&table, record_keys::COLLECTIONS)?)?;
+            let key = record_keys::collection(&record.slug);
             if let Some(current) = get(&table, &key)?.filter(|_| slugs.contains(&record.slug)) {
                 if current == bytes {
                     return Ok(false);
@@ -135,7 +136,7 @@ impl Records {
             }
             slugs.push(record.slug);
             let index = collection::encode_index(slugs).map_err(Refused::Collection)?;
-            put(&mut table, records::COLLECTIONS, &index)?;
+            put(&mut table, record_keys::COLLECTIONS, &index)?;
             put(&mut table, &key, &bytes)?;
             Ok(true)
         });
@@ -160,7 +161,7 @@ impl Records {
         let (relays, publishers) = (relays.clone(), publishers.clone());
         let changed = self.write(move |write| {
             let mut table = write.open_table(TABLE).map_err(broken)?;
-            let collection = get(&table, &records::collection(&record.slug))?.unwrap_or_default();
+            let collection = get(&table, &record_keys::collection(&record.slug))?.unwrap_or_default();
             let collection = Collection::open(&collection, &publishers)
                 .map_err(|_| Refused::Collection(format!("there is no collection {:?}", record.slug)))?;
             if collection.tokens != Tokens::Recorded {
@@ -172,9 +173,9 @@ impl Records {
                 return Err(Refused::Collection(why));
             }
             for style in &record.styles {
-                package::open(style, |cid| Ok::<_, Refused>(get(&table, &records::block(cid))?))?;
+                package::open(style, |cid| Ok::<_, Refused>(get(&table, &record_keys::block(cid))?))?;
             }
-            let key = records::token(&record.slug, record.number);
+            let key = record_keys::token(&record.slug, record.number);
             if let Some(current) = get(&table, &key)? {
                 if current == bytes {
                     return Ok(false);
@@ -197,7 +198,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Records`].
     pub fn token(&self, slug: &str, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(&records::token(slug, number))
+        self.get(&record_keys::token(slug, number))
     }
 
     /// The signed record of a collection in force.
@@ -205,7 +206,7 @@ impl Records {
     /// # Errors
     /// [`StoreError::Records`].
     pub fn collection(&self, slug: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.get(&records::collection(slug))
+        self.get(&record_keys::collection(slug))
     }
 
     /// All collections by slug, each with its style's manifest. Records of publishers who are no longer trusted are left
@@ -215,10 +216,10 @@ impl Records {
     /// [`StoreError::Records`], [`StoreError::Broken`].
     pub fn collections(&self, publishers: &TrustedKeys) -> Result<Vec<(Collection, Manifest)>, StoreError> {
         let mut all = Vec::new();
-        for slug in slugs(self.get(records::COLLECTIONS)?)? {
+        for slug in slugs(self.get(record_keys::COLLECTIONS)?)? {
             match Collection::open(&self.collection(&slug)?.unwrap_or_default(), publishers) {
                 Ok(collection) => {
-                    let manifest = self.decoded(records::block(&collection.style), Manifest::decode)?;
+                    let manifest = self.decoded(record_keys::block(&collection.style), Manifest::decode)?;
                     all.push((collection, manifest));
                 }
                 Err(why) => tracing::warn!(slug, %why, "a collection's record is not believed"),
@@ -253,7 +254,7 @@ fn slugs(index: Option<Vec<u8>>) -> Result<Vec<String>, StoreError> {
         || Ok(Vec::new()),
         |index| {
             collection::decode_index(&index)
-                .map_err(|why| StoreError::Broken { key: records::COLLECTIONS.to_owned(), why })
+                .map_err(|why| StoreError::Broken { key: record_keys::COLLECTIONS.to_owned(), why })
         },
     )
 }

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Largest value, bytes: a block of a style.
-pub(super) const VALUE_BYTES: usize = iridule_core::limits::BLOCK_BYTES;
+pub(super) const VALUE_BYTES: usize = iridule_records::limits::BLOCK_BYTES;
 
 pub(super) const TABLE: TableDefinition<&str, &[u8]> = TableDefinition::new("records");
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::Method;
-use iridule_core::package::{Block, RAW};
+use iridule_records::block::{Block, RAW};
 
 use crate::support::{Running, config, lend_code};
 
@@ -71,7 +71,7 @@ async fn put(pop: &Running, block: &Block) -> crate::support::Answer {
 }
 
 fn key(block: &Block) -> String {
-    iridule_core::records::block(&block.cid)
+    iridule_records::record_keys::block(&block.cid)
 }
 
 #[tokio::test(flavor = "multi_thread")]

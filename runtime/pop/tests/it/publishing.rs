@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
 use http::Method;
-use iridule_core::{
+use iridule_pop::Accepted;
+use iridule_records::{
+    block::{Block, DAG_CBOR, RAW},
     collection::{self, Collection},
-    expression::Number,
-    manifest::{self, CanvasSpec, ContentSpec, LayerSpec, Manifest, SvgSpec},
-    package::{self, Block, DAG_CBOR, RAW},
-    records,
-    scene::Blend,
+    record_keys,
     snapshot::{self, Snapshot},
     token::{self, TokenRecord, Tokens},
 };
-use iridule_pop::Accepted;
+use iridule_scene::scene::Blend;
+use iridule_style::{
+    expression::Number,
+    manifest::{self, CanvasSpec, ContentSpec, LayerSpec, Manifest, SvgSpec},
+    package,
+};
 
 use crate::support::{start, trusting};
 
@@ -127,7 +130,7 @@ async fn snapshots_only_move_forward() {
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, first);
     assert_eq!(put(second.clone()).await.status, 201);
     assert_eq!(pop.admin(Method::GET, "/v1/snapshot", "").await.body, second);
-    assert_eq!(pop.pop.records().get(records::PREVIOUS_SNAPSHOT).unwrap().unwrap(), first);
+    assert_eq!(pop.pop.records().get(record_keys::PREVIOUS_SNAPSHOT).unwrap().unwrap(), first);
     // Guests see it under its key.
     assert_eq!(pop.get("/kv/default/snapshot").await.body, second);
 
@@ -152,7 +155,7 @@ async fn snapshots_only_move_forward() {
     let pop = pop.restart(|config| config.trusted = trusting(&heir)).await;
     let fresh = snapshot(1, 3000).seal(&heir).unwrap();
     assert_eq!(pop.admin(Method::PUT, "/v1/snapshot", fresh.clone()).await.status, 201);
-    assert_eq!(pop.pop.records().get(records::PREVIOUS_SNAPSHOT).unwrap().unwrap(), second);
+    assert_eq!(pop.pop.records().get(record_keys::PREVIOUS_SNAPSHOT).unwrap().unwrap(), second);
 }
 
 #[tokio::test(flavor = "multi_thread")]

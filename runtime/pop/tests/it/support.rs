@@ -13,8 +13,8 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use iridule_core::signed::TrustedKeys;
 use iridule_pop::{Config, Pop};
+use iridule_records::signed::TrustedKeys;
 use tracing_subscriber::EnvFilter;
 
 pub const TOKEN: &str = "a token for the tests";

@@ -4,13 +4,14 @@ mod folder;
 mod kv;
 mod redis;
 
-use iridule_core::{
+use iridule_records::block;
+use iridule_records::{
     collection::{self, Collection},
     gauge::Gauge,
-    manifest::Manifest,
-    package, records,
+    record_keys,
     signed::TrustedKeys,
 };
+use iridule_style::manifest::Manifest;
 
 pub use self::{folder::Folder, kv::Kv, redis::Redis};
 use crate::PlaceError;
@@ -66,12 +67,12 @@ impl Shelf {
     ) -> Result<Vec<(String, Vec<Gauge>)>, PlaceError> {
         let mut panels = Vec::new();
         for slug in self.slugs().await? {
-            let record = self.get(&records::collection(&slug)).await?.unwrap_or_default();
+            let record = self.get(&record_keys::collection(&slug)).await?.unwrap_or_default();
             let Ok(collection) = Collection::open(&record, publishers) else { continue };
-            let key = records::block(&collection.style);
+            let key = record_keys::block(&collection.style);
             let block = self.get(&key).await?.unwrap_or_default();
             let malformed = |why| PlaceError::Malformed { at: key.clone(), why };
-            package::verify(&collection.style, &block).map_err(malformed)?;
+            block::verify(&collection.style, &block).map_err(malformed)?;
             panels.push((slug, Manifest::decode(&block).map_err(malformed)?.gauges));
         }
         Ok(panels)
@@ -79,7 +80,7 @@ impl Shelf {
 
     /// The slugs that are listed.
     pub(crate) async fn slugs(&self) -> Result<Vec<String>, PlaceError> {
-        let index = self.get(records::COLLECTIONS).await?;
+        let index = self.get(record_keys::COLLECTIONS).await?;
         index.map_or(Ok(Vec::new()), |index| collection::decode_index(&index).map_err(index_fault))
     }
 
@@ -90,10 +91,10 @@ impl Shelf {
             return Ok(());
         }
         slugs.push(slug.into());
-        self.put(records::COLLECTIONS, &collection::encode_index(slugs).map_err(index_fault)?).await
+        self.put(record_keys::COLLECTIONS, &collection::encode_index(slugs).map_err(index_fault)?).await
     }
 }
 
 fn index_fault(why: String) -> PlaceError {
-    PlaceError::Malformed { at: records::COLLECTIONS.into(), why }
+    PlaceError::Malformed { at: record_keys::COLLECTIONS.into(), why }
 }

@@ -18,8 +18,8 @@ use std::{
 
 use alloy::primitives::{hex, keccak256};
 use ed25519_dalek::SigningKey;
-use iridule_core::signed::TrustedKeys;
 use iridule_publish::{Address, Place};
+use iridule_records::signed::TrustedKeys;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 

@@ -1,7 +1,7 @@
 //! Places where edges find their records.
 
-use iridule_core::{signed::TrustedKeys, snapshot::Snapshot};
 use iridule_publish::{Place, PlaceError};
+use iridule_records::{signed::TrustedKeys, snapshot::Snapshot};
 
 use super::{Signed, Untaken};
 

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iridule_core::package::Block;
 use iridule_publish::{Address, Place, PlaceError};
+use iridule_records::block::Block;
 use tokio::sync::watch;
 
 use super::{LONGEST, WAIT};
@@ -221,7 +221,7 @@ mod tests {
     };
 
     use axum::{Router, extract::Path, http::StatusCode, routing::put};
-    use iridule_core::token::{self, TokenRecord};
+    use iridule_records::token::{self, TokenRecord};
     use tempfile::TempDir;
     use tokio::{net::TcpListener, sync::watch};
 

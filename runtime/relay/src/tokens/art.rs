@@ -3,7 +3,7 @@
 //! Pure. Bounded by the answer's length, which `rpc.rs` bounds.
 
 use base64::{Engine as _, engine::GeneralPurposeConfig, engine::general_purpose::GeneralPurpose};
-use iridule_core::{
+use iridule_records::{
     limits,
     token::{RecordedAttribute, RecordedValue},
 };

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use alloy::primitives::{B256, Keccak256};
-use iridule_core::{package::Block, seed::Seed, token::RecordedAttribute};
+use iridule_records::{block::Block, seed::Seed, token::RecordedAttribute};
 use iridule_sandbox::{Config, Ended, Job, Limits, Program, Registered, Sandbox, SandboxError, Unavailable};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;

@@ -3,16 +3,17 @@
 //! A style names what it holds by content, so a picture that changes on the chain is another style, with other keys and
 //! another `ETag`; and edges, origins, limits and costs are those of any style.
 
-use iridule_core::{
-    author::{self, ByHand, Package},
-    gauge::State,
+use iridule_raster::svg::scan;
+use iridule_records::{gauge::State, seed::Seed};
+use iridule_scene::{
     limits,
     scene::Canvas,
-    seed::Seed,
-    style::Style,
     variant::{Fit, Format, Variant},
 };
-use iridule_raster::svg::scan;
+use iridule_style::{
+    author::{self, ByHand, Package},
+    style::Style,
+};
 
 /// The longer side of the canvas.
 const SIDE: f64 = 1024.0;

@@ -10,13 +10,13 @@ use std::{
 use alloy::primitives::{B256, U256};
 use ed25519_dalek::SigningKey;
 use futures_util::{Stream, StreamExt as _, stream};
-use iridule_core::{
-    package::Block,
+use iridule_publish::keys;
+use iridule_records::{
+    block::Block,
     seed::Seed,
     signed::TrustedKeys,
     token::{self, TokenRecord},
 };
-use iridule_publish::keys;
 use serde_bytes::ByteBuf;
 use tokio::sync::{Semaphore, watch};
 

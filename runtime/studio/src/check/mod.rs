@@ -9,16 +9,20 @@ mod report;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::U256;
-use iridule_core::{
+use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
+use iridule_records::{
     gauge::{Band, State},
     limits,
-    manifest::{ContentSpec, LayerSpec},
-    plan::{self, Plan},
+};
+use iridule_scene::{
     scene::{Content, Layer},
-    style::Style,
     variant::{Asked, Format, LADDER, Variant},
 };
-use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
+use iridule_style::{
+    manifest::{ContentSpec, LayerSpec},
+    plan::{self, Plan},
+    style::Style,
+};
 
 use crate::{Built, Rarity, StudioError};
 

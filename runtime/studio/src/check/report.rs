@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use iridule_core::{
+use iridule_style::{
     limits,
     plan::{Plan, Reason},
 };

@@ -25,7 +25,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use iridule_core::gauge::{self, Band};
+use iridule_records::gauge::{self, Band};
 use iridule_sandbox::{Limits, Sandbox};
 use serde::{Deserialize, Serialize};
 use tokio::{

@@ -46,7 +46,7 @@ impl Scaffold {
     /// [`StudioError::Slug`] for a folder whose name no collection could have, [`StudioError::File`].
     pub fn write(self, folder: &Path) -> Result<Vec<&'static str>, StudioError> {
         let slug = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !iridule_core::collection::is_slug(slug) {
+        if !iridule_records::slug::is_slug(slug) {
             return Err(StudioError::Slug(folder.into()));
         }
         let failed = |path: &Path, why: io::Error| StudioError::File { path: path.into(), why };

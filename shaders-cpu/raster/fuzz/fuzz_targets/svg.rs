@@ -1,10 +1,7 @@
 //! The svg door: any bytes as a layer's document are refused or painted, without panic, within time and memory.
 #![no_main]
 
-use iridule_core::{
-    scene::{Canvas, Content, Layer, Scene, Svg},
-    variant::{Fit, Format, Variant},
-};
+use iridule_scene::{scene::{Canvas, Content, Layer, Scene, Svg}, variant::{Fit, Format, Variant}};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

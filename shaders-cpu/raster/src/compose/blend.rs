@@ -4,7 +4,7 @@
 //! `docs/decisions/010-which-svg-is-deterministic.md`), so they are written here with the four operations and `sqrt`,
 //! which IEEE 754 fixes. Pixels go through in blocks of one channel each, which compilers turn into vectors.
 
-use iridule_core::scene::Blend;
+use iridule_scene::scene::Blend;
 
 /// Pixels of a block.
 const BLOCK: usize = 16;

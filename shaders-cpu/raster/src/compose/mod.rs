@@ -9,7 +9,7 @@
 pub mod blend;
 pub mod rows;
 
-use iridule_core::scene::{Blend, Channel, Content, Layer, Mask};
+use iridule_scene::scene::{Blend, Channel, Content, Layer, Mask};
 use resvg::tiny_skia::{Pixmap, Transform};
 
 use crate::{
@@ -203,7 +203,7 @@ fn thins(content: &Content) -> bool {
 /// without one, nothing was painted below.
 fn draw(
     layer: &Layer,
-    canvas: &iridule_core::scene::Canvas,
+    canvas: &iridule_scene::scene::Canvas,
     place: Transform,
     opacity: u8,
     below: Option<&Pixmap>,

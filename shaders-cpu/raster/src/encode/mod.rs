@@ -6,7 +6,7 @@ pub mod jpeg;
 pub mod png;
 pub mod webp;
 
-use iridule_core::variant::{Format, Variant};
+use iridule_scene::variant::{Format, Variant};
 use resvg::tiny_skia::Pixmap;
 
 use crate::PaintError;

@@ -7,8 +7,8 @@
 
 use core::f32::consts::{FRAC_PI_2, PI};
 
-use iridule_core::{
-    colour::Rgba,
+use iridule_scene::{
+    color::Rgba,
     scene::{Paint, Stop},
 };
 use resvg::tiny_skia::Transform;

@@ -6,7 +6,7 @@ pub mod gradient;
 
 use core::ops::Range;
 
-use iridule_core::scene::{Area, Fill, Paint};
+use iridule_scene::scene::{Area, Fill, Paint};
 use resvg::tiny_skia::{FillRule, Mask, Path, PathBuilder, Pixmap, Rect, Transform};
 
 use self::gradient::Gradient;
@@ -78,7 +78,7 @@ pub fn paint(fill: &Fill, place: Transform, opacity: u8, picture: &mut Pixmap) -
     region
 }
 
-/// A column as the coordinate that it is: sides are at most [`iridule_core::limits::SIDE`].
+/// A column as the coordinate that it is: sides are at most [`iridule_scene::limits::SIDE`].
 fn at(column: usize) -> u32 {
     u32::try_from(column).unwrap_or(u32::MAX)
 }

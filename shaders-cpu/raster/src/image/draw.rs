@@ -4,7 +4,7 @@
 //! below, so that no more than a band of them is held. Turned or mirrored, the file is first reduced to about the size
 //! at which it is seen, and then sampled between its four nearest pixels.
 
-use iridule_core::{scene::Image, variant::Fit};
+use iridule_scene::{scene::Image, variant::Fit};
 use resvg::tiny_skia::{FillRule, Mask, PathBuilder, Pixmap, Rect, Transform};
 
 use super::{Fault, Info, inspect, premultiplied};

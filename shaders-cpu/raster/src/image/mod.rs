@@ -12,7 +12,7 @@ mod vp8l;
 use core::fmt;
 use std::io::Cursor;
 
-use iridule_core::limits;
+use iridule_scene::limits;
 
 use crate::compose::rows as kernels;
 use zune_jpeg::{

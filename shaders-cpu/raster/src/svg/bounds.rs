@@ -27,7 +27,7 @@ const LAYER_BYTES: f64 = (64 << 20) as f64;
 /// more as their sides are longer.
 const EDGE_ROWS: f64 = 50e6;
 /// The pixels of the largest picture that an edge paints.
-const EDGE_PIXELS: f64 = iridule_core::limits::EDGE_PIXELS as f64;
+const EDGE_PIXELS: f64 = iridule_scene::limits::EDGE_PIXELS as f64;
 /// Most segments in the outlines of one shape, dashes and strokes included: a scan line sorts them.
 const SEGMENTS: f64 = 60_000.0;
 /// Most primitives in one filter.

@@ -16,7 +16,7 @@ pub mod scan;
 
 use core::fmt;
 
-use iridule_core::scene::{self, Svg};
+use iridule_scene::scene::{self, Svg};
 use resvg::{
     tiny_skia::{Pixmap, Transform},
     usvg::Tree,

@@ -5,7 +5,7 @@
 //! many times over, those to others again, would otherwise take time without end.
 
 use harfrust::{FontRef, ShaperData};
-use iridule_core::scene::Font;
+use iridule_scene::scene::Font;
 use skrifa::{
     GlyphId, MetadataProvider,
     instance::{LocationRef, Size},

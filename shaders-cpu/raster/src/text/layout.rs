@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use iridule_core::scene::{Align, Text};
+use iridule_scene::scene::{Align, Text};
 use skrifa::GlyphId;
 
 use super::{

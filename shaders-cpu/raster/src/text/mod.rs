@@ -17,7 +17,7 @@ mod shape;
 
 use core::fmt;
 
-use iridule_core::{limits, scene::Text};
+use iridule_scene::{limits, scene::Text};
 use resvg::tiny_skia::{Pixmap, Transform};
 
 use self::{face::Face, layout::Layout};

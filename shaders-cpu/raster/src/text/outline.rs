@@ -1,6 +1,6 @@
 //! Outlines: placed glyphs become paths and are filled, a line at a time.
 
-use iridule_core::colour::Rgba;
+use iridule_scene::color::Rgba;
 use resvg::tiny_skia::{FillRule, Paint, PathBuilder, Pixmap, Point, Transform};
 use skrifa::{
     instance::{LocationRef, Size},

@@ -11,8 +11,8 @@ mod scenes;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use iridule_core::{
-    colour::Rgb,
+use iridule_scene::{
+    color::Rgb,
     scene::{Canvas, Content, Layer, Scene, Svg},
     variant::{Fit, Format, Variant},
 };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use iridule_core::{
-    colour::{Rgb, Rgba},
+use iridule_scene::{
+    color::{Rgb, Rgba},
     scene::{
         Align, Area, Blend, Canvas, Channel, Content, Fill, Font, Image, Layer, Mask, Paint, Scene, Shader,
         Stop, Text, Transform, binding,
@@ -334,7 +334,7 @@ fn text(text: Text) -> Layer {
 fn opacity_is_of_the_whole_layer() -> Case {
     let document = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100'>\
         <circle cx='40' cy='50' r='30' fill='red'/><circle cx='70' cy='50' r='30' fill='blue'/></svg>";
-    let svg = iridule_core::scene::Svg { document: document.into(), steps: 0, elements: 10, overdraw: 4 };
+    let svg = iridule_scene::scene::Svg { document: document.into(), steps: 0, elements: 10, overdraw: 4 };
     let mut circles = Layer::plain("circles.svg", Content::Svg(svg));
     circles.opacity = 0.5;
     let mut label = text(words("AVA", area(100.0, 0.0, 100.0, 100.0), 48.0));

@@ -10,10 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
-use iridule_core::{
+use iridule_edge::{
     fault::Short,
-    key::RenderKey,
     platform::{Level, Platform, Task, UnixMicros, block_on},
+};
+use iridule_records::render_key::RenderKey;
+use iridule_scene::{
     scene::{Canvas, Scene},
     variant::Variant,
 };

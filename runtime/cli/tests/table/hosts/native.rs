@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::Request;
-use iridule_core::{isolate::Isolate, platform::block_on, records, serve::serve, settings::Settings};
+use iridule_edge::{isolate::Isolate, platform::block_on, serve::serve, settings::Settings};
+use iridule_records::record_keys;
 
 use super::{Answer, Host, in_process::InProcess};
 use crate::{
@@ -35,7 +36,7 @@ impl Host for Native {
     }
 
     fn publish_snapshot(&mut self, signed: Vec<u8>, _good: bool) {
-        self.platform.publish(records::SNAPSHOT.into(), signed);
+        self.platform.publish(record_keys::SNAPSHOT.into(), signed);
     }
 
     fn ask(&mut self, ask: &Ask) -> Answer {

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iridule_core::records;
 use iridule_publish::{Address, Place};
+use iridule_records::record_keys;
 use tempfile::TempDir;
 
 use super::{Answer, Client, Host};
@@ -105,7 +105,7 @@ impl Host for Worker {
     }
 
     fn publish_snapshot(&mut self, signed: Vec<u8>, _good: bool) {
-        self.publish([(records::SNAPSHOT.to_owned(), signed)]);
+        self.publish([(record_keys::SNAPSHOT.to_owned(), signed)]);
     }
 
     fn ask(&mut self, ask: &Ask) -> Answer {
