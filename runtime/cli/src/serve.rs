@@ -178,8 +178,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     runtime.enable_all().worker_threads(workers);
     match args.proxy.clone() {
         Some(origin) => runtime.build()?.block_on(proxy(origin, &args)),
-        // Guests may keep every core busy; sockets are looked at between their turns, and a turn is a millisecond.
-        None => runtime.event_interval(8).build()?.block_on(serve(&args)),
+        None => runtime.build()?.block_on(serve(&args)),
     }
 }
 

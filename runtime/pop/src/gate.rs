@@ -30,6 +30,7 @@ use wasmtime_wasi_http::{
 
 use crate::{
     config::Limits,
+    guest_threads::GuestHandle,
     instance::{Kind, Nursery, Ticket, Trace},
     metrics::{Held, Metrics},
     problem::Problem,
@@ -43,6 +44,7 @@ const WHOLE_BYTES: u64 = 32 << 20;
 /// The gate of one host.
 pub(crate) struct Gate {
     exclusive: ProxyHandler<Nursery>,
+    guests: GuestHandle,
     streams: ProxyHandler<Nursery>,
     instances: Arc<FairQueue>,
     stream_places: Arc<Semaphore>,
@@ -55,6 +57,7 @@ impl Gate {
     /// A gate before two kinds of instances; `leaving` ends its streams.
     pub(crate) fn new(
         nursery: impl Fn(Kind) -> Nursery,
+        guests: GuestHandle,
         limits: &Limits,
         leaving: CancellationToken,
     ) -> Self {
@@ -62,6 +65,7 @@ impl Gate {
         let metrics = exclusive.shared.metrics.clone();
         Self {
             exclusive: ProxyHandler::new(exclusive),
+            guests,
             streams: ProxyHandler::new(nursery(Kind::Streams)),
             instances: FairQueue::new(limits.instances, limits.max_in_flight),
             stream_places: Arc::new(Semaphore::new(limits.max_streams)),
@@ -82,14 +86,15 @@ impl Gate {
         let (reply, stream) = if wants_events(&request) {
             let permit = self.stream_place()?;
             let ticket = Ticket { _permit: None, trace: trace.clone() };
-            let reply = tokio::time::timeout_at(late, self.streams.handle(ticket, inward(request)?)).await;
+            let handled = self.guests.spawning(self.streams.handle(ticket, inward(request)?));
+            let reply = tokio::time::timeout_at(late, handled).await;
             (reply.map_err(|_| Problem::Late)?, Some(permit))
         } else {
             let turn = self.instances.enter(request.waiting());
             let permit = tokio::time::timeout_at(late, turn).await;
             let permit = permit.map_err(|_| Problem::Busy)?.map_err(|Full| Problem::Busy)?;
             let ticket = Ticket { _permit: Some(permit), trace: trace.clone() };
-            (self.exclusive.handle(ticket, inward(request)?).await, None)
+            (self.guests.spawning(self.exclusive.handle(ticket, inward(request)?)).await, None)
         };
         let reply = match reply {
             Ok(reply) => reply,

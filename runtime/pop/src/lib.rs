@@ -20,6 +20,7 @@ mod error;
 mod front;
 mod gate;
 mod guest_memory;
+mod guest_threads;
 mod host;
 mod informational;
 mod instance;

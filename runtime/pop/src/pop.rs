@@ -18,6 +18,7 @@ use crate::{
     front::Front,
     gate::Gate,
     guest_memory::GuestMemory,
+    guest_threads::GuestThreads,
     host::{self, Shared},
     instance::Nursery,
     machine::{self, Memory},
@@ -40,13 +41,14 @@ pub struct Pop {
     cache: Option<Arc<Cache>>,
     terms: Terms,
     _ticker: Ticker,
+    /// Held until the host is dropped, which ends the guests that are left.
+    _guests: GuestThreads,
 }
 
 impl Pop {
     /// Starts a host on the current tokio runtime, a multi-threaded one with IO and time.
     ///
-    /// Guests run on its threads. Built with an `event_interval` of about 8 instead of tokio's 61, it looks for new
-    /// requests every few milliseconds even while every core paints.
+    /// Connections are served on its threads. Guests run on as many threads of their own, with a lower priority.
     ///
     /// Compiling the component takes seconds the first time; later starts load the code from the data folder.
     ///
@@ -111,6 +113,8 @@ impl Pop {
             leaving: leaving.clone(),
             _alive: terms.tasks.token(),
         });
+        let guests = GuestThreads::start(tokio::runtime::Handle::current().metrics().num_workers())
+            .map_err(|why| PopError::Component(format!("no threads for guests: {why}")))?;
         let nursery = |kind| Nursery {
             kind,
             engine: engine.clone(),
@@ -118,7 +122,7 @@ impl Pop {
             shared: shared.clone(),
             next: AtomicU64::new(0),
         };
-        let gate = Arc::new(Gate::new(nursery, limits, leaving.clone()));
+        let gate = Arc::new(Gate::new(nursery, guests.handle(), limits, leaving.clone()));
         let cache = match &config.cache {
             Some(cache) => Some(cache.open(FUNCTIONS, metrics.clone()).await?),
             None => None,
@@ -156,7 +160,7 @@ impl Pop {
             async move { admin.answer(request).await }
         }));
         tracing::info!(%address, admin = %admin_address, "serving");
-        Ok(Self { address, admin: admin_address, stores, cache, terms, _ticker: ticker })
+        Ok(Self { address, admin: admin_address, stores, cache, terms, _ticker: ticker, _guests: guests })
     }
 
     /// Where visitors are served.
