@@ -165,6 +165,11 @@ impl<B> CanonicalRequest<B> {
         self.waiting.get_or_insert_with(|| Waiting::new(self.client))
     }
 
+    /// No client waits for the answer any more; those that join later do.
+    pub(crate) fn set_background(&mut self) {
+        self.waiting = Some(Waiting::new(None));
+    }
+
     /// As HTTP, with the whole URL and without `Host`.
     ///
     /// # Errors

@@ -375,8 +375,10 @@ impl Cache {
         })
     }
 
-    /// Asks the origin behind the client's back, unless somebody does already.
+    /// Refreshes a stored response in the background, unless a fetch of it is under way. No client waits for the answer,
+    /// so the fetch takes no client's turn: otherwise the refreshes that one client sets off keep its misses waiting.
     fn go_behind<O: Origin>(&self, mut errand: Errand<O>, selected: Selection) {
+        errand.request.set_background();
         let key = self.flight_key(&errand, &selected);
         if let Place::Lead(lead) = self.flights.join(key, errand.request.waiting()) {
             let (own, _) = oneshot::channel();
