@@ -54,6 +54,14 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Reply {
+    /// The beginning of the body of an error; empty for other replies.
+    fn problem(&self) -> String {
+        let beginning = &self.body[..self.body.len().min(300)];
+        if self.status < 400 { String::new() } else { String::from_utf8_lossy(beginning).into_owned() }
+    }
+}
+
 /// What came of a load.
 pub struct Seen {
     /// From when a request was due to the last byte of its answer, microseconds.
@@ -211,7 +219,12 @@ impl Visitor {
                         seen.good += 1;
                     } else {
                         let path = ask(number).path;
-                        seen.bad(format!("{path}: {}: {}", reply.status, reply.cache_status));
+                        seen.bad(format!(
+                            "{path}: {}: {}: {}",
+                            reply.status,
+                            reply.cache_status,
+                            reply.problem()
+                        ));
                     }
                 }
                 Err(why) => seen.bad(format!("{why:#}")),

@@ -38,7 +38,11 @@ use crate::{
 /// How long one row of the table and one point of the plot measure.
 const WINDOW: Duration = Duration::from_secs(10);
 /// How long each rate is tried while the highest one is looked for.
-const TRIAL: Duration = Duration::from_secs(5);
+const TRIAL: Duration = Duration::from_secs(10);
+/// When the price changes during a trial: a rate counts as served only if it is served through a change, too.
+const CHANGE_AFTER: Duration = Duration::from_secs(2);
+/// How long the PoP rests after a trial, so that the backlog of one does not slow the next.
+const REST: Duration = Duration::from_secs(2);
 /// The first rate that is tried, requests a second.
 const FIRST_RATE: f64 = 500.0;
 /// A rate is served while this share of the responses takes at most [`SERVED_WITHIN`].
@@ -136,7 +140,7 @@ pub fn run(binary: &Path, plan: &Plan) -> anyhow::Result<()> {
     let rate = match plan.rate {
         Some(rate) => rate,
         None => {
-            let highest = highest_rate(here, &references)?;
+            let highest = highest_rate(&world, here, &references)?;
             println!("highest rate: {highest:.0} requests a second");
             highest * SHARE_OF_HIGHEST
         }
@@ -253,12 +257,24 @@ fn print(window: &Window, seen: &Seen) {
     }
 }
 
-/// The highest rate, requests a second, that is served without a wrong answer and in time: doubled until it is not, then
-/// halved between the last two.
-fn highest_rate(here: SocketAddr, references: &Arc<References>) -> anyhow::Result<f64> {
-    let truth = Arc::new(Truth::new(Price::High));
+/// The highest rate, requests a second, that is served without a wrong answer and in time, through a change of the price:
+/// doubled until it is not, then halved between the last two.
+fn highest_rate(world: &World, here: SocketAddr, references: &Arc<References>) -> anyhow::Result<f64> {
     let served = |rate: f64| -> anyhow::Result<bool> {
-        let seen = visit(here, rate, TRIAL, references, &truth)?;
+        world.push(Price::High)?;
+        thread::sleep(REST);
+        let truth = Arc::new(Truth::new(Price::High));
+        let seen = thread::scope(|scope| {
+            let change = scope.spawn(|| -> anyhow::Result<()> {
+                thread::sleep(CHANGE_AFTER);
+                world.push(truth.begin_change())?;
+                truth.end_change();
+                Ok(())
+            });
+            let seen = visit(here, rate, TRIAL, references, &truth);
+            change.join().map_err(|_| anyhow::anyhow!("the publisher stopped"))??;
+            seen
+        })?;
         let p99 = seen.quantile(SERVED_SHARE);
         eprintln!("{rate:.0} requests a second: p99 {p99:.1} ms, {} wrong", seen.bad);
         for other in &seen.others {
@@ -279,6 +295,8 @@ fn highest_rate(here: SocketAddr, references: &Arc<References>) -> anyhow::Resul
             high = middle;
         }
     }
+    world.push(Price::High)?;
+    thread::sleep(REST);
     Ok(low)
 }
 
