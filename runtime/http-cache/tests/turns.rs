@@ -8,7 +8,9 @@ use std::{
 };
 
 use http::{Request, Response, Version, uri::Scheme};
-use iridule_http_cache::{Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Received, Unanswered};
+use iridule_http_cache::{
+    Body, Cache, CanonicalRequest, Keying, Limits, Origin, Policy, Received, Unanswered,
+};
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
