@@ -52,17 +52,20 @@
 //! The deadline holds on every Unix. The memory bound, the processor-time clock and the signal at the parent's death need
 //! Linux; elsewhere a child is ended by its deadline alone, and by the end of its connection to the parent.
 
+mod config;
 mod error;
 mod job;
 mod limits;
 mod pool;
 mod process;
+mod program;
 mod wire;
 mod worker;
 
+pub use config::Config;
 pub use error::{Ended, Limit, SandboxError, Unavailable};
 pub use job::{Job, Registered};
 pub use limits::{Confinement, Limits, MEMORY, TIME};
-pub use pool::{Config, Sandbox, Session};
-pub use process::Program;
+pub use pool::{Sandbox, Session};
+pub use program::Program;
 pub use worker::{note, serve_if_asked};

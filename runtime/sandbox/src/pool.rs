@@ -1,7 +1,6 @@
 //! A few workers, and whoever waits for one.
 
 use std::{
-    ffi::OsString,
     fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,10 +11,11 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    config::Config,
     error::{Ended, Limit, SandboxError, Unavailable},
     job::{Job, encode},
-    limits::{Confinement, Limits},
-    process::{Outcome, Program, Worker},
+    limits::Limits,
+    process::{Outcome, Worker},
     wire::{Answer, Call, Kind},
 };
 
@@ -23,40 +23,6 @@ use crate::{
 const CALLS: u32 = 1000;
 /// The share of its memory that a worker may keep between jobs: with more, it is replaced.
 const KEPT_SHARE: u64 = 4;
-
-/// How a sandbox is set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// What is started as a worker.
-    pub program: Program,
-    /// Most workers at once.
-    pub workers: usize,
-    /// Most callers that wait for a worker; further ones get [`Unavailable::Busy`].
-    pub waiting: usize,
-    /// The limits of a job for which no others are named.
-    pub limits: Limits,
-    /// Largest request, bytes.
-    pub request_bytes: u64,
-    /// What holds for the workers beside time and memory.
-    pub confinement: Confinement,
-    /// The environment of the workers, which otherwise is empty.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
-impl Default for Config {
-    /// One worker of this executable, with the usual limits.
-    fn default() -> Self {
-        Self {
-            program: Program::this(),
-            workers: 1,
-            waiting: 1024,
-            limits: Limits::default(),
-            request_bytes: 128 << 20,
-            confinement: Confinement::Compute,
-            environment: Vec::new(),
-        }
-    }
-}
 
 /// Workers that run jobs. Clones share them. Workers are started when there is something to do, and end with the last
 /// clone.

@@ -1,13 +1,11 @@
 //! The parent's side of one child: started, talked to, watched, ended.
 
 use std::{
-    ffi::OsString,
     io::{self, PipeReader, Read as _},
     os::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt as _, process::ExitStatusExt as _},
     },
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{LazyLock, Mutex, PoisonError, mpsc},
     thread,
@@ -17,9 +15,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
+    config::Config,
     error::{Ended, Limit, Unavailable},
     limits::Limits,
-    pool::Config,
     wire::{self, Answer, Call, Kind},
     worker::{self, VARIABLE},
 };
@@ -34,44 +32,6 @@ const COMPLAINT_BYTES: u64 = 64 << 10;
 const DETAIL_BYTES: usize = 400;
 /// Largest answer that is no reply, bytes.
 const ANSWER_BYTES: u64 = 4096;
-
-/// What is started as a worker.
-#[derive(Debug, Clone, Default)]
-pub struct Program {
-    arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// This executable, whose `main` calls [`crate::serve_if_asked`].
-    #[must_use]
-    pub fn this() -> Self {
-        Self::default()
-    }
-
-    /// This executable, which is a test's: the one test whose name contains `name` calls [`crate::serve_if_asked`] and
-    /// does nothing else. It passes at once when tests are run, and serves when it is started as a worker.
-    ///
-    /// ```ignore
-    /// #[test]
-    /// fn sandbox_worker() {
-    ///     iridule_sandbox::serve_if_asked(JOBS);
-    /// }
-    /// ```
-    #[must_use]
-    pub fn this_test(name: &str) -> Self {
-        let arguments = [name, "--nocapture", "--test-threads=1"];
-        Self { arguments: arguments.into_iter().map(OsString::from).collect() }
-    }
-
-    fn command(&self) -> io::Result<Command> {
-        // The file that is run may have been replaced since, by an update: on Linux this still names what runs now.
-        let image = PathBuf::from("/proc/self/exe");
-        let image = if image.exists() { image } else { std::env::current_exe()? };
-        let mut command = Command::new(image);
-        command.args(&self.arguments);
-        Ok(command)
-    }
-}
 
 /// A child.
 #[derive(Debug)]
@@ -99,7 +59,7 @@ impl Worker {
         if worker::is_worker() {
             return Err(Unavailable::Start(io::Error::other("a worker starts no workers")));
         }
-        if config.program.arguments.is_empty() && !worker::is_served() {
+        if config.program.is_plain() && !worker::is_served() {
             return Err(Unavailable::NotServed("any: its main does not call serve_if_asked"));
         }
         let mut worker = Self::spawn(config).await.map_err(Unavailable::Start)?;
