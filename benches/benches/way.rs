@@ -3,10 +3,6 @@
 //! `cargo bench -p iridule-bench --bench way`. What painting is made of stands in the bench beside this one, `paint`.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot run should say so at once")]
-#![allow(dead_code, reason = "the platform is the tests' and does more than is asked for here")]
-
-#[path = "../../runtime/cli/tests/table/hosts/in_process.rs"]
-mod in_process;
 
 use std::{collections::BTreeMap, fs, hint::black_box, path::Path, sync::Arc};
 
@@ -32,9 +28,8 @@ use iridule_core::{
 use iridule_publish::keys;
 use iridule_relay::statement;
 use iridule_studio::{Built, Folder};
+use iridule_testkit::InProcess;
 use iridule_vm::{Budget, Inputs, Level, Machine, Resource, Size};
-
-use self::in_process::InProcess;
 
 const SLUGS: [&str; 3] = ["orbits", "skyline", "aurora"];
 /// When the snapshot is looked at, milliseconds since 1970.

@@ -11,15 +11,12 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-#[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
-mod support;
-
 use std::io::Write as _;
 use std::time::Instant;
 
 use iridule_origin::{Bound, Gpu};
 use iridule_vm::{Budget, Inputs, Level, Machine, Size};
-use support::{compiled, corpus, resources};
+use iridule_wgsl_testkit::{compiled, corpus, resources};
 
 const SIZE: Size = Size { width: 512, height: 512 };
 const TURNS: usize = 12;

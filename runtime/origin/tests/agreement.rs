@@ -11,12 +11,9 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-#[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
-mod support;
-
 use iridule_origin::{Bound, Gpu};
 use iridule_vm::{Level, Size};
-use support::{compiled, corpus, generator, painted, resources};
+use iridule_wgsl_testkit::{compiled, corpus, generator, painted, resources};
 
 const SIZE: Size = Size { width: 70, height: 37 };
 

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     (
         "iridule",
         &[
@@ -45,7 +45,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("iridule-core", &[]),
     ("iridule-node", &[]),
     ("iridule-relay", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
-    ("iridule-origin", &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"]),
+    (
+        "iridule-origin",
+        &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"],
+    ),
     ("iridule-pop", &["iridule-http-cache", "iridule-core"]),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-core"]),
@@ -56,8 +59,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
         "iridule-studio",
         &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox", "iridule-wgsl"],
     ),
+    ("iridule-testkit", &["iridule-core", "iridule-raster"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
+    ("iridule-wgsl-testkit", &["iridule-vm", "iridule-wgsl"]),
     ("iridule-worker", &["iridule-core", "iridule-raster"]),
     ("iridule-xtask", &[]),
 ];

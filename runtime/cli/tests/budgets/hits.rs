@@ -18,7 +18,9 @@ use iridule_pop::{CacheLimits, Limits, Proxy, ProxyConfig};
 use iridule_publish::keys;
 use iridule_studio::Folder;
 
-use crate::{hold, in_process::InProcess, root};
+use iridule_testkit::InProcess;
+
+use crate::{hold, root};
 
 const PATH: &str = "/t/orbits/1.png?w=512";
 /// Requests after which everything that grows once has grown.

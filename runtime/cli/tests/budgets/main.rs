@@ -2,9 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test cannot go on without, it stops at")]
 
 mod hits;
-#[allow(dead_code, reason = "nothing is published later here")]
-#[path = "../table/hosts/in_process.rs"]
-mod in_process;
 
 use std::{env, fs, io::Write as _, path::Path};
 

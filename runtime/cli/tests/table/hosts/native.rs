@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::Request;
 use iridule_core::{isolate::Isolate, platform::block_on, records, serve::serve, settings::Settings};
+use iridule_testkit::InProcess;
 
-use super::{Answer, Host, in_process::InProcess};
+use super::{Answer, Host};
 use crate::{
     script::Ask,
     world::{PUBLIC_URL, World},
