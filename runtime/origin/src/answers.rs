@@ -32,13 +32,15 @@ use iridule_core::{
 use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
+    clocks::now_ms,
     library::KnownStyle,
     metrics,
     nonces::Seen,
+    outcome::{Failure, Rendered},
     painter::PaintedBy,
     queue::{self, Refused},
     server::AnswerBody,
-    service::{Failure, Job, Rendered, Shared, now_ms},
+    shared::{Job, Shared},
 };
 
 /// How long an answer waits for memory at most.

@@ -3,10 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use iridule_core::{limits, order};
+
+use crate::lock::lock;
 
 /// How much a difference has to change before it is told again, milliseconds.
 const NEWS_MS: u64 = 1_000;
@@ -25,7 +28,7 @@ impl Clocks {
     /// Notes what an edge's clock showed when its order arrived.
     pub(crate) fn note(&self, edge: &str, theirs_ms: u64, ours_ms: u64) {
         let ahead_ms = order::difference(theirs_ms, ours_ms);
-        let mut clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clocks = lock(&self.0);
         let seen = clocks.entry(edge.to_owned()).or_insert(Seen { ahead_ms, told_ms: 0 });
         seen.ahead_ms = ahead_ms;
         if is_off(ahead_ms) && ahead_ms.abs_diff(seen.told_ms) >= NEWS_MS {
@@ -36,7 +39,7 @@ impl Clocks {
 
     /// The differences.
     pub(crate) fn all(&self) -> Vec<(String, i64)> {
-        let clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let clocks = lock(&self.0);
         clocks.iter().map(|(edge, seen)| (edge.clone(), seen.ahead_ms)).collect()
     }
 
@@ -52,4 +55,10 @@ impl Clocks {
 
 fn is_off(ahead_ms: i64) -> bool {
     ahead_ms.unsigned_abs() >= limits::CLOCK_WARNING_MS
+}
+
+/// The time now, Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,7 +9,7 @@ use std::{
 use iridule_core::key::RenderKey;
 use lru::LruCache;
 
-use crate::service::lock;
+use crate::lock::lock;
 
 /// Pictures remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");

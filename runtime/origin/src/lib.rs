@@ -12,33 +12,37 @@
 //!  → answer  signed
 //! ```
 //!
-//! `answers.rs` is that list as code up to the queue, `service.rs` from there, `child.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
+//! `answers.rs` is that list as code up to the queue, `worker.rs` from there, `child.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
 //! strip VM ([`iridule_vm::Resource`]) and gives the same pixels, within the tolerance that `docs/strip-vm.md` states, so
 //! that either can check the other.
 
 mod answers;
 pub mod child;
 mod clocks;
-pub mod device;
+mod config;
 pub mod encode;
 mod faulty;
-pub mod fragment;
+pub mod gpu;
 pub mod library;
+mod lock;
 pub mod memory;
 mod metrics;
 pub mod nonces;
+mod outcome;
 pub mod painter;
 mod painting;
 pub mod queue;
 mod server;
 pub mod service;
+mod shared;
 pub mod store;
 mod throttle;
+mod worker;
 
-pub use device::{Gpu, GpuError};
-pub use fragment::{Bound, Depth};
+pub use config::{Config, OriginError};
+pub use gpu::{Bound, Depth, Gpu, GpuError};
 pub use painter::Painter;
 pub use painting::PaintingLimits;
 pub use server::ConnectionLimits;
-pub use service::{Config, Origin, OriginError};
+pub use service::Origin;
 pub use store::Store;

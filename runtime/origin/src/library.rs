@@ -14,11 +14,7 @@ use iridule_core::{
 };
 use lru::LruCache;
 
-use crate::{
-    queue::Estimate,
-    service::{Failure, lock},
-    store::Store,
-};
+use crate::{lock::lock, outcome::Failure, queue::Estimate, store::Store};
 
 /// Manifests kept in memory.
 const STYLES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");

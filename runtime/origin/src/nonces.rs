@@ -6,10 +6,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use iridule_core::limits;
+
+use crate::lock::lock;
 
 /// Most orders of one edge that are remembered: some megabytes.
 const REMEMBERED: usize = 1 << 16;
@@ -51,7 +53,7 @@ impl Nonces {
 
     /// Notes the nonce of an edge's order that was sent at this time, Unix milliseconds.
     pub fn note(&self, edge: &str, nonce: u64, sent_ms: u64, now_ms: u64) -> Seen {
-        let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut edges = lock(&self.edges);
         let fresh = || Remembered { since_ms: self.since_ms, seen: BTreeSet::new() };
         let edge = edges.entry(edge.to_owned()).or_insert_with(fresh);
         let oldest = now_ms.saturating_sub(limits::ORDER_AGE_MS);

@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -27,8 +27,8 @@ use iridule_vm::{AddressMode, FilterMode, Program, Resource, Sampler, Size, Texe
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    device::{self, Adapter, Gpu, GpuError},
-    fragment::{Bound, Depth},
+    gpu::{self, Adapter, Bound, Depth, Gpu, GpuError},
+    lock::lock,
 };
 
 /// For how long a device that failed is put aside.
@@ -94,7 +94,7 @@ impl Painter {
     pub fn open(software: bool) -> (Self, Found) {
         let mut found = Found::default();
         let mut devices: Vec<Device> = Vec::new();
-        for adapter in device::adapters() {
+        for adapter in gpu::adapters() {
             let hardware = devices.iter().any(|device| !device.adapter.software);
             if adapter.software && (hardware || !software) {
                 continue;
@@ -166,7 +166,7 @@ fn open(adapter: &Adapter) -> Result<Gpu, GpuError> {
 
 impl Device {
     fn gpu(&self) -> Option<Arc<Gpu>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if let State::Ready(gpu) = &*state
             && !gpu.is_lost()
         {
@@ -189,7 +189,7 @@ impl Device {
     }
 
     fn put_aside(&self, failed: &Arc<Gpu>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if matches!(&*state, State::Ready(gpu) if Arc::ptr_eq(gpu, failed)) {
             *state = State::Aside(Instant::now());
         }

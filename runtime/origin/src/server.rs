@@ -10,7 +10,7 @@ use std::{
     convert::Infallible,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -29,6 +29,8 @@ use tokio::{
     time::sleep,
 };
 use tokio_io_timeout::TimeoutStream;
+
+use crate::lock::lock;
 
 /// Bytes of a request's head.
 const HEAD_BYTES: usize = 16 << 10;
@@ -137,12 +139,12 @@ impl Connections {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).connections.len()
+        lock(&self.held).connections.len()
     }
 
     /// A place for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
     fn admit(self: &Arc<Self>) -> Option<Place> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         if held.connections.len() >= self.most {
             let idle =
                 |(_, connection): &(&u64, &Arc<Connection>)| connection.busy.load(Ordering::Relaxed) == 0;
@@ -159,7 +161,7 @@ impl Connections {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.connections.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.connections.held);
         held.connections.remove(&self.number);
     }
 }

@@ -3,11 +3,7 @@
 //! An object store: a folder, or a bucket of anything that speaks S3. Writes are whole or not at all; whatever does not
 //! read back exactly is not there.
 
-use std::{
-    num::NonZeroUsize,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{num::NonZeroUsize, path::Path, sync::Mutex};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -17,6 +13,8 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutPayload, local::LocalFileSystem, path, prefix::PrefixStore,
 };
 use url::Url;
+
+use crate::lock::lock;
 
 /// Blocks kept in memory, each at most a mebibyte.
 const BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
@@ -185,10 +183,6 @@ impl Store {
         self.objects.put(path, PutPayload::from(bytes)).await?;
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Folders of a four-thousandth of the whole each, so that none grows too large for a file system.

@@ -1,9 +1,11 @@
 //! Lines of a log that strangers can cause: a few in a while, and then how many were left out.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
+
+use crate::lock::lock;
 
 /// Lines in each span of time.
 const LINES: u32 = 20;
@@ -23,7 +25,7 @@ struct Span {
 impl Throttle {
     /// Whether one more line may be written now, and how many were left out before it.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
-        let mut span = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut span = lock(&self.0);
         let left_out = match &mut *span {
             Some(span) if now.duration_since(span.began) < SPAN => {
                 if span.lines >= LINES {

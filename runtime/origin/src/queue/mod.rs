@@ -10,7 +10,8 @@
 //! All of it is one state behind one lock ([`state`]), so that joining, finishing, dropping and leaving cannot overlap; the
 //! tests try every order of their steps.
 
-pub mod state;
+mod request;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +23,10 @@ use std::{
 
 use iridule_core::key::RenderKey;
 
+use crate::lock::lock;
+
+pub use request::{Bounds, CLASSES, Estimate, Refused, Request};
 use state::State;
-pub use state::{Bounds, CLASSES, Estimate, Refused, Request};
 
 /// The queue. `J` is what a worker needs to know of a job, `D` what becomes of one.
 #[derive(Debug)]
@@ -121,7 +124,7 @@ impl<J, D: Clone> Queue<J, D> {
 
     /// A poisoned lock means that a step panicked, which none does.
     fn lock(&self) -> MutexGuard<'_, State<J, D>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -1,0 +1,123 @@
+//! A worker: takes jobs from the queue, and has them painted in a child process of its own.
+//!
+//! Each worker has a child of its own, which keeps the styles that it has painted. What ends a child is a fault of this
+//! machine as far as edges are concerned: another origin may have more time or memory, and two that fail are believed.
+
+use std::{sync::atomic::Ordering, time::Instant};
+
+use bytes::Bytes;
+use cid::Cid;
+use iridule_core::key::RenderKey;
+use iridule_sandbox::{SandboxError, Session};
+
+use crate::{
+    child::{Paint, Reply, Request},
+    clocks::now_ms,
+    outcome::{Done, Failure, Rendered},
+    painter::{Found, PaintedBy},
+    shared::{Job, Shared},
+};
+
+/// How often a child may ask for blocks for one picture: the manifest, what every token needs, the token's own files.
+const ROUNDS: usize = 4;
+
+/// One worker: takes jobs until there will be no more, and has a child process of its own to paint in.
+pub(crate) fn work(shared: &Shared, runtime: &tokio::runtime::Handle) {
+    let mut session = None;
+    while let Some((key, job)) = shared.queue.next(now_ms) {
+        let started = Instant::now();
+        let (done, took) = match shared.store.recent(&key) {
+            // Someone asked for it in the moment in which it was finished.
+            Some(body) => (Ok(Rendered { body, by: PaintedBy::Cpu }), None),
+            None => {
+                let done = runtime.block_on(render(shared, &mut session, &key, &job));
+                let took = done.is_ok().then(|| started.elapsed().as_secs_f64() * 1e3);
+                (done, took)
+            }
+        };
+        match &done {
+            Ok(_) | Err(Failure::Missing(_)) => {}
+            Err(Failure::Unpaintable(why)) => {
+                shared.metrics.unpaintable.inc();
+                tracing::warn!(%key, style = %job.render.style, ?why, "it cannot be painted");
+            }
+            Err(Failure::Machine(why)) => {
+                shared.metrics.faults.inc();
+                shared.faulty.note(&key, why);
+                tracing::error!(%key, style = %job.render.style, ?why, "the painter failed");
+            }
+            Err(Failure::Store(why)) => tracing::warn!(%key, ?why, "the style cannot be read"),
+        }
+        shared.queue.finish(&key, &done, took);
+    }
+}
+
+async fn render(shared: &Shared, session: &mut Option<Session>, key: &RenderKey, job: &Job) -> Done {
+    let started = Instant::now();
+    let session = match session {
+        Some(session) => session,
+        None => {
+            let new = shared.sandbox.session().await.map_err(|why| Failure::Machine(why.to_string()))?;
+            session.insert(new)
+        }
+    };
+    let (body, by, found) = paint(shared, session, job).await?;
+    if let Some(found) = found {
+        shared.devices.store(found.used.len(), Ordering::Relaxed);
+        tracing::info!(devices = ?found.used, refused = ?found.refused, "shaders run on");
+    }
+    shared.metrics.seconds.observe(started.elapsed().as_secs_f64());
+    match &by {
+        PaintedBy::Fallback(why) => {
+            tracing::warn!(%key, why, "painted on the CPU instead");
+            shared.metrics.rendered("fallback");
+        }
+        by => shared.metrics.rendered(by.word()),
+    }
+    shared.store.hold(key, body.clone());
+    let (store, key, format, stored) = (shared.store.clone(), *key, job.render.variant.format, body.clone());
+    tokio::spawn(async move {
+        if let Err(why) = store.put_render(&key, format, &stored).await {
+            tracing::warn!(%key, %why, "a render is not kept");
+        }
+    });
+    Ok(Rendered { body, by })
+}
+
+/// A picture from a worker's child, and what it found out about the devices.
+async fn paint(
+    shared: &Shared,
+    session: &mut Session,
+    job: &Job,
+) -> Result<(Bytes, PaintedBy, Option<Found>), Failure> {
+    let mut request = Request::new(&job.render, shared.devices_wanted);
+    let limits = shared.sandbox.limits();
+    for _ in 0..ROUNDS {
+        let wanted = match session.run::<Paint>(&request, limits).await {
+            Ok(Reply::Picture { file, by, found }) => return Ok((file.into_vec().into(), by, found)),
+            Ok(Reply::Wants(wanted)) => wanted,
+            Err(SandboxError::Job(why)) => return Err(Failure::Unpaintable(why)),
+            Err(why) => return Err(Failure::Machine(why.to_string())),
+        };
+        let wanted: Result<Vec<Cid>, _> = wanted.iter().map(|name| Cid::read_bytes(&name[..])).collect();
+        let wanted = wanted.map_err(|why| Failure::Machine(why.to_string()))?;
+        request = request.with(blocks(shared, job, &wanted).await?);
+    }
+    Err(Failure::Machine("the painter wants blocks again and again".into()))
+}
+
+/// Blocks of the job's style, all of them or the names of those that are missing.
+async fn blocks(shared: &Shared, job: &Job, wanted: &[Cid]) -> Result<Vec<(Cid, Bytes)>, Failure> {
+    let (mut blocks, mut missing) = (Vec::new(), Vec::new());
+    for cid in wanted {
+        if !job.style.has(cid) {
+            return Err(Failure::Machine(format!("the painter wants {cid}, which is none of the style's")));
+        }
+        match shared.store.block(cid).await.map_err(|why| Failure::Store(why.to_string()))? {
+            Some(block) if missing.is_empty() => blocks.push((*cid, block)),
+            Some(_) => {}
+            None => missing.push(*cid),
+        }
+    }
+    if missing.is_empty() { Ok(blocks) } else { Err(Failure::Missing(missing)) }
+}
