@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
-use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, memory};
+use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, default_memory};
 use iridule_publish::keys;
 
 use crate::{console, oracle::edge_file, serve::stopped};
@@ -93,7 +93,7 @@ impl Painting {
             store,
             edges,
             key: origin_key(data)?,
-            memory: self.origin_memory.map_or_else(|| memory::available() / 4, |mebibytes| mebibytes << 20),
+            memory: self.origin_memory.map_or_else(default_memory, |mebibytes| mebibytes << 20),
             connections: ConnectionLimits {
                 connections: self.origin_connections,
                 ..ConnectionLimits::default()

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
+use iridule_machine::Memory;
 
 use crate::{painting::PaintingLimits, server::ConnectionLimits, store::Store};
 
@@ -48,4 +49,11 @@ pub enum OriginError {
     /// No thread could be started.
     #[error("no thread to paint: {0}")]
     Thread(std::io::Error),
+}
+
+/// The usual [`Config::memory`], bytes: a quarter of what the container or the machine has. Where the system does not say
+/// how much that is, a gibibyte is assumed.
+#[must_use]
+pub fn default_memory() -> u64 {
+    Memory::read(1 << 30).bytes / 4
 }

@@ -25,7 +25,6 @@ mod faulty;
 pub mod gpu;
 pub mod library;
 mod lock;
-pub mod memory;
 mod metrics;
 pub mod nonces;
 mod outcome;
@@ -39,7 +38,7 @@ pub mod store;
 mod throttle;
 mod worker;
 
-pub use config::{Config, OriginError};
+pub use config::{Config, OriginError, default_memory};
 pub use gpu::{Bound, Depth, Gpu, GpuError};
 pub use painter::Painter;
 pub use painting::PaintingLimits;

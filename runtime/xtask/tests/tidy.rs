@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use. Arrows point inward; core knows none of ours.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     (
         "iridule",
         &[
@@ -43,13 +43,14 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("iridule-bench-empty", &[]),
     ("iridule-http-cache", &[]),
     ("iridule-core", &[]),
+    ("iridule-machine", &[]),
     ("iridule-node", &[]),
     ("iridule-relay", &["iridule-core", "iridule-publish", "iridule-raster", "iridule-sandbox"]),
     (
         "iridule-origin",
-        &["iridule-core", "iridule-raster", "iridule-sandbox", "iridule-vm"],
+        &["iridule-core", "iridule-machine", "iridule-raster", "iridule-sandbox", "iridule-vm"],
     ),
-    ("iridule-pop", &["iridule-http-cache", "iridule-core"]),
+    ("iridule-pop", &["iridule-http-cache", "iridule-core", "iridule-machine"]),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-core"]),
     ("iridule-raster", &["iridule-core", "iridule-vm"]),
