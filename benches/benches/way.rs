@@ -27,7 +27,7 @@ use iridule_core::{
 };
 use iridule_publish::keys;
 use iridule_relay::statement;
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 use iridule_testkit::InProcess;
 use iridule_vm::{Budget, Inputs, Level, Machine, Resource, Size};
 
@@ -36,7 +36,7 @@ const SLUGS: [&str; 3] = ["orbits", "skyline", "aurora"];
 const NOW: u64 = 1_800_000_000_000;
 
 struct World {
-    built: Vec<Built>,
+    built: Vec<BuiltStyle>,
     relay: SigningKey,
     publisher: SigningKey,
     snapshot: Vec<u8>,
@@ -45,8 +45,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/styles");
-        let built: Vec<Built> =
-            SLUGS.map(|slug| Folder::open(styles.join(slug)).unwrap().build().unwrap()).into();
+        let built: Vec<BuiltStyle> =
+            SLUGS.map(|slug| StyleFolder::open(styles.join(slug)).unwrap().build().unwrap()).into();
         let (relay, publisher) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[9; 32]));
         let panels: Vec<_> = built.iter().map(|built| built.package.manifest.gauges.clone()).collect();
         let values = BTreeMap::from([("eth-usd".to_owned(), 2500.0), ("weather".to_owned(), 20.0)]);

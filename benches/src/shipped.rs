@@ -15,8 +15,8 @@ use iridule_core::{
     traits::Traits,
     variant::{Asked, Format, Variant},
 };
-use iridule_origin::painter::Sources;
-use iridule_studio::{Built, Folder};
+use iridule_origin::painter::ShaderSources;
+use iridule_studio::{BuiltStyle, StyleFolder};
 use minijinja::Value;
 
 /// The folders of the shipped styles, by name.
@@ -41,20 +41,20 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/styles")
 }
 
-fn built(slug: &str) -> anyhow::Result<Built> {
-    Ok(Folder::open(home().join(slug))?.build()?)
+fn built(slug: &str) -> anyhow::Result<BuiltStyle> {
+    Ok(StyleFolder::open(home().join(slug))?.build()?)
 }
 
 /// The WGSL of a style's shaders, by path.
 ///
 /// # Errors
 /// When the style cannot be built.
-pub fn sources(slug: &str) -> anyhow::Result<Sources> {
+pub fn sources(slug: &str) -> anyhow::Result<ShaderSources> {
     sources_of(&built(slug)?)
 }
 
-fn sources_of(built: &Built) -> anyhow::Result<Sources> {
-    let mut sources = Sources::new();
+fn sources_of(built: &BuiltStyle) -> anyhow::Result<ShaderSources> {
+    let mut sources = ShaderSources::new();
     for shader in built.package.manifest.shaders() {
         let text = built.file(&shader.source).context("a source is missing")?;
         sources.insert(shader.source.clone(), String::from_utf8(text)?);
@@ -80,7 +80,7 @@ pub fn scenes(slug: &str, count: u64) -> anyhow::Result<Vec<Scene>> {
 pub struct Work {
     pub folder: PathBuf,
     pub slug: String,
-    built: Built,
+    built: BuiltStyle,
     style: Style,
 }
 
@@ -91,7 +91,7 @@ impl Work {
     /// When the style cannot be built.
     pub fn open(slug: &str) -> anyhow::Result<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("work").join(slug);
-        let built = Folder::open(&folder)?.build()?;
+        let built = StyleFolder::open(&folder)?.build()?;
         let style = built.style()?;
         Ok(Self { folder, slug: slug.into(), built, style })
     }
@@ -127,7 +127,7 @@ impl Work {
     ///
     /// # Errors
     /// When one is not text.
-    pub fn sources(&self) -> anyhow::Result<Sources> {
+    pub fn sources(&self) -> anyhow::Result<ShaderSources> {
         sources_of(&self.built)
     }
 

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
-use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, default_memory};
+use iridule_origin::{ConnectionLimits, Origin, OriginConfig, OriginStore, PaintingLimits, default_memory};
 use iridule_publish::keys;
 
 use crate::{console, oracle::edge_file, serve::stopped};
@@ -84,11 +84,11 @@ impl Painting {
     /// Starts an origin for these edges.
     pub async fn start(&self, listen: SocketAddr, data: &Path, edges: TrustedKeys) -> anyhow::Result<Origin> {
         let store = match &self.origin_store {
-            Some(url) => Store::at(url)?,
-            None => Store::folder(&data.join("origin"))?,
+            Some(url) => OriginStore::open_url(url)?,
+            None => OriginStore::folder(&data.join("origin"))?,
         };
         let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let config = Config {
+        let config = OriginConfig {
             listen,
             store,
             edges,

@@ -12,27 +12,27 @@ use iridule_core::{limits, order};
 use crate::lock::lock;
 
 /// How much a difference has to change before it is told again, milliseconds.
-const NEWS_MS: u64 = 1_000;
+const REPORT_STEP_MS: u64 = 1_000;
 
 /// The last difference of each edge, milliseconds; positive where the edge is ahead.
 #[derive(Debug, Default)]
-pub(crate) struct Clocks(Mutex<BTreeMap<String, Seen>>);
+pub(crate) struct EdgeClocks(Mutex<BTreeMap<String, ClockOffset>>);
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct ClockOffset {
     ahead_ms: i64,
-    told_ms: i64,
+    reported_ms: i64,
 }
 
-impl Clocks {
+impl EdgeClocks {
     /// Notes what an edge's clock showed when its order arrived.
     pub(crate) fn note(&self, edge: &str, theirs_ms: u64, ours_ms: u64) {
         let ahead_ms = order::difference(theirs_ms, ours_ms);
         let mut clocks = lock(&self.0);
-        let seen = clocks.entry(edge.to_owned()).or_insert(Seen { ahead_ms, told_ms: 0 });
+        let seen = clocks.entry(edge.to_owned()).or_insert(ClockOffset { ahead_ms, reported_ms: 0 });
         seen.ahead_ms = ahead_ms;
-        if is_off(ahead_ms) && ahead_ms.abs_diff(seen.told_ms) >= NEWS_MS {
-            seen.told_ms = ahead_ms;
+        if is_off(ahead_ms) && ahead_ms.abs_diff(seen.reported_ms) >= REPORT_STEP_MS {
+            seen.reported_ms = ahead_ms;
             tracing::warn!(edge, ahead_ms, "the clock of an edge differs from this origin's");
         }
     }
@@ -44,7 +44,7 @@ impl Clocks {
     }
 
     /// A line for each edge whose clock somebody should look at.
-    pub(crate) fn complaints(&self) -> String {
+    pub(crate) fn warnings(&self) -> String {
         let off = self.all().into_iter().filter(|(_, ahead_ms)| is_off(*ahead_ms));
         off.map(|(edge, ahead_ms)| {
             format!("the clock of edge {edge} is {ahead_ms} ms ahead of this origin's\n")

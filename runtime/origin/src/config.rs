@@ -6,15 +6,15 @@ use ed25519_dalek::SigningKey;
 use iridule_core::signed::TrustedKeys;
 use iridule_machine::Memory;
 
-use crate::{painting::PaintingLimits, server::ConnectionLimits, store::Store};
+use crate::{painter_process::PaintingLimits, server::ConnectionLimits, store::OriginStore};
 
 /// What an origin needs to start.
 #[derive(Debug)]
-pub struct Config {
+pub struct OriginConfig {
     /// Where edges are served. Port 0 takes a free port.
     pub listen: SocketAddr,
     /// Where blocks and renders are kept.
-    pub store: Store,
+    pub store: OriginStore,
     /// The public keys of the edges whose orders are taken.
     pub edges: TrustedKeys,
     /// Signs the answers. Edges know its public half.
@@ -51,7 +51,7 @@ pub enum OriginError {
     Thread(std::io::Error),
 }
 
-/// The usual [`Config::memory`], bytes: a quarter of what the container or the machine has. Where the system does not say
+/// The usual [`OriginConfig::memory`], bytes: a quarter of what the container or the machine has. Where the system does not say
 /// how much that is, a gibibyte is assumed.
 #[must_use]
 pub fn default_memory() -> u64 {

@@ -12,36 +12,36 @@
 //!  → answer  signed
 //! ```
 //!
-//! `answers.rs` is that list as code up to the queue, `worker.rs` from there, `child.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
+//! `handler.rs` is that list as code up to the queue, `worker.rs` from there, `paint_job.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
 //! strip VM ([`iridule_vm::Resource`]) and gives the same pixels, within the tolerance that `docs/strip-vm.md` states, so
 //! that either can check the other.
 
-mod answers;
-pub mod child;
 mod clocks;
 mod config;
 pub mod encode;
-mod faulty;
 pub mod gpu;
-pub mod library;
+mod handler;
 mod lock;
+mod log_throttle;
 mod metrics;
 pub mod nonces;
+mod origin;
 mod outcome;
+pub mod paint_job;
 pub mod painter;
-mod painting;
+mod painter_process;
 pub mod queue;
+mod recent_failures;
 mod server;
-pub mod service;
 mod shared;
 pub mod store;
-mod throttle;
+pub mod style_cache;
 mod worker;
 
-pub use config::{Config, OriginError, default_memory};
-pub use gpu::{Bound, Depth, Gpu, GpuError};
-pub use painter::Painter;
-pub use painting::PaintingLimits;
+pub use config::{OriginConfig, OriginError, default_memory};
+pub use gpu::{BoundResource, Gpu, GpuError, TargetFormat};
+pub use origin::Origin;
+pub use painter::ScenePainter;
+pub use painter_process::PaintingLimits;
 pub use server::ConnectionLimits;
-pub use service::Origin;
-pub use store::Store;
+pub use store::OriginStore;

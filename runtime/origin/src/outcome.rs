@@ -7,14 +7,14 @@ use crate::painter::PaintedBy;
 
 /// A finished picture.
 #[derive(Debug, Clone)]
-pub(crate) struct Rendered {
+pub(crate) struct RenderedPicture {
     pub(crate) body: Bytes,
     pub(crate) by: PaintedBy,
 }
 
 /// Why a picture was not made.
 #[derive(Debug, Clone)]
-pub(crate) enum Failure {
+pub(crate) enum RenderFailure {
     /// These blocks of the style are not here.
     Missing(Vec<Cid>),
     /// The style cannot be painted so, here or elsewhere.
@@ -25,4 +25,4 @@ pub(crate) enum Failure {
     Store(String),
 }
 
-pub(crate) type Done = Result<Rendered, Failure>;
+pub(crate) type RenderResult = Result<RenderedPicture, RenderFailure>;

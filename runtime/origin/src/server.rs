@@ -33,15 +33,15 @@ use tokio_io_timeout::TimeoutStream;
 use crate::lock::lock;
 
 /// Bytes of a request's head.
-const HEAD_BYTES: usize = 16 << 10;
+const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Fields of a request's head.
-const HEAD_FIELDS: usize = 64;
+const MAX_HEAD_FIELDS: usize = 64;
 /// Bytes of an answer that are handed to the connection at once.
-const CHUNK: usize = 64 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 /// How long a connection without a request has to send its last bytes when the origin leaves.
-const LAST_BYTES: Duration = Duration::from_millis(500);
+const DRAIN_TIME: Duration = Duration::from_millis(500);
 /// How long to wait after a connection could not be accepted.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// What bounds connections.
 #[derive(Debug, Clone, Copy)]
@@ -65,21 +65,21 @@ impl Default for ConnectionLimits {
 
 /// The body of an answer, with what is held until it has left.
 #[derive(Debug)]
-pub(crate) struct AnswerBody {
+pub(crate) struct ResponseBody {
     bytes: Bytes,
     /// Its share of the memory that answers may take.
     #[expect(dead_code, reason = "held until the body is dropped")]
     memory: Option<OwnedSemaphorePermit>,
-    busy: Option<Busy>,
+    busy: Option<RequestGuard>,
 }
 
-impl AnswerBody {
+impl ResponseBody {
     pub(crate) fn new(bytes: Bytes, memory: Option<OwnedSemaphorePermit>) -> Self {
         Self { bytes, memory, busy: None }
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -90,8 +90,8 @@ impl Body for AnswerBody {
         let next = match self.bytes.len() {
             0 => return Poll::Ready(None),
             // The last bytes are copied, so that they do not keep the whole picture in memory while they wait.
-            left if left <= CHUNK => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
-            _ => self.bytes.split_to(CHUNK),
+            left if left <= CHUNK_BYTES => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
+            _ => self.bytes.split_to(CHUNK_BYTES),
         };
         Poll::Ready(Some(Ok(Frame::data(next))))
     }
@@ -108,12 +108,12 @@ impl Body for AnswerBody {
 /// The connections there are.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    most: usize,
-    held: Mutex<Held>,
+    max: usize,
+    held: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct OpenConnections {
     next: u64,
     connections: BTreeMap<u64, Arc<Connection>>,
 }
@@ -122,19 +122,19 @@ struct Held {
 struct Connection {
     /// Requests under way: from their heads to the last bytes of their answers.
     busy: AtomicUsize,
-    gives_way: Notify,
+    evict: Notify,
 }
 
-/// A connection's place among the others.
-struct Place {
+/// A connection's slot among the others.
+struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     connection: Arc<Connection>,
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most: most.max(1), held: Mutex::default() })
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max: max.max(1), held: Mutex::default() })
     }
 
     /// How many there are.
@@ -142,24 +142,24 @@ impl Connections {
         lock(&self.held).connections.len()
     }
 
-    /// A place for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
-    fn admit(self: &Arc<Self>) -> Option<Place> {
+    /// A slot for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
+    fn admit(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut held = lock(&self.held);
-        if held.connections.len() >= self.most {
+        if held.connections.len() >= self.max {
             let idle =
                 |(_, connection): &(&u64, &Arc<Connection>)| connection.busy.load(Ordering::Relaxed) == 0;
             let oldest = held.connections.iter().find(idle).map(|(number, _)| *number)?;
-            held.connections.remove(&oldest)?.gives_way.notify_one();
+            held.connections.remove(&oldest)?.evict.notify_one();
         }
         let number = held.next;
         held.next += 1;
         let connection = Arc::new(Connection::default());
         held.connections.insert(number, connection.clone());
-        Some(Place { connections: self.clone(), number, connection })
+        Some(ConnectionSlot { connections: self.clone(), number, connection })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut held = lock(&self.connections.held);
         held.connections.remove(&self.number);
@@ -168,16 +168,16 @@ impl Drop for Place {
 
 /// A request under way.
 #[derive(Debug)]
-struct Busy(Arc<Connection>);
+struct RequestGuard(Arc<Connection>);
 
-impl Busy {
+impl RequestGuard {
     fn on(connection: &Arc<Connection>) -> Self {
         connection.busy.fetch_add(1, Ordering::Relaxed);
         Self(connection.clone())
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
@@ -192,7 +192,7 @@ pub(crate) async fn serve<H, F>(
     handle: H,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    F: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
     let mut failing = false;
@@ -205,8 +205,8 @@ pub(crate) async fn serve<H, F>(
         match accepted {
             Ok((stream, _)) => {
                 failing = false;
-                if let Some(place) = connections.admit() {
-                    tasks.spawn(connection(stream, limits, place, leaving.clone(), handle.clone()));
+                if let Some(slot) = connections.admit() {
+                    tasks.spawn(connection(stream, limits, slot, leaving.clone(), handle.clone()));
                 }
             }
             Err(why) => {
@@ -214,7 +214,7 @@ pub(crate) async fn serve<H, F>(
                     tracing::warn!(%why, "connections cannot be accepted");
                 }
                 failing = true;
-                sleep(ACCEPT_AGAIN).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -225,19 +225,19 @@ pub(crate) async fn serve<H, F>(
 async fn connection<H, F>(
     stream: TcpStream,
     limits: ConnectionLimits,
-    place: Place,
+    slot: ConnectionSlot,
     mut leaving: watch::Receiver<bool>,
     handle: H,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    F: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
-    let here = place.connection.clone();
+    let here = slot.connection.clone();
     let service = service_fn(|request| {
-        let busy = Busy::on(&here);
+        let busy = RequestGuard::on(&here);
         let answer = handle(request);
         async move {
             let mut answer = answer.await;
@@ -247,18 +247,18 @@ async fn connection<H, F>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    builder.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+    builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEAD_FIELDS);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
     tokio::select! {
         _ = serving.as_mut() => return,
-        () = here.gives_way.notified() => return,
+        () = here.evict.notified() => return,
         _ = leaving.wait_for(|leaving| *leaving) => {}
     }
     serving.as_mut().graceful_shutdown();
     loop {
         tokio::select! {
             _ = serving.as_mut() => return,
-            () = sleep(LAST_BYTES) => if here.busy.load(Ordering::Relaxed) == 0 { return },
+            () = sleep(DRAIN_TIME) => if here.busy.load(Ordering::Relaxed) == 0 { return },
         }
     }
 }

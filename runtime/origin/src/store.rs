@@ -17,18 +17,18 @@ use url::Url;
 use crate::lock::lock;
 
 /// Blocks kept in memory, each at most a mebibyte.
-const BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+const CACHED_BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Bytes of finished pictures kept in memory.
-const RENDERS: usize = 64 << 20;
+const CACHED_RENDER_BYTES: usize = 64 << 20;
 /// Largest stored picture, bytes, with what is stored beside it.
-const RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
+const MAX_RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
 
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
 #[error("the object store: {0}")]
-pub struct StoreError(String);
+pub struct OriginStoreError(String);
 
-impl From<object_store::Error> for StoreError {
+impl From<object_store::Error> for OriginStoreError {
     fn from(why: object_store::Error) -> Self {
         Self(why.to_string())
     }
@@ -36,26 +36,27 @@ impl From<object_store::Error> for StoreError {
 
 /// Blocks and renders.
 #[derive(Debug)]
-pub struct Store {
+pub struct OriginStore {
     objects: Box<dyn ObjectStore>,
     blocks: Mutex<LruCache<Cid, Bytes>>,
-    renders: Mutex<Recent>,
+    renders: Mutex<RenderCache>,
 }
 
 /// The pictures made or read last.
 #[derive(Debug)]
-struct Recent {
-    held: LruCache<RenderKey, Bytes>,
+struct RenderCache {
+    pictures: LruCache<RenderKey, Bytes>,
     bytes: usize,
 }
 
-impl Store {
+impl OriginStore {
     /// A folder, made if it is not there.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn folder(folder: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(folder).map_err(|why| StoreError(format!("{}: {why}", folder.display())))?;
+    pub fn folder(folder: &Path) -> Result<Self, OriginStoreError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|why| OriginStoreError(format!("{}: {why}", folder.display())))?;
         Ok(Self::of(Box::new(LocalFileSystem::new_with_prefix(folder)?)))
     }
 
@@ -64,28 +65,29 @@ impl Store {
     ///
     /// # Errors
     /// A URL or variables that make no sense.
-    pub fn at(url: &str) -> Result<Self, StoreError> {
-        let parsed = Url::parse(url).map_err(|why| StoreError(format!("{url}: {why}")))?;
+    pub fn open_url(url: &str) -> Result<Self, OriginStoreError> {
+        let parsed = Url::parse(url).map_err(|why| OriginStoreError(format!("{url}: {why}")))?;
         if parsed.scheme() == "file" {
-            let folder = parsed.to_file_path().map_err(|()| StoreError(format!("{url}: not a path")))?;
+            let folder =
+                parsed.to_file_path().map_err(|()| OriginStoreError(format!("{url}: not a path")))?;
             return Self::folder(&folder);
         }
-        // Refused when another part of the program has chosen one already, which does as well.
+        // QueueRefusal when another part of the program has chosen one already, which does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars())?;
         Ok(Self::of(Box::new(PrefixStore::new(objects, prefix))))
     }
 
     fn of(objects: Box<dyn ObjectStore>) -> Self {
-        let renders = Mutex::new(Recent { held: LruCache::unbounded(), bytes: 0 });
-        Self { objects, blocks: Mutex::new(LruCache::new(BLOCKS)), renders }
+        let renders = Mutex::new(RenderCache { pictures: LruCache::unbounded(), bytes: 0 });
+        Self { objects, blocks: Mutex::new(LruCache::new(CACHED_BLOCKS)), renders }
     }
 
     /// A block, checked against its name; `None` when it is not here.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, OriginStoreError> {
         if let Some(held) = lock(&self.blocks).get(cid) {
             return Ok(Some(held.clone()));
         }
@@ -102,7 +104,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn has_block(&self, cid: &Cid) -> Result<bool, StoreError> {
+    pub async fn has_block(&self, cid: &Cid) -> Result<bool, OriginStoreError> {
         if lock(&self.blocks).contains(cid) {
             return Ok(true);
         }
@@ -117,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not take it.
-    pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), StoreError> {
+    pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), OriginStoreError> {
         self.put(&block_path(cid), bytes.clone()).await?;
         lock(&self.blocks).put(*cid, bytes);
         Ok(())
@@ -127,33 +129,33 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, StoreError> {
-        if let Some(held) = self.recent(key) {
+    pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, OriginStoreError> {
+        if let Some(held) = self.cached_render(key) {
             return Ok(Some(held));
         }
-        let stored = self.get(&render_path(key), RENDER_BYTES).await?;
+        let stored = self.get(&render_path(key), MAX_RENDER_BYTES).await?;
         let body = stored.and_then(|stored| render::open(key, format, &stored));
         if let Some(body) = &body {
-            self.hold(key, body.clone());
+            self.cache_render(key, body.clone());
         }
         Ok(body)
     }
 
     /// A finished picture, if it is in memory.
     #[must_use]
-    pub fn recent(&self, key: &RenderKey) -> Option<Bytes> {
-        lock(&self.renders).held.get(key).cloned()
+    pub fn cached_render(&self, key: &RenderKey) -> Option<Bytes> {
+        lock(&self.renders).pictures.get(key).cloned()
     }
 
     /// Keeps a finished picture in memory, from now on.
-    pub fn hold(&self, key: &RenderKey, body: Bytes) {
+    pub fn cache_render(&self, key: &RenderKey, body: Bytes) {
         let mut renders = lock(&self.renders);
         renders.bytes += body.len();
-        if let Some(old) = renders.held.put(*key, body) {
+        if let Some(old) = renders.pictures.put(*key, body) {
             renders.bytes -= old.len();
         }
-        while renders.bytes > RENDERS {
-            let Some((_, oldest)) = renders.held.pop_lru() else { break };
+        while renders.bytes > CACHED_RENDER_BYTES {
+            let Some((_, oldest)) = renders.pictures.pop_lru() else { break };
             renders.bytes -= oldest.len();
         }
     }
@@ -162,15 +164,20 @@ impl Store {
     ///
     /// # Errors
     /// When the store does not take it.
-    pub async fn put_render(&self, key: &RenderKey, format: Format, body: &[u8]) -> Result<(), StoreError> {
+    pub async fn put_render(
+        &self,
+        key: &RenderKey,
+        format: Format,
+        body: &[u8],
+    ) -> Result<(), OriginStoreError> {
         self.put(&render_path(key), render::seal(key, format, body)).await
     }
 
     /// An object of at most so many bytes. Its size is looked at before it is read; a larger one is not what was stored.
-    async fn get(&self, path: &path::Path, most: usize) -> Result<Option<Bytes>, StoreError> {
+    async fn get(&self, path: &path::Path, max_bytes: usize) -> Result<Option<Bytes>, OriginStoreError> {
         match self.objects.get(path).await {
-            Ok(found) if found.meta.size > most as u64 => {
-                tracing::warn!(%path, bytes = found.meta.size, most, "an object in the store is too large: taken as not there");
+            Ok(found) if found.meta.size > max_bytes as u64 => {
+                tracing::warn!(%path, bytes = found.meta.size, max_bytes, "an object in the store is too large: taken as not there");
                 Ok(None)
             }
             Ok(found) => Ok(Some(found.bytes().await?)),
@@ -179,7 +186,7 @@ impl Store {
         }
     }
 
-    async fn put(&self, path: &path::Path, bytes: Bytes) -> Result<(), StoreError> {
+    async fn put(&self, path: &path::Path, bytes: Bytes) -> Result<(), OriginStoreError> {
         self.objects.put(path, PutPayload::from(bytes)).await?;
         Ok(())
     }
@@ -203,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_the_store_that_is_too_large_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::folder(folder.path()).unwrap();
+        let store = OriginStore::folder(folder.path()).unwrap();
         let block = Block::new(RAW, vec![7; 9]).unwrap();
         let key = RenderKey([1; 32].into());
         for path in [block_path(&block.cid), render_path(&key)] {

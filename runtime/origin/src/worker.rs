@@ -11,24 +11,24 @@ use iridule_core::key::RenderKey;
 use iridule_sandbox::{SandboxError, Session};
 
 use crate::{
-    child::{Paint, Reply, Request},
     clocks::now_ms,
-    outcome::{Done, Failure, Rendered},
-    painter::{Found, PaintedBy},
-    shared::{Job, Shared},
+    outcome::{RenderFailure, RenderResult, RenderedPicture},
+    paint_job::{PaintJob, PaintReply, PaintRequest},
+    painter::{DeviceReport, PaintedBy},
+    shared::{OriginState, PaintTask},
 };
 
 /// How often a child may ask for blocks for one picture: the manifest, what every token needs, the token's own files.
-const ROUNDS: usize = 4;
+const MAX_BLOCK_ROUNDS: usize = 4;
 
 /// One worker: takes jobs until there will be no more, and has a child process of its own to paint in.
-pub(crate) fn work(shared: &Shared, runtime: &tokio::runtime::Handle) {
+pub(crate) fn run_worker(shared: &OriginState, runtime: &tokio::runtime::Handle) {
     let mut session = None;
     while let Some((key, job)) = shared.queue.next(now_ms) {
         let started = Instant::now();
-        let (done, took) = match shared.store.recent(&key) {
+        let (done, took) = match shared.store.cached_render(&key) {
             // Someone asked for it in the moment in which it was finished.
-            Some(body) => (Ok(Rendered { body, by: PaintedBy::Cpu }), None),
+            Some(body) => (Ok(RenderedPicture { body, by: PaintedBy::Cpu }), None),
             None => {
                 let done = runtime.block_on(render(shared, &mut session, &key, &job));
                 let took = done.is_ok().then(|| started.elapsed().as_secs_f64() * 1e3);
@@ -36,28 +36,34 @@ pub(crate) fn work(shared: &Shared, runtime: &tokio::runtime::Handle) {
             }
         };
         match &done {
-            Ok(_) | Err(Failure::Missing(_)) => {}
-            Err(Failure::Unpaintable(why)) => {
+            Ok(_) | Err(RenderFailure::Missing(_)) => {}
+            Err(RenderFailure::Unpaintable(why)) => {
                 shared.metrics.unpaintable.inc();
                 tracing::warn!(%key, style = %job.render.style, ?why, "it cannot be painted");
             }
-            Err(Failure::Machine(why)) => {
+            Err(RenderFailure::Machine(why)) => {
                 shared.metrics.faults.inc();
-                shared.faulty.note(&key, why);
+                shared.recent_failures.note(&key, why);
                 tracing::error!(%key, style = %job.render.style, ?why, "the painter failed");
             }
-            Err(Failure::Store(why)) => tracing::warn!(%key, ?why, "the style cannot be read"),
+            Err(RenderFailure::Store(why)) => tracing::warn!(%key, ?why, "the style cannot be read"),
         }
         shared.queue.finish(&key, &done, took);
     }
 }
 
-async fn render(shared: &Shared, session: &mut Option<Session>, key: &RenderKey, job: &Job) -> Done {
+async fn render(
+    shared: &OriginState,
+    session: &mut Option<Session>,
+    key: &RenderKey,
+    job: &PaintTask,
+) -> RenderResult {
     let started = Instant::now();
     let session = match session {
         Some(session) => session,
         None => {
-            let new = shared.sandbox.session().await.map_err(|why| Failure::Machine(why.to_string()))?;
+            let new =
+                shared.sandbox.session().await.map_err(|why| RenderFailure::Machine(why.to_string()))?;
             session.insert(new)
         }
     };
@@ -74,50 +80,56 @@ async fn render(shared: &Shared, session: &mut Option<Session>, key: &RenderKey,
         }
         by => shared.metrics.rendered(by.word()),
     }
-    shared.store.hold(key, body.clone());
+    shared.store.cache_render(key, body.clone());
     let (store, key, format, stored) = (shared.store.clone(), *key, job.render.variant.format, body.clone());
     tokio::spawn(async move {
         if let Err(why) = store.put_render(&key, format, &stored).await {
             tracing::warn!(%key, %why, "a render is not kept");
         }
     });
-    Ok(Rendered { body, by })
+    Ok(RenderedPicture { body, by })
 }
 
 /// A picture from a worker's child, and what it found out about the devices.
 async fn paint(
-    shared: &Shared,
+    shared: &OriginState,
     session: &mut Session,
-    job: &Job,
-) -> Result<(Bytes, PaintedBy, Option<Found>), Failure> {
-    let mut request = Request::new(&job.render, shared.devices_wanted);
+    job: &PaintTask,
+) -> Result<(Bytes, PaintedBy, Option<DeviceReport>), RenderFailure> {
+    let mut request = PaintRequest::new(&job.render, shared.device_policy);
     let limits = shared.sandbox.limits();
-    for _ in 0..ROUNDS {
-        let wanted = match session.run::<Paint>(&request, limits).await {
-            Ok(Reply::Picture { file, by, found }) => return Ok((file.into_vec().into(), by, found)),
-            Ok(Reply::Wants(wanted)) => wanted,
-            Err(SandboxError::Job(why)) => return Err(Failure::Unpaintable(why)),
-            Err(why) => return Err(Failure::Machine(why.to_string())),
+    for _ in 0..MAX_BLOCK_ROUNDS {
+        let wanted = match session.run::<PaintJob>(&request, limits).await {
+            Ok(PaintReply::Picture { file, by, found }) => return Ok((file.into_vec().into(), by, found)),
+            Ok(PaintReply::Wants(wanted)) => wanted,
+            Err(SandboxError::Job(why)) => return Err(RenderFailure::Unpaintable(why)),
+            Err(why) => return Err(RenderFailure::Machine(why.to_string())),
         };
         let wanted: Result<Vec<Cid>, _> = wanted.iter().map(|name| Cid::read_bytes(&name[..])).collect();
-        let wanted = wanted.map_err(|why| Failure::Machine(why.to_string()))?;
+        let wanted = wanted.map_err(|why| RenderFailure::Machine(why.to_string()))?;
         request = request.with(blocks(shared, job, &wanted).await?);
     }
-    Err(Failure::Machine("the painter wants blocks again and again".into()))
+    Err(RenderFailure::Machine("the painter wants blocks again and again".into()))
 }
 
 /// Blocks of the job's style, all of them or the names of those that are missing.
-async fn blocks(shared: &Shared, job: &Job, wanted: &[Cid]) -> Result<Vec<(Cid, Bytes)>, Failure> {
+async fn blocks(
+    shared: &OriginState,
+    job: &PaintTask,
+    wanted: &[Cid],
+) -> Result<Vec<(Cid, Bytes)>, RenderFailure> {
     let (mut blocks, mut missing) = (Vec::new(), Vec::new());
     for cid in wanted {
         if !job.style.has(cid) {
-            return Err(Failure::Machine(format!("the painter wants {cid}, which is none of the style's")));
+            return Err(RenderFailure::Machine(format!(
+                "the painter wants {cid}, which is none of the style's"
+            )));
         }
-        match shared.store.block(cid).await.map_err(|why| Failure::Store(why.to_string()))? {
+        match shared.store.block(cid).await.map_err(|why| RenderFailure::Store(why.to_string()))? {
             Some(block) if missing.is_empty() => blocks.push((*cid, block)),
             Some(_) => {}
             None => missing.push(*cid),
         }
     }
-    if missing.is_empty() { Ok(blocks) } else { Err(Failure::Missing(missing)) }
+    if missing.is_empty() { Ok(blocks) } else { Err(RenderFailure::Missing(missing)) }
 }

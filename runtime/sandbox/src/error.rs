@@ -10,10 +10,10 @@ pub enum SandboxError<E> {
     Job(E),
     /// The job was ended, because of what it was given: the same request would end in the same way.
     #[error(transparent)]
-    Ended(#[from] Ended),
+    Killed(#[from] JobKilled),
     /// The job did not run, or not to its end, for a reason that has nothing to do with what it was given.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] SandboxUnavailable),
 }
 
 impl<E> SandboxError<E> {
@@ -21,7 +21,7 @@ impl<E> SandboxError<E> {
     pub fn map<F>(self, map: impl FnOnce(E) -> F) -> SandboxError<F> {
         match self {
             Self::Job(error) => SandboxError::Job(map(error)),
-            Self::Ended(ended) => SandboxError::Ended(ended),
+            Self::Killed(killed) => SandboxError::Killed(killed),
             Self::Unavailable(why) => SandboxError::Unavailable(why),
         }
     }
@@ -29,12 +29,12 @@ impl<E> SandboxError<E> {
 
 /// A job that was ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{at}{}{limit}{}{detail}", colon(at), colon(detail))]
-pub struct Ended {
+#[error("{activity}{}{limit}{}{detail}", colon(activity), colon(detail))]
+pub struct JobKilled {
     /// What it exceeded.
-    pub limit: Limit,
-    /// What it said last that it worked on ([`crate::note`]); may be empty.
-    pub at: String,
+    pub limit: ExceededLimit,
+    /// What it said last that it worked on ([`crate::report_activity`]); may be empty.
+    pub activity: String,
     /// What else is known, for the log; may be empty. At most a few hundred bytes.
     pub detail: String,
 }
@@ -45,7 +45,7 @@ fn colon(text: &str) -> &'static str {
 
 /// What a job exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Limit {
+pub enum ExceededLimit {
     /// Its time.
     Time,
     /// Its memory.
@@ -56,10 +56,10 @@ pub enum Limit {
     Size,
 }
 
-impl Limit {
+impl ExceededLimit {
     /// One word for metrics.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Time => "time",
             Self::Memory => "memory",
@@ -69,7 +69,7 @@ impl Limit {
     }
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for ExceededLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Time => "it took too much time and was ended",
@@ -82,7 +82,7 @@ impl fmt::Display for Limit {
 
 /// Why the sandbox cannot run a job now.
 #[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
+pub enum SandboxUnavailable {
     /// All workers are busy, and as many callers wait as may.
     #[error("all sandbox workers are busy, and the queue for them is full")]
     Busy,

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::wire::{Answer, Kind};
+use crate::wire::{MessageKind, WorkerMessage};
 
 /// A function that runs in a worker.
 ///
@@ -30,42 +30,42 @@ pub trait Job: 'static {
 
 /// A job as an executable serves it.
 #[derive(Debug, Clone, Copy)]
-pub struct Registered {
+pub struct RegisteredJob {
     pub(crate) name: &'static str,
-    pub(crate) start: fn() -> Box<dyn Running>,
+    pub(crate) start: fn() -> Box<dyn JobInstance>,
 }
 
-impl Registered {
+impl RegisteredJob {
     /// This job.
     #[must_use]
     pub const fn of<J: Job>() -> Self {
-        Self { name: J::NAME, start: || Box::new(Started::<J>(J::State::default())) }
+        Self { name: J::NAME, start: || Box::new(TypedInstance::<J>(J::State::default())) }
     }
 }
 
 /// A job with its state, its types out of sight.
-pub(crate) trait Running {
-    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> Answer;
+pub(crate) trait JobInstance {
+    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> WorkerMessage;
 }
 
-struct Started<J: Job>(J::State);
+struct TypedInstance<J: Job>(J::State);
 
-impl<J: Job> Running for Started<J> {
-    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> Answer {
+impl<J: Job> JobInstance for TypedInstance<J> {
+    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> WorkerMessage {
         let request: J::Request = match serde_ipld_dagcbor::from_slice(request) {
             Ok(request) => request,
-            Err(why) => return Answer::new(Kind::Undecodable, why.to_string().into_bytes()),
+            Err(why) => return WorkerMessage::new(MessageKind::Undecodable, why.to_string().into_bytes()),
         };
         let (kind, encoded) = match J::run(&mut self.0, request) {
-            Ok(reply) => (Kind::Reply, encode(&reply)),
-            Err(error) => (Kind::JobError, encode(&error)),
+            Ok(reply) => (MessageKind::Reply, encode(&reply)),
+            Err(error) => (MessageKind::JobError, encode(&error)),
         };
         match encoded {
             Ok(body) if body.len() as u64 > reply_bytes => {
-                Answer::new(Kind::TooLarge, body.len().to_string().into_bytes())
+                WorkerMessage::new(MessageKind::TooLarge, body.len().to_string().into_bytes())
             }
-            Ok(body) => Answer::new(kind, body),
-            Err(why) => Answer::new(Kind::Undecodable, why.into_bytes()),
+            Ok(body) => WorkerMessage::new(kind, body),
+            Err(why) => WorkerMessage::new(MessageKind::Undecodable, why.into_bytes()),
         }
     }
 }

@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 /// The usual time for one document.
-pub const TIME: Duration = Duration::from_secs(2);
+pub const DEFAULT_TIME: Duration = Duration::from_secs(2);
 /// The usual memory for one document, bytes.
-pub const MEMORY: u64 = 256 << 20;
+pub const DEFAULT_MEMORY: u64 = 256 << 20;
 
 /// How many times its processor time a job may take by the clock. On a machine that is overloaded an innocent job waits
 /// for its turn, and that is not the job's fault.
-const BY_THE_CLOCK: u32 = 4;
+const WALL_TIME_FACTOR: u32 = 4;
 
 /// How much one job may take. All of it is looked at every few milliseconds, so a job is ended within 20 ms of a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct JobLimits {
     /// Processor time, over all threads of the job. Where the system does not tell it, this is time by the clock.
-    pub time: Duration,
+    pub cpu_time: Duration,
     /// Time by the clock.
-    pub clock: Duration,
+    pub wall_time: Duration,
     /// Memory that the worker allocates, bytes. The worker itself and the request are part of it: 64 MiB is the least
     /// that is useful.
     pub memory: u64,
@@ -25,17 +25,17 @@ pub struct Limits {
     pub reply_bytes: u64,
 }
 
-impl Limits {
+impl JobLimits {
     /// So much processor time, four times as much by the clock, and so much memory, bytes.
     #[must_use]
     pub const fn new(time: Duration, memory: u64) -> Self {
-        Self { time, clock: time.saturating_mul(BY_THE_CLOCK), memory, reply_bytes: memory }
+        Self { cpu_time: time, wall_time: time.saturating_mul(WALL_TIME_FACTOR), memory, reply_bytes: memory }
     }
 }
 
-impl Default for Limits {
+impl Default for JobLimits {
     fn default() -> Self {
-        Self::new(TIME, MEMORY)
+        Self::new(DEFAULT_TIME, DEFAULT_MEMORY)
     }
 }
 
@@ -53,7 +53,7 @@ pub enum Confinement {
 
 impl Confinement {
     /// The word that the child is told.
-    pub(crate) fn word(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Compute => "compute",
             Self::Device => "device",

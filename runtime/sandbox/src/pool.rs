@@ -11,28 +11,28 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    config::Config,
-    error::{Ended, Limit, SandboxError, Unavailable},
+    config::SandboxConfig,
+    error::{ExceededLimit, JobKilled, SandboxError, SandboxUnavailable},
     job::{Job, encode},
-    limits::Limits,
-    process::{Outcome, Worker},
-    wire::{Answer, Call, Kind},
+    limits::JobLimits,
+    process::{CallOutcome, Worker},
+    wire::{JobCall, MessageKind, WorkerMessage},
 };
 
 /// Calls after which a worker is replaced, lest what libraries leak adds up.
-const CALLS: u32 = 1000;
+const MAX_CALLS: u32 = 1000;
 /// The share of its memory that a worker may keep between jobs: with more, it is replaced.
-const KEPT_SHARE: u64 = 4;
+const MAX_KEPT_SHARE: u64 = 4;
 
 /// Workers that run jobs. Clones share them. Workers are started when there is something to do, and end with the last
 /// clone.
 #[derive(Clone)]
 pub struct Sandbox {
-    inner: Arc<Inner>,
+    inner: Arc<SandboxInner>,
 }
 
-struct Inner {
-    config: Config,
+struct SandboxInner {
+    config: SandboxConfig,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     idle: Mutex<Vec<Worker>>,
@@ -45,9 +45,9 @@ impl fmt::Debug for Sandbox {
 }
 
 /// A caller that waits.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -56,16 +56,21 @@ impl Drop for Waiting<'_> {
 impl Sandbox {
     /// A sandbox; no worker is started yet.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: SandboxConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            inner: Arc::new(Inner { config, slots, waiting: AtomicUsize::new(0), idle: Mutex::default() }),
+            inner: Arc::new(SandboxInner {
+                config,
+                slots,
+                waiting: AtomicUsize::new(0),
+                idle: Mutex::default(),
+            }),
         }
     }
 
     /// The limits of a job for which no others are named.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> JobLimits {
         self.inner.config.limits
     }
 
@@ -80,17 +85,17 @@ impl Sandbox {
     /// # Errors
     /// [`SandboxError`].
     pub async fn run<J: Job>(&self, request: &J::Request) -> Result<J::Reply, SandboxError<J::Error>> {
-        self.run_within::<J>(request, self.limits()).await
+        self.run_with_limits::<J>(request, self.limits()).await
     }
 
     /// The same within other limits.
     ///
     /// # Errors
     /// [`SandboxError`].
-    pub async fn run_within<J: Job>(
+    pub async fn run_with_limits<J: Job>(
         &self,
         request: &J::Request,
-        limits: Limits,
+        limits: JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let call = self.call::<J>(request, &limits)?;
         let _slot = self.slot().await?;
@@ -105,72 +110,81 @@ impl Sandbox {
     /// Takes a worker for a row of jobs that share its state. It counts as busy until the session ends, and ends with it.
     ///
     /// # Errors
-    /// [`Unavailable::Busy`].
-    pub async fn session(&self) -> Result<Session, Unavailable> {
+    /// [`SandboxUnavailable::Busy`].
+    pub async fn session(&self) -> Result<Session, SandboxUnavailable> {
         Ok(Session { _slot: self.slot().await?, sandbox: self.clone(), worker: None })
     }
 
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
-        let Inner { config, slots, waiting, .. } = &*self.inner;
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, SandboxUnavailable> {
+        let SandboxInner { config, slots, waiting, .. } = &*self.inner;
         if let Ok(slot) = slots.clone().try_acquire_owned() {
             return Ok(slot);
         }
-        if waiting.fetch_add(1, Ordering::Relaxed) >= config.waiting {
+        if waiting.fetch_add(1, Ordering::Relaxed) >= config.max_waiting {
             waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Unavailable::Busy);
+            return Err(SandboxUnavailable::Busy);
         }
-        let _waiting = Waiting(waiting);
-        slots.clone().acquire_owned().await.map_err(|_| Unavailable::Busy)
+        let _waiting = WaitingGuard(waiting);
+        slots.clone().acquire_owned().await.map_err(|_| SandboxUnavailable::Busy)
     }
 
-    fn call<J: Job>(&self, request: &J::Request, limits: &Limits) -> Result<Call, SandboxError<J::Error>> {
-        let body = encode(request).map_err(|why| Unavailable::Connection(io::Error::other(why)))?;
-        let (bytes, most) = (body.len() as u64, self.inner.config.request_bytes);
-        if bytes > most {
-            return Err(size(format!("{bytes} bytes, at most {most}")).into());
+    fn call<J: Job>(
+        &self,
+        request: &J::Request,
+        limits: &JobLimits,
+    ) -> Result<JobCall, SandboxError<J::Error>> {
+        let body = encode(request).map_err(|why| SandboxUnavailable::Connection(io::Error::other(why)))?;
+        let (bytes, max_bytes) = (body.len() as u64, self.inner.config.max_request_bytes);
+        if bytes > max_bytes {
+            return Err(too_large(format!("{bytes} bytes, at most {max_bytes}")).into());
         }
-        let Limits { time, memory, reply_bytes, .. } = *limits;
-        Ok(Call { name: J::NAME.into(), time, memory, reply_bytes, body })
+        let JobLimits { cpu_time: time, memory, reply_bytes, .. } = *limits;
+        Ok(JobCall { name: J::NAME.into(), time, memory, reply_bytes, body })
     }
 
     /// Runs a job in this worker, or in another if there is none yet. Afterwards there is one only if it can be used again.
     async fn run_in<J: Job>(
         &self,
         worker: &mut Option<Worker>,
-        call: &Call,
-        limits: &Limits,
+        call: &JobCall,
+        limits: &JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let mut used = match worker.take().or_else(|| self.idle().pop()) {
             Some(worker) => worker,
             None => Worker::start(&self.inner.config).await?,
         };
-        let Answer { kind, body } = match used.call(call, limits).await {
-            Outcome::Answer(answer) => answer,
-            Outcome::Ended(ended) => return Err(ended.into()),
-            Outcome::Unavailable(why) => return Err(why.into()),
+        let WorkerMessage { kind, body } = match used.call(call, limits).await {
+            CallOutcome::Answer(answer) => answer,
+            CallOutcome::Killed(killed) => return Err(killed.into()),
+            CallOutcome::Unavailable(why) => return Err(why.into()),
         };
         *worker = Some(used);
-        let failed = |why: String| Unavailable::Connection(io::Error::other(why));
+        let failed = |why: String| SandboxUnavailable::Connection(io::Error::other(why));
         match kind {
-            Kind::Reply => Ok(serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?),
-            Kind::JobError => {
+            MessageKind::Reply => {
+                Ok(serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?)
+            }
+            MessageKind::JobError => {
                 let error = serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?;
                 Err(SandboxError::Job(error))
             }
-            Kind::TooLarge => {
+            MessageKind::TooLarge => {
                 let bytes = String::from_utf8_lossy(&body);
-                Err(size(format!("what comes of it has {bytes} bytes, at most {}", limits.reply_bytes))
+                Err(too_large(format!("what comes of it has {bytes} bytes, at most {}", limits.reply_bytes))
                     .into())
             }
-            Kind::Unknown => Err(Unavailable::NotServed(J::NAME).into()),
-            Kind::Undecodable => Err(failed(String::from_utf8_lossy(&body).into_owned()).into()),
-            Kind::Ready | Kind::Panicked | Kind::Note => Err(failed("an answer out of turn".into()).into()),
+            MessageKind::Unknown => Err(SandboxUnavailable::NotServed(J::NAME).into()),
+            MessageKind::Undecodable => Err(failed(String::from_utf8_lossy(&body).into_owned()).into()),
+            MessageKind::Ready | MessageKind::Panicked | MessageKind::Note => {
+                Err(failed("an answer out of turn".into()).into())
+            }
         }
     }
 
-    fn put_back(&self, worker: Worker, limits: &Limits) {
-        let keeps_too_much = worker.kept().is_some_and(|kept| kept > limits.memory / KEPT_SHARE);
-        if worker.answered < CALLS && !keeps_too_much {
+    fn put_back(&self, worker: Worker, limits: &JobLimits) {
+        let keeps_too_much =
+            worker.memory_in_use().is_some_and(|bytes| bytes > limits.memory / MAX_KEPT_SHARE);
+        if worker.answered < MAX_CALLS && !keeps_too_much {
             self.idle().push(worker);
         }
     }
@@ -180,8 +194,8 @@ impl Sandbox {
     }
 }
 
-fn size(detail: String) -> Ended {
-    Ended { limit: Limit::Size, at: String::new(), detail }
+fn too_large(detail: String) -> JobKilled {
+    JobKilled { limit: ExceededLimit::Size, activity: String::new(), detail }
 }
 
 /// A worker for a row of jobs that share its state.
@@ -201,7 +215,7 @@ impl Session {
     pub async fn run<J: Job>(
         &mut self,
         request: &J::Request,
-        limits: Limits,
+        limits: JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let call = self.sandbox.call::<J>(request, &limits)?;
         let sandbox = self.sandbox.clone();
@@ -212,7 +226,7 @@ impl Session {
     }
 
     /// Ends the worker, if there is one: the next job begins without any state.
-    pub fn start_anew(&mut self) {
+    pub fn restart(&mut self) {
         self.worker = None;
     }
 

@@ -15,23 +15,23 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    config::Config,
-    error::{Ended, Limit, Unavailable},
-    limits::Limits,
-    wire::{self, Answer, Call, Kind},
+    config::SandboxConfig,
+    error::{ExceededLimit, JobKilled, SandboxUnavailable},
+    limits::JobLimits,
+    wire::{self, JobCall, MessageKind, WorkerMessage},
     worker::{self, VARIABLE},
 };
 
 /// How often a job under way is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a child may take to be ready.
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of what a child complained of that are read.
-const COMPLAINT_BYTES: u64 = 64 << 10;
+const STDERR_READ_BYTES: u64 = 64 << 10;
 /// Most bytes of it that are told on.
-const DETAIL_BYTES: usize = 400;
+const MAX_DETAIL_BYTES: usize = 400;
 /// Largest answer that is no reply, bytes.
-const ANSWER_BYTES: u64 = 4096;
+const MAX_CONTROL_BYTES: u64 = 4096;
 
 /// A child.
 #[derive(Debug)]
@@ -40,52 +40,55 @@ pub(crate) struct Worker {
     child: Option<Child>,
     socket: UnixStream,
     /// What it prints on its standard error.
-    complaints: PipeReader,
+    stderr: PipeReader,
     /// Calls that it has answered.
     pub(crate) answered: u32,
 }
 
 /// What came of a call.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Answer(Answer),
-    Ended(Ended),
-    Unavailable(Unavailable),
+pub(crate) enum CallOutcome {
+    Answer(WorkerMessage),
+    Killed(JobKilled),
+    Unavailable(SandboxUnavailable),
 }
 
 impl Worker {
     /// Starts a child and waits until it is ready.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Unavailable> {
+    pub(crate) async fn start(config: &SandboxConfig) -> Result<Self, SandboxUnavailable> {
         if worker::is_worker() {
-            return Err(Unavailable::Start(io::Error::other("a worker starts no workers")));
+            return Err(SandboxUnavailable::Start(io::Error::other("a worker starts no workers")));
         }
         if config.program.is_plain() && !worker::is_served() {
-            return Err(Unavailable::NotServed("any: its main does not call serve_if_asked"));
+            return Err(SandboxUnavailable::NotServed("any: its main does not call serve_if_asked"));
         }
-        let mut worker = Self::spawn(config).await.map_err(Unavailable::Start)?;
-        match tokio::time::timeout(START, worker.receive(ANSWER_BYTES)).await {
-            Ok(Ok(Answer { kind: Kind::Ready, .. })) => Ok(worker),
-            Ok(Ok(_)) => Err(Unavailable::Start(io::Error::other("it does not answer as a worker"))),
+        let mut worker = Self::spawn(config).await.map_err(SandboxUnavailable::Start)?;
+        match tokio::time::timeout(START_TIMEOUT, worker.receive(MAX_CONTROL_BYTES)).await {
+            Ok(Ok(WorkerMessage { kind: MessageKind::Ready, .. })) => Ok(worker),
+            Ok(Ok(_)) => Err(SandboxUnavailable::Start(io::Error::other("it does not answer as a worker"))),
             Ok(Err(_)) => {
                 let status = worker.end().await;
-                let said = worker.complaint();
-                Err(Unavailable::Start(io::Error::other(format!("it ended: {} {said}", describe(status)))))
+                let said = worker.read_stderr();
+                Err(SandboxUnavailable::Start(io::Error::other(format!(
+                    "it ended: {} {said}",
+                    describe(status)
+                ))))
             }
-            Err(_) => Err(Unavailable::Start(io::ErrorKind::TimedOut.into())),
+            Err(_) => Err(SandboxUnavailable::Start(io::ErrorKind::TimedOut.into())),
         }
     }
 
-    async fn spawn(config: &Config) -> io::Result<Self> {
+    async fn spawn(config: &SandboxConfig) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         // Neither side waits for the other here: what does not fit into the pipe is lost.
-        let (complaints, complain) = io::pipe()?;
-        rustix::io::ioctl_fionbio(&complaints, true)?;
-        rustix::io::ioctl_fionbio(&complain, true)?;
+        let (stderr, stderr_writer) = io::pipe()?;
+        rustix::io::ioctl_fionbio(&stderr, true)?;
+        rustix::io::ioctl_fionbio(&stderr_writer, true)?;
         let mut command = config.program.command()?;
         command
             .env_clear()
-            .env(VARIABLE, format!("{} {}", std::process::id(), config.confinement.word()))
+            .env(VARIABLE, format!("{} {}", std::process::id(), config.confinement.name()))
             // An allocator that reserves memory far ahead would count as having used it.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .envs(config.environment.iter().map(|(name, value)| (name, value)))
@@ -94,78 +97,82 @@ impl Worker {
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(complain);
+            .stderr(stderr_writer);
         let child = start(command).await?;
-        Ok(Self { child: Some(child), socket, complaints, answered: 0 })
+        Ok(Self { child: Some(child), socket, stderr, answered: 0 })
     }
 
     /// Makes a call within its limits. Only a worker that answered can be used again.
-    pub(crate) async fn call(&mut self, call: &Call, limits: &Limits) -> Outcome {
-        let watch = Watch::new(self.child.as_ref().map_or(0, Child::id), limits);
-        let at = Mutex::new(String::new());
+    pub(crate) async fn call(&mut self, call: &JobCall, limits: &JobLimits) -> CallOutcome {
+        let watchdog = Watchdog::new(self.child.as_ref().map_or(0, Child::id), limits);
+        let activity = Mutex::new(String::new());
         let exchange = async {
             let mut socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
             wire::write_call(&mut socket, call).await?;
             loop {
-                match Answer::read(&mut socket, limits.reply_bytes.max(ANSWER_BYTES)).await? {
-                    Answer { kind: Kind::Note, body } => {
-                        *at.lock().unwrap_or_else(PoisonError::into_inner) = text(&body);
+                match WorkerMessage::read(&mut socket, limits.reply_bytes.max(MAX_CONTROL_BYTES)).await? {
+                    WorkerMessage { kind: MessageKind::Note, body } => {
+                        *activity.lock().unwrap_or_else(PoisonError::into_inner) = text(&body);
                     }
                     answer => return Ok(answer),
                 }
             }
         };
-        let answered: Result<io::Result<Answer>, Exceeded> = tokio::select! {
+        let answered: Result<io::Result<WorkerMessage>, LimitExceeded> = tokio::select! {
             biased;
             answer = exchange => Ok(answer),
-            exceeded = watch.run() => Err(exceeded),
+            exceeded = watchdog.run() => Err(exceeded),
         };
-        let at = at.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let activity = activity.into_inner().unwrap_or_else(PoisonError::into_inner);
         match answered {
-            Ok(Ok(Answer { kind: Kind::Panicked, body })) => {
-                Outcome::Ended(Ended { limit: Limit::Crashed, at, detail: text(&body) })
-            }
+            Ok(Ok(WorkerMessage { kind: MessageKind::Panicked, body })) => CallOutcome::Killed(JobKilled {
+                limit: ExceededLimit::Crashed,
+                activity,
+                detail: text(&body),
+            }),
             Ok(Ok(answer)) => {
                 self.answered += 1;
                 // Warnings of one job are not the next one's.
-                drop(self.complaint());
-                Outcome::Answer(answer)
+                drop(self.read_stderr());
+                CallOutcome::Answer(answer)
             }
-            Ok(Err(why)) => self.fate(why, at).await,
-            Err(Exceeded { limit, detail }) => {
+            Ok(Err(why)) => self.why_it_ended(why, activity).await,
+            Err(LimitExceeded { limit, detail }) => {
                 // How it ends is known.
                 let _ = self.end().await;
-                Outcome::Ended(Ended { limit, at, detail })
+                CallOutcome::Killed(JobKilled { limit, activity, detail })
             }
         }
     }
 
     /// Why a child no longer answers.
-    async fn fate(&mut self, why: io::Error, at: String) -> Outcome {
+    async fn why_it_ended(&mut self, why: io::Error, activity: String) -> CallOutcome {
         let status = self.end().await;
-        let said = self.complaint();
+        let said = self.read_stderr();
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
         // What Rust's own handlers print before they abort.
         let (limit, detail) = if said.contains("memory allocation of") {
-            (Limit::Memory, said)
+            (ExceededLimit::Memory, said)
         } else if said.contains("has overflowed its stack") {
-            (Limit::Crashed, "a stack overflow".into())
+            (ExceededLimit::Crashed, "a stack overflow".into())
         } else {
             match (signal, status) {
-                (Some(XCPU), _) => (Limit::Time, "processor time".into()),
+                (Some(XCPU), _) => (ExceededLimit::Time, "processor time".into()),
                 (Some(signal @ (HUP | INT | KILL | TERM)), _) => {
-                    return Outcome::Unavailable(Unavailable::Killed(signal));
+                    return CallOutcome::Unavailable(SandboxUnavailable::Killed(signal));
                 }
-                (_, Err(_)) => return Outcome::Unavailable(Unavailable::Connection(why)),
-                (_, status) => (Limit::Crashed, format!("{} {said}", describe(status)).trim_end().to_owned()),
+                (_, Err(_)) => return CallOutcome::Unavailable(SandboxUnavailable::Connection(why)),
+                (_, status) => {
+                    (ExceededLimit::Crashed, format!("{} {said}", describe(status)).trim_end().to_owned())
+                }
             }
         };
-        Outcome::Ended(Ended { limit, at, detail })
+        CallOutcome::Killed(JobKilled { limit, activity, detail })
     }
 
-    async fn receive(&mut self, most: u64) -> io::Result<Answer> {
+    async fn receive(&mut self, max_bytes: u64) -> io::Result<WorkerMessage> {
         let mut socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
-        Answer::read(&mut socket, most).await
+        WorkerMessage::read(&mut socket, max_bytes).await
     }
 
     /// Kills it, and waits for how it ended: by itself before, perhaps.
@@ -177,18 +184,18 @@ impl Worker {
     }
 
     /// What it printed on its standard error since the last call, the beginning of it.
-    fn complaint(&mut self) -> String {
+    fn read_stderr(&mut self) -> String {
         let mut bytes = Vec::new();
         // An error is that there is no more now.
-        let _ = (&self.complaints).take(COMPLAINT_BYTES).read_to_end(&mut bytes);
+        let _ = (&self.stderr).take(STDERR_READ_BYTES).read_to_end(&mut bytes);
         let mut text = String::from_utf8_lossy(&bytes).trim().replace('\n', " ");
-        text.truncate(text.floor_char_boundary(DETAIL_BYTES));
+        text.truncate(text.floor_char_boundary(MAX_DETAIL_BYTES));
         text
     }
 
     /// What it keeps allocated, bytes, where that can be known.
-    pub(crate) fn kept(&self) -> Option<u64> {
-        used(self.child.as_ref()?.id()).map(|used| used.memory)
+    pub(crate) fn memory_in_use(&self) -> Option<u64> {
+        resource_usage(self.child.as_ref()?.id()).map(|used| used.memory)
     }
 }
 
@@ -215,45 +222,45 @@ fn describe(status: io::Result<ExitStatus>) -> String {
 }
 
 /// A limit that a job exceeded, and by how much.
-struct Exceeded {
-    limit: Limit,
+struct LimitExceeded {
+    limit: ExceededLimit,
     detail: String,
 }
 
 /// Looks after a job under way.
-struct Watch {
+struct Watchdog {
     pid: u32,
-    limits: Limits,
+    limits: JobLimits,
     started: Instant,
     /// What the child had used when the job began; none where the system does not tell.
-    before: Option<Used>,
+    before: Option<ResourceUsage>,
 }
 
-impl Watch {
-    fn new(pid: u32, limits: &Limits) -> Self {
-        Self { pid, limits: *limits, started: Instant::now(), before: used(pid) }
+impl Watchdog {
+    fn new(pid: u32, limits: &JobLimits) -> Self {
+        Self { pid, limits: *limits, started: Instant::now(), before: resource_usage(pid) }
     }
 
     /// Waits until the job exceeds a limit.
-    async fn run(&self) -> Exceeded {
-        let exceeded = |limit, detail| Exceeded { limit, detail };
+    async fn run(&self) -> LimitExceeded {
+        let exceeded = |limit, detail| LimitExceeded { limit, detail };
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             let elapsed = self.started.elapsed();
-            let now = self.before.and_then(|_| used(self.pid));
+            let now = self.before.and_then(|_| resource_usage(self.pid));
             let time = match (self.before, now) {
                 (Some(before), Some(now)) => now.time.saturating_sub(before.time),
                 _ => elapsed,
             };
-            if time >= self.limits.time || elapsed >= self.limits.clock {
+            if time >= self.limits.cpu_time || elapsed >= self.limits.wall_time {
                 let detail =
                     format!("{} ms of processor time in {} ms", time.as_millis(), elapsed.as_millis());
-                return exceeded(Limit::Time, detail);
+                return exceeded(ExceededLimit::Time, detail);
             }
             if let Some(now) = now
                 && now.memory > self.limits.memory
             {
-                return exceeded(Limit::Memory, format!("{} MiB", now.memory >> 20));
+                return exceeded(ExceededLimit::Memory, format!("{} MiB", now.memory >> 20));
             }
         }
     }
@@ -261,7 +268,7 @@ impl Watch {
 
 /// What a process uses.
 #[derive(Debug, Clone, Copy)]
-struct Used {
+struct ResourceUsage {
     /// Processor time, user and system.
     time: Duration,
     /// Resident memory that no file backs, bytes.
@@ -269,7 +276,7 @@ struct Used {
 }
 
 /// What a process uses; none where the system does not tell.
-fn used(pid: u32) -> Option<Used> {
+fn resource_usage(pid: u32) -> Option<ResourceUsage> {
     // The second field is the program's name, in brackets, and may hold anything; 14 and 15 are times in ticks.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
@@ -281,15 +288,15 @@ fn used(pid: u32) -> Option<Used> {
     let mut pages = statm.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
     let memory = resident.saturating_sub(shared) * rustix::param::page_size() as u64;
-    Some(Used { time, memory })
+    Some(ResourceUsage { time, memory })
 }
 
-type Start = (Command, oneshot::Sender<io::Result<Child>>);
+type StartRequest = (Command, oneshot::Sender<io::Result<Child>>);
 
 /// The thread that starts every child. A child is told to end with the *thread* that started it, so that is one which
 /// ends with the process.
-static STARTER: LazyLock<mpsc::Sender<Start>> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel::<Start>();
+static STARTER: LazyLock<mpsc::Sender<StartRequest>> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel::<StartRequest>();
     on_a_thread("sandbox-start", move || {
         for (mut command, tell) in receiver {
             let child = command.spawn();
@@ -303,11 +310,11 @@ static STARTER: LazyLock<mpsc::Sender<Start>> = LazyLock::new(|| {
     sender
 });
 
-type Reap = (Child, Option<oneshot::Sender<io::Result<ExitStatus>>>);
+type ReapRequest = (Child, Option<oneshot::Sender<io::Result<ExitStatus>>>);
 
 /// The thread that waits for killed children, so that none is left as a zombie.
-static REAPER: LazyLock<mpsc::Sender<Reap>> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel::<Reap>();
+static REAPER: LazyLock<mpsc::Sender<ReapRequest>> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel::<ReapRequest>();
     on_a_thread("sandbox-reap", move || {
         for (mut child, tell) in receiver {
             let status = child.wait();

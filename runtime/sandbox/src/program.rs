@@ -4,14 +4,14 @@ use std::{ffi::OsString, io, path::PathBuf, process::Command};
 
 /// What is started as a worker.
 #[derive(Debug, Clone, Default)]
-pub struct Program {
+pub struct WorkerProgram {
     arguments: Vec<OsString>,
 }
 
-impl Program {
+impl WorkerProgram {
     /// This executable, whose `main` calls [`crate::serve_if_asked`].
     #[must_use]
-    pub fn this() -> Self {
+    pub fn this_executable() -> Self {
         Self::default()
     }
 

@@ -11,13 +11,13 @@ use std::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// Longest name of a job, bytes.
-const NAME_BYTES: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 /// How much of a body is made room for before it arrives, bytes.
-const AHEAD: u64 = 1 << 20;
+const PREALLOCATED_BYTES: u64 = 1 << 20;
 
 /// What a parent asks.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct JobCall {
     /// The job's name.
     pub(crate) name: String,
     /// By when the system is to end the child if the parent does not: processor time.
@@ -32,14 +32,14 @@ pub(crate) struct Call {
 
 /// What a child answers.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) kind: Kind,
+pub(crate) struct WorkerMessage {
+    pub(crate) kind: MessageKind,
     pub(crate) body: Vec<u8>,
 }
 
 /// What an answer's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MessageKind {
     /// Nothing: the child is ready for its first call.
     Ready,
     /// The job's reply.
@@ -58,25 +58,25 @@ pub(crate) enum Kind {
     Note,
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Ready,
-    Kind::Reply,
-    Kind::JobError,
-    Kind::Panicked,
-    Kind::Unknown,
-    Kind::Undecodable,
-    Kind::TooLarge,
-    Kind::Note,
+const MESSAGE_KINDS: [MessageKind; 8] = [
+    MessageKind::Ready,
+    MessageKind::Reply,
+    MessageKind::JobError,
+    MessageKind::Panicked,
+    MessageKind::Unknown,
+    MessageKind::Undecodable,
+    MessageKind::TooLarge,
+    MessageKind::Note,
 ];
 
-impl Answer {
-    pub(crate) fn new(kind: Kind, body: Vec<u8>) -> Self {
+impl WorkerMessage {
+    pub(crate) fn new(kind: MessageKind, body: Vec<u8>) -> Self {
         Self { kind, body }
     }
 
     /// Writes it, from the child.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        let kind = MESSAGE_KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
         let mut head = [u8::try_from(kind).unwrap_or_default(); 9];
         head[1..].copy_from_slice(&(self.body.len() as u64).to_le_bytes());
         to.write_all(&head)?;
@@ -85,17 +85,18 @@ impl Answer {
     }
 
     /// Reads one in the parent; one of more bytes than `most` is an error.
-    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), most: u64) -> io::Result<Self> {
+    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), max_bytes: u64) -> io::Result<Self> {
         let mut head = [0; 9];
         from.read_exact(&mut head).await?;
         let [kind, length @ ..] = head;
-        let kind = KINDS.get(usize::from(kind)).copied();
+        let kind = MESSAGE_KINDS.get(usize::from(kind)).copied();
         let kind = kind.ok_or_else(|| io::Error::other("an answer of no kind"))?;
         let length = u64::from_le_bytes(length);
-        if length > most {
+        if length > max_bytes {
             return Err(io::Error::other("an answer that is too long"));
         }
-        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        let mut body =
+            Vec::with_capacity(usize::try_from(length.min(PREALLOCATED_BYTES)).unwrap_or_default());
         from.take(length).read_to_end(&mut body).await?;
         if (body.len() as u64) < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -105,8 +106,8 @@ impl Answer {
 }
 
 /// Writes a call, from the parent.
-pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &Call) -> io::Result<()> {
-    let name = call.name.as_bytes().get(..call.name.len().min(NAME_BYTES)).unwrap_or_default();
+pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &JobCall) -> io::Result<()> {
+    let name = call.name.as_bytes().get(..call.name.len().min(MAX_NAME_BYTES)).unwrap_or_default();
     let mut head = Vec::with_capacity(1 + name.len() + 4 * 8);
     head.push(u8::try_from(name.len()).unwrap_or_default());
     head.extend_from_slice(name);
@@ -119,7 +120,7 @@ pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &Call) 
     to.flush().await
 }
 
-impl Call {
+impl JobCall {
     /// Reads one in the child. The parent bounds its length.
     pub(crate) fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut length = [0; 1];
@@ -132,7 +133,8 @@ impl Call {
             from.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
         };
         let (milliseconds, memory, reply_bytes, length) = (number()?, number()?, number()?, number()?);
-        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        let mut body =
+            Vec::with_capacity(usize::try_from(length.min(PREALLOCATED_BYTES)).unwrap_or_default());
         from.by_ref().take(length).read_to_end(&mut body)?;
         if (body.len() as u64) < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -147,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_and_an_answer_arrive_as_they_were_sent() {
-        let call = Call {
+        let call = JobCall {
             name: "paint".into(),
             time: Duration::from_millis(2000),
             memory: 7,
@@ -156,17 +158,17 @@ mod tests {
         };
         let mut bytes = Vec::new();
         write_call(&mut bytes, &call).await.unwrap();
-        assert_eq!(Call::read(&mut bytes.as_slice()).unwrap(), call);
+        assert_eq!(JobCall::read(&mut bytes.as_slice()).unwrap(), call);
         for cut in 0..bytes.len() {
-            assert!(Call::read(&mut &bytes[..cut]).is_err(), "{cut} bytes are no call");
+            assert!(JobCall::read(&mut &bytes[..cut]).is_err(), "{cut} bytes are no call");
         }
-        let answer = Answer::new(Kind::TooLarge, b"12".to_vec());
+        let answer = WorkerMessage::new(MessageKind::TooLarge, b"12".to_vec());
         let mut bytes = Vec::new();
         answer.write(&mut bytes).unwrap();
-        assert_eq!(Answer::read(&mut bytes.as_slice(), 2).await.unwrap(), answer);
-        assert!(Answer::read(&mut bytes.as_slice(), 1).await.is_err(), "it is longer than may be");
+        assert_eq!(WorkerMessage::read(&mut bytes.as_slice(), 2).await.unwrap(), answer);
+        assert!(WorkerMessage::read(&mut bytes.as_slice(), 1).await.is_err(), "it is longer than may be");
         for cut in 0..bytes.len() {
-            assert!(Answer::read(&mut &bytes[..cut], 2).await.is_err(), "{cut} bytes are no answer");
+            assert!(WorkerMessage::read(&mut &bytes[..cut], 2).await.is_err(), "{cut} bytes are no answer");
         }
     }
 }

@@ -16,11 +16,11 @@ use iridule_core::{
     seed::Seed,
     style::Style,
 };
-use iridule_sandbox::{Ended, Unavailable};
+use iridule_sandbox::{JobKilled, SandboxUnavailable};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::Tools;
+use crate::StyleTools;
 
 /// Why a style cannot be built or resolved.
 #[derive(Debug, thiserror::Error)]
@@ -46,23 +46,23 @@ pub enum StudioError {
     },
     /// The same, as a sandbox said it.
     #[error("{0}")]
-    Said(String),
+    Reported(String),
     /// Work on the style exceeded a limit, and was ended.
-    #[error("{slug}: {ended}")]
-    Ended {
+    #[error("{slug}: {killed}")]
+    Killed {
         /// The folder's name.
         slug: String,
         /// Which limit, and what was worked on: the file, or the token and its state.
-        ended: Ended,
+        killed: JobKilled,
     },
     /// The sandbox that styles are worked on in does not work.
     #[error(transparent)]
-    Sandbox(#[from] Unavailable),
+    Sandbox(#[from] SandboxUnavailable),
 }
 
 /// A style's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Folder {
+pub struct StyleFolder {
     /// Its name, which is the demo collection's slug.
     pub slug: String,
     files: Files,
@@ -71,11 +71,11 @@ pub struct Folder {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Files {
     /// Paths with contents.
-    Carried(Vec<(String, ByteBuf)>),
+    Embedded(Vec<(String, ByteBuf)>),
     Disk(PathBuf),
 }
 
-impl Folder {
+impl StyleFolder {
     /// A folder on the disk.
     ///
     /// # Errors
@@ -90,24 +90,24 @@ impl Folder {
 
     /// A folder carried in a binary: paths with their contents.
     #[must_use]
-    pub fn carried(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
+    pub fn embedded(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         let file = |(path, bytes): &(&str, &[u8])| ((*path).to_owned(), ByteBuf::from(*bytes));
-        Self { slug: slug.into(), files: Files::Carried(files.iter().map(file).collect()) }
+        Self { slug: slug.into(), files: Files::Embedded(files.iter().map(file).collect()) }
     }
 
     /// Where it lies, when it is on the disk.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.files {
-            Files::Carried(_) => None,
+            Files::Embedded(_) => None,
             Files::Disk(path) => Some(path),
         }
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
-        iridule_sandbox::note(name);
+        iridule_sandbox::report_activity(name);
         match &self.files {
-            Files::Carried(files) => {
+            Files::Embedded(files) => {
                 let file = files.iter().find(|(path, _)| path == name);
                 file.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| format!("{name}: no such file"))
             }
@@ -124,19 +124,19 @@ impl Folder {
         String::from_utf8(self.read(name)?).map_err(|_| format!("{name}: not UTF-8"))
     }
 
-    /// Builds the style on this thread; [`crate::Bench::build`] does it in a sandbox. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
+    /// Builds the style on this thread; [`crate::StyleSession::build`] does it in a sandbox. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
     ///
     /// # Errors
     /// [`StudioError::Style`].
-    pub fn build(&self) -> Result<Built, StudioError> {
+    pub fn build(&self) -> Result<BuiltStyle, StudioError> {
         let blame = |why: String| StudioError::Style { slug: self.slug.clone(), why };
         let style = self.text("style.toml").map_err(blame)?;
         let collection = self.text("collection.toml").ok();
-        let package =
-            author::build(&style, collection.as_deref(), &Tools, |name| self.read(name)).map_err(blame)?;
+        let package = author::build(&style, collection.as_deref(), &StyleTools, |name| self.read(name))
+            .map_err(blame)?;
         let collection = collection.unwrap_or_else(|| UNBOUND.into());
         let collection = author::collection(&self.slug, &collection, package.cid).map_err(blame)?;
-        Ok(Built { package, collection })
+        Ok(BuiltStyle { package, collection })
     }
 }
 
@@ -166,14 +166,14 @@ supply = 1000
 
 /// A built style and the collection that its folder describes.
 #[derive(Debug, Clone)]
-pub struct Built {
+pub struct BuiltStyle {
     /// The package.
     pub package: Package,
     /// The collection's first record.
     pub collection: Collection,
 }
 
-impl Built {
+impl BuiltStyle {
     /// The style at work, loaded from its blocks as an edge would.
     ///
     /// # Errors

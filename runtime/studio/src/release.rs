@@ -12,7 +12,7 @@ use iridule_core::{
 };
 use iridule_publish::{Place, PlaceError, keys};
 
-use crate::Built;
+use crate::BuiltStyle;
 
 /// Why a style did not go live. Nothing that visitors see has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ impl Release {
 /// [`ReleaseError`].
 pub async fn publish(
     place: &Place,
-    built: &Built,
+    built: &BuiltStyle,
     key: &SigningKey,
     share: Option<u16>,
     mut sent: impl FnMut(&Block),
@@ -141,7 +141,7 @@ pub async fn rollback(
 
 /// A collection as it is published somewhere.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedCollection {
     /// Its slug.
     pub slug: String,
     /// Its record; or why it cannot be read with this key.
@@ -152,14 +152,14 @@ pub struct Listed {
 ///
 /// # Errors
 /// [`PlaceError`].
-pub async fn list(place: &Place, publishers: &TrustedKeys) -> Result<Vec<Listed>, PlaceError> {
+pub async fn list(place: &Place, publishers: &TrustedKeys) -> Result<Vec<ListedCollection>, PlaceError> {
     let mut all = Vec::new();
     for slug in place.slugs().await? {
         let record = match place.collection(&slug).await? {
             Some(signed) => Collection::open(&signed, publishers).map_err(|why| why.to_string()),
             None => Err("it is listed, and not there".into()),
         };
-        all.push(Listed { slug, record });
+        all.push(ListedCollection { slug, record });
     }
     Ok(all)
 }

@@ -5,9 +5,9 @@ use iridule_wgsl::{Diagnostic, Options};
 
 /// The WGSL compiler of `iridule-wgsl` and what `iridule-raster` reads.
 #[derive(Debug, Clone, Copy)]
-pub struct Tools;
+pub struct StyleTools;
 
-impl Workshop for Tools {
+impl Workshop for StyleTools {
     fn compile(&self, path: &str, module: &str) -> Result<Compiled, String> {
         let all = |found: &[Diagnostic]| found.iter().map(|one| one.render(path, module)).collect::<Vec<_>>();
         match iridule_wgsl::compile(module, &Options::default()) {

@@ -16,7 +16,7 @@ use iridule_core::{
 };
 use iridule_pop::{CacheLimits, Limits, Proxy, ProxyConfig};
 use iridule_publish::keys;
-use iridule_studio::Folder;
+use iridule_studio::StyleFolder;
 
 use iridule_testkit::InProcess;
 
@@ -31,7 +31,7 @@ const COUNTED: u64 = 1000;
 #[test]
 fn core_allocates_little_for_a_hit() {
     let publisher = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
-    let built = Folder::open(root().join("functions/styles/orbits")).unwrap().build().unwrap();
+    let built = StyleFolder::open(root().join("functions/styles/orbits")).unwrap().build().unwrap();
     let mut all =
         BTreeMap::from([(records::COLLECTIONS.to_owned(), encode_index(vec!["orbits".into()]).unwrap())]);
     all.insert(records::collection("orbits"), built.collection.seal(&publisher).unwrap());

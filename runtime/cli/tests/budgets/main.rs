@@ -10,7 +10,7 @@ use iridule_core::{
     plan,
     variant::{Asked, Format, Variant},
 };
-use iridule_studio::Folder;
+use iridule_studio::StyleFolder;
 
 fn budget(module: &str, what: &str) -> u64 {
     let text = fs::read_to_string(root().join("budgets.toml")).unwrap();
@@ -57,7 +57,7 @@ fn the_worker_keeps_its_size() {
 #[test]
 fn styles_cost_what_was_reckoned() {
     for entry in fs::read_dir(root().join("functions/styles")).unwrap() {
-        let built = Folder::open(entry.unwrap().path()).unwrap().build().unwrap();
+        let built = StyleFolder::open(entry.unwrap().path()).unwrap().build().unwrap();
         let manifest = &built.package.manifest;
         let asked = Asked { width: Some(512), ..Asked::default() };
         let png = Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).unwrap();

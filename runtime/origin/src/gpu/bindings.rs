@@ -7,7 +7,7 @@ use super::device::Gpu;
 
 /// A resource and where the shader looks for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Bound<'a> {
+pub struct BoundResource<'a> {
     /// `@group`
     pub group: u32,
     /// `@binding`
@@ -17,12 +17,12 @@ pub struct Bound<'a> {
 }
 
 /// What a shader may read of one group.
-pub(super) struct Group {
+pub(super) struct BindGroup {
     pub(super) layout: Vec<wgpu::BindGroupLayoutEntry>,
-    held: Vec<(u32, Held)>,
+    held: Vec<(u32, BoundObject)>,
 }
 
-impl Group {
+impl BindGroup {
     pub(super) fn bind(&self, gpu: &Gpu, layout: &wgpu::BindGroupLayout) -> wgpu::BindGroup {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (self.held.iter())
             .map(|(binding, held)| wgpu::BindGroupEntry { binding: *binding, resource: held.resource() })
@@ -32,13 +32,13 @@ impl Group {
 }
 
 /// A device object that a bind group refers to.
-enum Held {
+enum BoundObject {
     Buffer(wgpu::Buffer),
     View(wgpu::TextureView),
     Sampler(wgpu::Sampler),
 }
 
-impl Held {
+impl BoundObject {
     fn resource(&self) -> wgpu::BindingResource<'_> {
         match self {
             Self::Buffer(buffer) => buffer.as_entire_binding(),
@@ -49,7 +49,7 @@ impl Held {
 }
 
 impl Gpu {
-    pub(super) fn group<'a>(&self, bound: impl Iterator<Item = &'a Bound<'a>>) -> Group {
+    pub(super) fn group<'a>(&self, bound: impl Iterator<Item = &'a BoundResource<'a>>) -> BindGroup {
         let mut layout = Vec::new();
         let mut held = Vec::new();
         for b in bound {
@@ -61,7 +61,7 @@ impl Gpu {
                         has_dynamic_offset: false,
                         min_binding_size: None,
                     };
-                    (ty, Held::Buffer(self.uniform(bytes)))
+                    (ty, BoundObject::Buffer(self.uniform(bytes)))
                 }
                 Resource::Texture(texture) => {
                     let filterable = match texture.texels {
@@ -75,18 +75,18 @@ impl Gpu {
                         view_dimension: wgpu::TextureViewDimension::D2,
                         multisampled: false,
                     };
-                    (ty, Held::View(self.texture(texture)))
+                    (ty, BoundObject::View(self.texture(texture)))
                 }
                 Resource::Sampler(sampler) => (
                     wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
-                    Held::Sampler(self.sampler(sampler)),
+                    BoundObject::Sampler(self.sampler(sampler)),
                 ),
             };
             let visibility = wgpu::ShaderStages::FRAGMENT;
             layout.push(wgpu::BindGroupLayoutEntry { binding: b.binding, visibility, ty, count: None });
             held.push((b.binding, resource));
         }
-        Group { layout, held }
+        BindGroup { layout, held }
     }
 
     fn uniform(&self, bytes: &[u8]) -> wgpu::Buffer {

@@ -15,10 +15,10 @@ use super::pipeline::{Pipeline, PipelineKey};
 use crate::lock::lock;
 
 /// How long a device may take for one picture. A shader that hangs it costs this, and the device.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Compiled shaders that a device keeps.
-const PIPELINES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+const MAX_PIPELINES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ impl Gpu {
         // Whatever no scope catches is no fault of a shader.
         device.on_uncaptured_error(Arc::new(move |_| wrong.store(true, Ordering::Relaxed)));
         let name = adapter.get_info().name;
-        Ok(Self { device, queue, name, lost, pipelines: Mutex::new(LruCache::new(PIPELINES)) })
+        Ok(Self { device, queue, name, lost, pipelines: Mutex::new(LruCache::new(MAX_PIPELINES)) })
     }
 
     /// The adapter's name.
@@ -120,7 +120,7 @@ impl Gpu {
     }
 
     /// Says that it is of no use any more.
-    pub fn give_up(&self) {
+    pub fn mark_lost(&self) {
         self.lost.store(true, Ordering::Relaxed);
     }
 

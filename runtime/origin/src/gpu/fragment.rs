@@ -8,12 +8,12 @@ use std::sync::{Arc, mpsc};
 use iridule_vm::Size;
 
 use super::{
-    bindings::{Bound, Group},
-    device::{Gpu, GpuError, PATIENCE},
-    pipeline::{Depth, Pipeline, PipelineKey},
+    bindings::{BindGroup, BoundResource},
+    device::{DEVICE_TIMEOUT, Gpu, GpuError},
+    pipeline::{Pipeline, PipelineKey, TargetFormat},
 };
 
-const COVER: &str = "@vertex fn cover(@builtin(vertex_index) i: u32) -> @builtin(position) vec4f {
+const VERTEX_SHADER: &str = "@vertex fn cover(@builtin(vertex_index) i: u32) -> @builtin(position) vec4f {
     return vec4f(f32(i & 1u) * 4.0 - 1.0, f32(i >> 1u) * 4.0 - 1.0, 0.0, 1.0);
 }";
 
@@ -26,10 +26,10 @@ impl Gpu {
         &self,
         source: &str,
         entry: &str,
-        bound: &[Bound<'_>],
+        bound: &[BoundResource<'_>],
         size: Size,
     ) -> Result<Vec<f32>, GpuError> {
-        self.prepare(source, entry, bound, size, Depth::Floats)?.paint_floats()
+        self.prepare(source, entry, bound, size, TargetFormat::Floats)?.paint_floats()
     }
 
     /// Everything of [`Self::paint`] that need not be repeated for the same picture.
@@ -40,20 +40,20 @@ impl Gpu {
         &self,
         source: &str,
         entry: &str,
-        bound: &[Bound<'_>],
+        bound: &[BoundResource<'_>],
         size: Size,
-        depth: Depth,
-    ) -> Result<Prepared<'_>, GpuError> {
-        let most = self.device.limits().max_texture_dimension_2d;
-        if size.width == 0 || size.height == 0 || size.width > most || size.height > most {
-            return Err(GpuError::Invalid(format!("a picture's sides must be 1 to {most} pixels")));
+        format: TargetFormat,
+    ) -> Result<PreparedShader<'_>, GpuError> {
+        let max_side = self.device.limits().max_texture_dimension_2d;
+        if size.width == 0 || size.height == 0 || size.width > max_side || size.height > max_side {
+            return Err(GpuError::Invalid(format!("a picture's sides must be 1 to {max_side} pixels")));
         }
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let count = bound.iter().map(|b| b.group + 1).max().unwrap_or(0);
-        let groups: Vec<Group> =
+        let groups: Vec<BindGroup> =
             (0..count).map(|group| self.group(bound.iter().filter(|b| b.group == group))).collect();
-        let pipeline = self.pipeline(source, entry, &groups, depth);
+        let pipeline = self.pipeline(source, entry, &groups, format);
         let groups =
             groups.iter().zip(&pipeline.layouts).map(|(group, layout)| group.bind(self, layout)).collect();
         let texture = self.device.create_texture(&wgpu::TextureDescriptor {
@@ -62,11 +62,11 @@ impl Gpu {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: depth.format(),
+            format: format.format(),
             usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
             view_formats: &[],
         });
-        let pitch = (size.width * depth.bytes()).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+        let pitch = (size.width * format.bytes()).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
         let readback = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: u64::from(pitch) * u64::from(size.height),
@@ -76,29 +76,35 @@ impl Gpu {
         let invalid = pollster::block_on(scope.pop()).map(|error| GpuError::Invalid(error.to_string()));
         let full = pollster::block_on(memory.pop()).map(|error| GpuError::Failed(error.to_string()));
         if let Some(error) = full.or(invalid) {
-            self.forget(source, entry, depth);
+            self.forget(source, entry, format);
             // Everything is invalid on a device that was lost, and it says so only when it is polled.
             let _ = self.device.poll(wgpu::PollType::Poll);
             return Err(if self.is_lost() { GpuError::Failed(error.to_string()) } else { error });
         }
-        Ok(Prepared { gpu: self, pipeline, groups, texture, readback, pitch, size, depth })
+        Ok(PreparedShader { gpu: self, pipeline, groups, texture, readback, pitch, size, format })
     }
 
     /// The pipeline of a shader, made at its first use: compiling one takes longer than painting with it.
-    fn pipeline(&self, source: &str, entry: &str, groups: &[Group], depth: Depth) -> Arc<Pipeline> {
+    fn pipeline(
+        &self,
+        source: &str,
+        entry: &str,
+        groups: &[BindGroup],
+        format: TargetFormat,
+    ) -> Arc<Pipeline> {
         let entries = || groups.iter().map(|group| group.layout.clone()).collect::<Vec<_>>();
-        if let Some(known) = self.pipelines().get(&PipelineKey::new(source, entry, depth))
+        if let Some(known) = self.pipelines().get(&PipelineKey::new(source, entry, format))
             && known.entries == entries()
         {
             return Arc::clone(known);
         }
-        let made = Arc::new(self.make_pipeline(source, entry, entries(), depth));
-        self.pipelines().put(PipelineKey::new(source, entry, depth), Arc::clone(&made));
+        let made = Arc::new(self.make_pipeline(source, entry, entries(), format));
+        self.pipelines().put(PipelineKey::new(source, entry, format), Arc::clone(&made));
         made
     }
 
-    fn forget(&self, source: &str, entry: &str, depth: Depth) {
-        self.pipelines().pop(&PipelineKey::new(source, entry, depth));
+    fn forget(&self, source: &str, entry: &str, format: TargetFormat) {
+        self.pipelines().pop(&PipelineKey::new(source, entry, format));
     }
 
     fn make_pipeline(
@@ -106,7 +112,7 @@ impl Gpu {
         source: &str,
         entry: &str,
         entries: Vec<Vec<wgpu::BindGroupLayoutEntry>>,
-        depth: Depth,
+        format: TargetFormat,
     ) -> Pipeline {
         let layout = |entries: &Vec<wgpu::BindGroupLayoutEntry>| {
             self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries })
@@ -121,9 +127,9 @@ impl Gpu {
             let source = wgpu::ShaderSource::Wgsl(source.into());
             self.device.create_shader_module(wgpu::ShaderModuleDescriptor { label: None, source })
         };
-        let (vertex, fragment) = (module(COVER), module(source));
+        let (vertex, fragment) = (module(VERTEX_SHADER), module(source));
         let target = wgpu::ColorTargetState {
-            format: depth.format(),
+            format: format.format(),
             blend: None,
             write_mask: wgpu::ColorWrites::ALL,
         };
@@ -154,7 +160,7 @@ impl Gpu {
 
 /// A picture ready to be painted, as often as wanted.
 #[derive(Debug)]
-pub struct Prepared<'g> {
+pub struct PreparedShader<'g> {
     gpu: &'g Gpu,
     pipeline: Arc<Pipeline>,
     groups: Vec<wgpu::BindGroup>,
@@ -163,14 +169,14 @@ pub struct Prepared<'g> {
     /// Bytes from one row to the next in `readback`.
     pitch: u32,
     size: Size,
-    depth: Depth,
+    format: TargetFormat,
 }
 
-impl Prepared<'_> {
+impl PreparedShader<'_> {
     /// Paints, and waits until it is done.
     ///
     /// # Errors
-    /// [`GpuError::Failed`] if the device was lost, or took longer than [`PATIENCE`].
+    /// [`GpuError::Failed`] if the device was lost, or took longer than [`DEVICE_TIMEOUT`].
     pub fn run(&self) -> Result<(), GpuError> {
         self.submit(false)
     }
@@ -181,12 +187,12 @@ impl Prepared<'_> {
     /// As [`Self::run`].
     pub fn paint(&self) -> Result<Vec<u8>, GpuError> {
         let mut pixels =
-            vec![0; self.size.width as usize * self.size.height as usize * self.depth.bytes() as usize];
+            vec![0; self.size.width as usize * self.size.height as usize * self.format.bytes() as usize];
         self.paint_into(&mut pixels)?;
         Ok(pixels)
     }
 
-    /// As [`Self::paint`], for a picture of [`Depth::Floats`]: linear RGBA, four a pixel.
+    /// As [`Self::paint`], for a picture of [`TargetFormat::Floats`]: linear RGBA, four a pixel.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -210,9 +216,9 @@ impl Prepared<'_> {
         });
         self.gpu.device.poll(wgpu::PollType::Poll).map_err(|error| failed(&error))?;
         // Another thread that waits for its own picture may be the one that learns of this one.
-        told.recv_timeout(PATIENCE).map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+        told.recv_timeout(DEVICE_TIMEOUT).map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         let mapped = slice.get_mapped_range().map_err(|error| failed(&error))?;
-        let row = self.size.width as usize * self.depth.bytes() as usize;
+        let row = self.size.width as usize * self.format.bytes() as usize;
         for (line, to) in mapped.chunks_exact(self.pitch as usize).zip(pixels.chunks_exact_mut(row)) {
             to.copy_from_slice(&line[..row]);
         }
@@ -254,7 +260,7 @@ impl Prepared<'_> {
             );
         }
         let submitted = self.gpu.queue.submit([encoder.finish()]);
-        let wait = wgpu::PollType::Wait { submission_index: Some(submitted), timeout: Some(PATIENCE) };
+        let wait = wgpu::PollType::Wait { submission_index: Some(submitted), timeout: Some(DEVICE_TIMEOUT) };
         self.gpu.device.poll(wait).map(|_| ()).map_err(|error| GpuError::Failed(error.to_string()))
     }
 }

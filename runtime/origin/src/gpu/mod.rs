@@ -6,7 +6,7 @@ mod fragment;
 mod pipeline;
 mod probe;
 
-pub use bindings::Bound;
-pub use device::{Adapter, Gpu, GpuError, PATIENCE, adapters};
-pub use fragment::Prepared;
-pub use pipeline::Depth;
+pub use bindings::BoundResource;
+pub use device::{Adapter, DEVICE_TIMEOUT, Gpu, GpuError, adapters};
+pub use fragment::PreparedShader;
+pub use pipeline::TargetFormat;

@@ -2,14 +2,14 @@
 
 /// What the pixels of a picture are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Depth {
+pub enum TargetFormat {
     /// Four bytes: what the shader gives, limited to 0 to 1 and rounded to the nearest 255th.
     Bytes,
     /// Four floats: what the shader gives.
     Floats,
 }
 
-impl Depth {
+impl TargetFormat {
     /// The device's name for it.
     pub(super) fn format(self) -> wgpu::TextureFormat {
         match self {
@@ -32,12 +32,12 @@ impl Depth {
 pub(crate) struct PipelineKey {
     source: String,
     entry: String,
-    depth: Depth,
+    format: TargetFormat,
 }
 
 impl PipelineKey {
-    pub(super) fn new(source: &str, entry: &str, depth: Depth) -> Self {
-        Self { source: source.into(), entry: entry.into(), depth }
+    pub(super) fn new(source: &str, entry: &str, format: TargetFormat) -> Self {
+        Self { source: source.into(), entry: entry.into(), format }
     }
 }
 

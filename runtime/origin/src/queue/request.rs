@@ -4,7 +4,7 @@ use iridule_core::{key::RenderKey, order::Priority};
 
 /// What a job costs, before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Estimate {
+pub struct CostEstimate {
     /// Work, in units of any size that stay in proportion within a class.
     pub units: u64,
     /// Which of [`CLASSES`] kinds of work it is: each has a speed of its own.
@@ -18,7 +18,7 @@ pub const CLASSES: usize = 4;
 
 /// Who asks for what, and for how long they wait.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct QueueRequest<'a> {
     /// The picture.
     pub key: RenderKey,
     /// The edge that asks.
@@ -30,12 +30,12 @@ pub struct Request<'a> {
     /// The time now.
     pub now_ms: u64,
     /// What it is expected to cost.
-    pub estimate: Estimate,
+    pub estimate: CostEstimate,
 }
 
 /// Why a request is not taken. Each says after how many milliseconds it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum QueueRefusal {
     /// There is no room, for this edge or at all.
     Full(u64),
     /// It could not be done by its deadline.
@@ -46,7 +46,7 @@ pub enum Refused {
 
 /// What bounds a queue.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct QueueLimits {
     /// Jobs that wait or run.
     pub jobs: usize,
     /// Requests of one edge that wait.

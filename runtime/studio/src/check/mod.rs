@@ -20,31 +20,31 @@ use iridule_core::{
 };
 use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
 
-use crate::{Built, Rarity, StudioError};
+use crate::{BuiltStyle, Rarity, StudioError};
 
 /// Pixels across of the pictures that are painted.
-const PAINTED: u16 = 256;
+const PAINTED_WIDTH: u16 = 256;
 /// How many of the tokens that are looked at are painted too.
 const PAINT_EVERY: usize = 16;
 /// Bands of each gauge that are looked at.
-const PLACES: i32 = 9;
+const BANDS_PER_GAUGE: i32 = 9;
 /// Widths whose cost is reported.
-const WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
+const REPORTED_WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
 /// A declaration that is this many times what was seen pays for air.
-const AIR: u32 = 2;
+const EXCESS_FACTOR: u32 = 2;
 /// What layers declare.
 const STEPS: &str = "steps";
 const BYTES: &str = "bytes";
 const ELEMENTS: &str = "elements";
 const OPS: &str = "ops a pixel";
 /// Steps and bytes that are not worth a word.
-const SMALL: u32 = 16 << 10;
+const IGNORED_EXCESS: u32 = 16 << 10;
 /// Tokens named in a finding.
-const NAMED: usize = 5;
+const MAX_NAMED_TOKENS: usize = 5;
 
 /// What a check found.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct CheckReport {
     /// The style's name.
     pub name: String,
     /// Its identity.
@@ -56,7 +56,7 @@ pub struct Report {
     /// What becomes of a request for each of the widths that pages ask for: 256, 512, 1,024 and 2,048.
     pub sizes: Vec<(u16, Plan, u64)>,
     /// How many tokens and states were resolved, and how many pictures painted.
-    pub looked_at: (usize, usize, usize),
+    pub examined: (usize, usize, usize),
     /// What is worth a look. None of it keeps the style from being published.
     pub findings: Vec<String>,
 }
@@ -77,32 +77,32 @@ pub struct LayerReport {
     pub cost: u64,
 }
 
-/// Checks a style on about this many of its tokens, on this thread. [`crate::Bench::check`] does it in a sandbox.
+/// Checks a style on about this many of its tokens, on this thread. [`crate::StyleSession::check`] does it in a sandbox.
 ///
 /// # Errors
 /// [`StudioError::Style`], when a token in some state cannot be resolved or painted; the text names both.
-pub fn check(built: &Built, tokens: usize) -> Result<Report, StudioError> {
+pub fn check(built: &BuiltStyle, tokens: usize) -> Result<CheckReport, StudioError> {
     let style = built.style()?;
-    let mut checking = Checking::begin(built, &style, tokens);
-    while checking.go_on(built, &style)? {}
+    let mut checking = CheckRun::start(built, &style, tokens);
+    while checking.check_next(built, &style)? {}
     checking.report(built, &style, &Rarity::of(built, &style)?)
 }
 
 /// A check under way: a token at a time.
-pub(crate) struct Checking {
+pub(crate) struct CheckRun {
     states: Vec<State>,
     tokens: Vec<u64>,
     /// How many tokens were looked at.
     done: usize,
-    seen: Seen,
+    seen: Observations,
 }
 
-impl Checking {
-    pub(crate) fn begin(built: &Built, style: &Style, tokens: usize) -> Self {
+impl CheckRun {
+    pub(crate) fn start(built: &BuiltStyle, style: &Style, tokens: usize) -> Self {
         let collection = &built.collection;
         let step = usize::try_from(collection.supply).unwrap_or(usize::MAX).div_ceil(tokens.max(1)).max(1);
         let tokens = (collection.first..=collection.last()).step_by(step).collect();
-        Self { states: states(style), tokens, done: 0, seen: Seen::default() }
+        Self { states: states(style), tokens, done: 0, seen: Observations::default() }
     }
 
     /// How many tokens were looked at, and how many there are to look at.
@@ -111,7 +111,7 @@ impl Checking {
     }
 
     /// Looks at the next token. Gives whether there was one.
-    pub(crate) fn go_on(&mut self, built: &Built, style: &Style) -> Result<bool, StudioError> {
+    pub(crate) fn check_next(&mut self, built: &BuiltStyle, style: &Style) -> Result<bool, StudioError> {
         let Some(token) = self.tokens.get(self.done) else { return Ok(false) };
         self.seen.token(built, style, *token, &self.states, self.done.is_multiple_of(PAINT_EVERY))?;
         self.done += 1;
@@ -119,7 +119,12 @@ impl Checking {
     }
 
     /// What was found.
-    pub(crate) fn report(self, built: &Built, style: &Style, rarity: &Rarity) -> Result<Report, StudioError> {
+    pub(crate) fn report(
+        self,
+        built: &BuiltStyle,
+        style: &Style,
+        rarity: &Rarity,
+    ) -> Result<CheckReport, StudioError> {
         let Self { states, tokens, seen, .. } = self;
         let manifest = &style.manifest;
         let variant = |width: u16| {
@@ -131,26 +136,26 @@ impl Checking {
         let masks = manifest.masks.iter().map(|mask| &mask.layer);
         let layers: Vec<LayerReport> =
             manifest.layers.iter().chain(masks).map(|layer| seen.report(layer, &master)).collect();
-        let sizes = WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
+        let sizes = REPORTED_WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
             let variant = variant(width)?;
             Some((width, plan::plan(manifest, &variant), plan::cost(manifest, &variant)))
         });
         let mut findings = built.package.warnings.clone();
         findings.extend(seen.findings(style, &layers, rarity, plan::plan(manifest, &master)));
-        Ok(Report {
+        Ok(CheckReport {
             name: manifest.name.clone(),
             cid: style.cid.to_string(),
             files: (manifest.files.len(), manifest.files.iter().map(|file| file.size).sum()),
             layers,
             sizes: sizes.collect(),
-            looked_at: (tokens.len(), states.len(), seen.painted),
+            examined: (tokens.len(), states.len(), seen.painted),
             findings,
         })
     }
 }
 
 /// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
-/// [`PLACES`] places from end to end.
+/// [`BANDS_PER_GAUGE`] places from end to end.
 fn states(style: &Style) -> Vec<State> {
     let gauges = &style.manifest.gauges;
     let mut states = vec![
@@ -160,8 +165,8 @@ fn states(style: &Style) -> Vec<State> {
     ];
     for (at, gauge) in gauges.iter().enumerate() {
         let (low, high) = (i32::from(gauge.quantiser.low), i32::from(gauge.quantiser.high));
-        for step in 0..PLACES {
-            let band = low + (high - low) * step / (PLACES - 1);
+        for step in 0..BANDS_PER_GAUGE {
+            let band = low + (high - low) * step / (BANDS_PER_GAUGE - 1);
             let mut alone = style.manifest.rest();
             alone.0[at] = Band::try_from(band).unwrap_or(gauge.rest);
             states.push(alone);
@@ -174,7 +179,7 @@ fn states(style: &Style) -> Vec<State> {
 
 /// What was seen so far.
 #[derive(Default)]
-struct Seen {
+struct Observations {
     scenes: usize,
     painted: usize,
     /// In how many scenes each layer is.
@@ -188,10 +193,10 @@ struct Seen {
     moving: BTreeSet<usize>,
 }
 
-impl Seen {
+impl Observations {
     fn token(
         &mut self,
-        built: &Built,
+        built: &BuiltStyle,
         style: &Style,
         token: u64,
         states: &[State],
@@ -199,13 +204,16 @@ impl Seen {
     ) -> Result<(), StudioError> {
         let seed = built.collection.seed(U256::from(token));
         let seed = seed.map_err(|why| built.blame(format!("token {token}: {why}")))?;
-        let asked = Asked { width: Some(PAINTED.into()), ..Asked::default() };
+        let asked = Asked { width: Some(PAINTED_WIDTH.into()), ..Asked::default() };
         let small = Variant::resolve(&asked, Format::Png, &style.manifest.canvas.canvas())
             .map_err(|why| built.blame(why.to_string()))?;
         let mut at_rest = None;
         for state in states {
             let blame = |why: String| built.blame(format!("token {token} in state {state}: {why}"));
-            iridule_sandbox::note(&format!("{}: token {token} in state {state}", built.collection.slug));
+            iridule_sandbox::report_activity(&format!(
+                "{}: token {token} in state {state}",
+                built.collection.slug
+            ));
             let scene = built.scene(style, &seed, state).map_err(|why| blame(why.to_string()))?;
             self.scenes += 1;
             let canvas = Canvas::new(&scene, &small).map_err(|why| blame(why.to_string()))?;
@@ -322,11 +330,11 @@ impl Seen {
                 findings.push(format!("{}: in none of the pictures looked at", layer.name));
                 continue;
             }
-            let airy = |(declared, used, unit): &&(u32, u32, &str)| {
-                let slack = if matches!(*unit, STEPS | BYTES) { SMALL } else { 0 };
-                *used > 0 && *declared > used.saturating_mul(AIR).saturating_add(slack)
+            let excessive = |(declared, used, unit): &&(u32, u32, &str)| {
+                let ignored = if matches!(*unit, STEPS | BYTES) { IGNORED_EXCESS } else { 0 };
+                *used > 0 && *declared > used.saturating_mul(EXCESS_FACTOR).saturating_add(ignored)
             };
-            for (declared, used, unit) in layer.used.iter().filter(airy) {
+            for (declared, used, unit) in layer.used.iter().filter(excessive) {
                 findings.push(format!(
                     "{}: declares {declared} {unit} and used {used} at most; every request pays for the rest",
                     layer.name
@@ -334,12 +342,12 @@ impl Seen {
             }
         }
         for (layer, tokens) in &self.cut {
-            let named: Vec<String> = tokens.iter().take(NAMED).map(u64::to_string).collect();
+            let named: Vec<String> = tokens.iter().take(MAX_NAMED_TOKENS).map(u64::to_string).collect();
             findings.push(format!(
                 "{layer}: its text does not fit, and is cut with an ellipsis, on {} tokens: {}{}",
                 tokens.len(),
                 named.join(", "),
-                if tokens.len() > NAMED { " …" } else { "" }
+                if tokens.len() > MAX_NAMED_TOKENS { " …" } else { "" }
             ));
         }
         for (layer, missing) in &self.missing {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Most files that are looked at. A style has at most 256, and lies in a folder of its own.
-const MOST: usize = 4096;
+const MAX_FILES: usize = 4096;
 
 /// A number that changes with the files.
 pub(super) fn fingerprint(folder: &Path) -> u64 {
@@ -31,7 +31,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in entries.flatten() {
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         let Ok(kind) = entry.file_type() else { continue };
-        if hidden || files.len() >= MOST {
+        if hidden || files.len() >= MAX_FILES {
             continue;
         }
         if kind.is_dir() {

@@ -14,17 +14,17 @@ use iridule_core::{
 };
 use lru::LruCache;
 
-use crate::{lock::lock, outcome::Failure, queue::Estimate, store::Store};
+use crate::{lock::lock, outcome::RenderFailure, queue::CostEstimate, store::OriginStore};
 
 /// Manifests kept in memory.
-const STYLES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+const MAX_STYLES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 /// Bytes that a pixel takes while it is painted and encoded: the picture, a layer's buffer, what the encoder copies.
-const PIXEL_BYTES: u64 = 16;
+const BYTES_PER_PIXEL: u64 = 16;
 /// What every picture costs, however small, in the units of `plan.rs`.
-const PICTURE: u64 = 20_000_000;
+const PICTURE_COST: u64 = 20_000_000;
 /// What encoders of origins alone cost beside those that `plan.rs` counts, in its units by pixel.
-const AVIF_PIXEL: u64 = 150;
-const LOSSY_WEBP_PIXEL: u64 = 40;
+const AVIF_PIXEL_COST: u64 = 150;
+const LOSSY_WEBP_PIXEL_COST: u64 = 40;
 
 /// A style whose manifest is known, and whose templates, programs and fonts are here.
 #[derive(Debug)]
@@ -58,49 +58,50 @@ impl KnownStyle {
 
     /// What painting and encoding a variant is expected to cost.
     #[must_use]
-    pub fn estimate(&self, variant: &Variant) -> Estimate {
+    pub fn estimate(&self, variant: &Variant) -> CostEstimate {
         let further = match variant.format {
-            Format::Avif => AVIF_PIXEL,
-            Format::WebP if variant.quality > 0 => LOSSY_WEBP_PIXEL,
+            Format::Avif => AVIF_PIXEL_COST,
+            Format::WebP if variant.quality > 0 => LOSSY_WEBP_PIXEL_COST,
             Format::Png | Format::WebP | Format::Jpeg => 0,
         };
-        Estimate {
-            units: plan::cost(&self.manifest, variant).saturating_add(PICTURE + further * variant.pixels()),
+        CostEstimate {
+            units: plan::cost(&self.manifest, variant)
+                .saturating_add(PICTURE_COST + further * variant.pixels()),
             class: usize::from(variant.format as u8).saturating_sub(1),
-            bytes: self.bytes.saturating_add(variant.pixels() * PIXEL_BYTES),
+            bytes: self.bytes.saturating_add(variant.pixels() * BYTES_PER_PIXEL),
         }
     }
 }
 
 /// The styles known.
 #[derive(Debug)]
-pub struct Library {
-    store: Arc<Store>,
+pub struct StyleCache {
+    store: Arc<OriginStore>,
     styles: Mutex<LruCache<Cid, Arc<KnownStyle>>>,
     /// Held while a style is looked at, so that many requests for a new one do it once.
-    looking: tokio::sync::Mutex<()>,
+    loading: tokio::sync::Mutex<()>,
 }
 
-impl Library {
+impl StyleCache {
     /// A library of what is in this store.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store, styles: Mutex::new(LruCache::new(STYLES)), looking: tokio::sync::Mutex::default() }
+    pub fn new(store: Arc<OriginStore>) -> Self {
+        Self { store, styles: Mutex::new(LruCache::new(MAX_STYLES)), loading: tokio::sync::Mutex::default() }
     }
 
     /// A style, once its manifest and all files that every token needs are here.
-    pub(crate) async fn style(&self, cid: &Cid) -> Result<Arc<KnownStyle>, Failure> {
+    pub(crate) async fn style(&self, cid: &Cid) -> Result<Arc<KnownStyle>, RenderFailure> {
         if let Some(held) = lock(&self.styles).get(cid) {
             return Ok(held.clone());
         }
-        let _looking = self.looking.lock().await;
+        let _loading = self.loading.lock().await;
         if let Some(held) = lock(&self.styles).get(cid) {
             return Ok(held.clone());
         }
-        let failed = |why: crate::store::StoreError| Failure::Store(why.to_string());
+        let failed = |why: crate::store::OriginStoreError| RenderFailure::Store(why.to_string());
         let block = self.store.block(cid).await.map_err(failed)?;
-        let block = block.ok_or_else(|| Failure::Missing(vec![*cid]))?;
-        let manifest = Manifest::decode(&block).map_err(Failure::Unpaintable)?;
+        let block = block.ok_or_else(|| RenderFailure::Missing(vec![*cid]))?;
+        let manifest = Manifest::decode(&block).map_err(RenderFailure::Unpaintable)?;
         let mut missing = Vec::new();
         let sources = manifest.shaders().filter_map(|shader| manifest.file_at(&shader.source));
         for block in manifest.loaded().chain(sources).flat_map(|file| &file.blocks) {
@@ -111,7 +112,7 @@ impl Library {
         if !missing.is_empty() {
             missing.sort_unstable();
             missing.dedup();
-            return Err(Failure::Missing(missing));
+            return Err(RenderFailure::Missing(missing));
         }
         let known = Arc::new(KnownStyle::new(*cid, manifest));
         lock(&self.styles).put(*cid, known.clone());

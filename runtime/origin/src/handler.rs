@@ -33,24 +33,24 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 
 use crate::{
     clocks::now_ms,
-    library::KnownStyle,
     metrics,
-    nonces::Seen,
-    outcome::{Failure, Rendered},
+    nonces::NonceCheck,
+    outcome::{RenderFailure, RenderedPicture},
     painter::PaintedBy,
-    queue::{self, Refused},
-    server::AnswerBody,
-    shared::{Job, Shared},
+    queue::{QueueRefusal, QueueRequest},
+    server::ResponseBody,
+    shared::{OriginState, PaintTask},
+    style_cache::KnownStyle,
 };
 
 /// How long an answer waits for memory at most.
-const MEMORY_TIME: Duration = Duration::from_secs(5);
+const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An answer before it is signed.
-type Answer = Response<Bytes>;
+type BytesResponse = Response<Bytes>;
 
 /// What an order asks for, and until when.
-struct Asked {
+struct AcceptedRender {
     edge: String,
     render: Render,
     key: RenderKey,
@@ -59,50 +59,50 @@ struct Asked {
 }
 
 /// The answer to an order that is refused.
-struct Refusal {
-    answer: Answer,
+struct RejectedOrder {
+    answer: BytesResponse,
     /// To sign it for, where the edge is known.
     nonce: Option<u64>,
 }
 
 /// Why a body is not there.
-enum BodyError {
+enum RequestBodyError {
     TooLong,
     TooLate,
     Cut,
     Leaving,
 }
 
-impl Shared {
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+impl OriginState {
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let block = path.strip_prefix(order::BLOCKS_PATH);
         let answer = match (request.method(), path, block) {
-            (&Method::POST, order::RENDER_PATH, _) => return self.take_order(request).await,
+            (&Method::POST, order::RENDER_PATH, _) => return self.handle_render(request).await,
             (&Method::PUT, _, Some(name)) => {
                 let name = name.to_owned();
-                return self.take_block(request, &name).await;
+                return self.handle_block(request, &name).await;
             }
             (&Method::GET, "/healthz", _) => text(StatusCode::OK, "ok"),
-            (&Method::GET, "/readyz", _) => self.ready(),
-            (&Method::GET, "/metrics", _) => self.series(),
+            (&Method::GET, "/readyz", _) => self.readiness(),
+            (&Method::GET, "/metrics", _) => self.metrics_text(),
             (_, order::RENDER_PATH | "/healthz" | "/readyz" | "/metrics", _) | (_, _, Some(_)) => {
                 text(StatusCode::METHOD_NOT_ALLOWED, "another method")
             }
             _ => text(StatusCode::NOT_FOUND, "nothing is here"),
         };
-        answer.map(|body| AnswerBody::new(body, None))
+        answer.map(|body| ResponseBody::new(body, None))
     }
 
-    fn ready(&self) -> Answer {
+    fn readiness(&self) -> BytesResponse {
         match self.draining.load(Ordering::Relaxed) {
             true => text(StatusCode::SERVICE_UNAVAILABLE, "leaving"),
-            false => Response::new(format!("ready\n{}", self.clocks.complaints()).into()),
+            false => Response::new(format!("ready\n{}", self.clocks.warnings()).into()),
         }
     }
 
-    fn series(&self) -> Answer {
-        let now = metrics::Now {
+    fn metrics_text(&self) -> BytesResponse {
+        let now = metrics::Measured {
             depth: self.queue.depth(),
             wait_ms: self.queue.wait_ms(),
             devices: self.devices.load(Ordering::Relaxed),
@@ -114,97 +114,99 @@ impl Shared {
         answer
     }
 
-    async fn take_order(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+    async fn handle_render(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let (signed, deadline_ms) = match self.believe(&head.headers) {
-            Ok(believed) => believed,
-            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
+        let (signed, deadline_ms) = match self.authenticate(&head.headers) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return self.sign_and_send(refusal.answer, refusal.nonce, Instant::now()).await,
         };
         let Signed { edge, order } = signed;
         let nonce = Some(order.nonce);
         let deadline = Instant::now() + Duration::from_millis(order.within_ms);
         // There is nothing in it, but some clients send its end late, and one whose body is not taken up loses the
         // connection, and the answer with it.
-        let answer = match self.body(body, 64, deadline).await {
-            Err(why) => refused_body(&why),
+        let answer = match self.read_body(body, 64, deadline).await {
+            Err(why) => body_error_response(&why),
             Ok(_) => match order.errand {
                 Errand::Render(render, priority) => match render.key() {
-                    Ok(key) => self.answer(&Asked { edge, render, key, priority, deadline_ms }).await,
+                    Ok(key) => {
+                        self.respond(&AcceptedRender { edge, render, key, priority, deadline_ms }).await
+                    }
                     Err(why) => text(StatusCode::UNPROCESSABLE_ENTITY, &why),
                 },
                 Errand::Block(_) => text(StatusCode::BAD_REQUEST, "the order is for a block"),
             },
         };
-        self.leave(answer, nonce, deadline).await
+        self.sign_and_send(answer, nonce, deadline).await
     }
 
-    async fn take_block(&self, request: Request<Incoming>, name: &str) -> Response<AnswerBody> {
+    async fn handle_block(&self, request: Request<Incoming>, name: &str) -> Response<ResponseBody> {
         let (head, body) = request.into_parts();
-        let (Signed { order, .. }, _) = match self.believe(&head.headers) {
-            Ok(believed) => believed,
-            Err(refusal) => return self.leave(refusal.answer, refusal.nonce, Instant::now()).await,
+        let (Signed { order, .. }, _) = match self.authenticate(&head.headers) {
+            Ok(accepted) => accepted,
+            Err(refusal) => return self.sign_and_send(refusal.answer, refusal.nonce, Instant::now()).await,
         };
         let deadline = Instant::now() + Duration::from_millis(order.within_ms);
         let answer = match order.errand {
-            Errand::Block(cid) if cid.to_string() == name => self.keep(&cid, body, deadline).await,
+            Errand::Block(cid) if cid.to_string() == name => self.store_block(&cid, body, deadline).await,
             _ => text(StatusCode::BAD_REQUEST, "the order is for something else"),
         };
-        self.leave(answer, Some(order.nonce), deadline).await
+        self.sign_and_send(answer, Some(order.nonce), deadline).await
     }
 
     /// The order of a request and its deadline here, Unix milliseconds, if it is one that is believed here and did not come
     /// before. Otherwise the answer.
-    fn believe(&self, headers: &HeaderMap) -> Result<(Signed, u64), Box<Refusal>> {
+    fn authenticate(&self, headers: &HeaderMap) -> Result<(Signed, u64), Box<RejectedOrder>> {
         let now = now_ms();
         let refused = |edge: &str, why: &OrderRefused, nonce: Option<u64>| {
             self.metrics.refused.inc();
-            if let Some(left_out) = self.refusals.admit(Instant::now()) {
+            if let Some(skipped) = self.refusals.admit(Instant::now()) {
                 // What a stranger has sent may stand in it.
                 let why = why.to_string();
-                tracing::warn!(edge, ?why, left_out, "an order is refused");
+                tracing::warn!(edge, ?why, skipped, "an order is refused");
             }
-            Box::new(Refusal { answer: text(StatusCode::UNAUTHORIZED, &why.to_string()), nonce })
+            Box::new(RejectedOrder { answer: text(StatusCode::UNAUTHORIZED, &why.to_string()), nonce })
         };
         let signed = Order::open(headers, &self.edges).map_err(|why| refused("", &why, None))?;
         let Signed { edge, order } = &signed;
         self.clocks.note(edge, order.clock_ms, now);
         order.check(&self.id, now).map_err(|why| refused(edge, &why, Some(order.nonce)))?;
         let again = match self.nonces.note(edge, order.nonce, order.sent_ms, now) {
-            Seen::New => return Ok((signed.clone(), now.saturating_add(order.within_ms))),
-            Seen::Again => OrderRefused::Again,
-            Seen::TooOld => OrderRefused::TooOld,
+            NonceCheck::New => return Ok((signed.clone(), now.saturating_add(order.within_ms))),
+            NonceCheck::Again => OrderRefused::Again,
+            NonceCheck::TooOld => OrderRefused::TooOld,
         };
         Err(refused(edge, &again, Some(order.nonce)))
     }
 
-    async fn answer(&self, asked: &Asked) -> Answer {
-        let Asked { render, key, .. } = asked;
+    async fn respond(&self, accepted: &AcceptedRender) -> BytesResponse {
+        let AcceptedRender { render, key, .. } = accepted;
         match self.store.render(key, render.variant.format).await {
             Ok(Some(body)) => {
                 self.metrics.stored.inc();
-                return picture(render, key, body, None);
+                return picture_response(render, key, body, None);
             }
             Ok(None) => {}
             Err(why) => tracing::warn!(%key, %why, "not looked up"),
         }
-        if let Some(why) = self.faulty.why(key) {
+        if let Some(why) = self.recent_failures.why(key) {
             return text(StatusCode::INTERNAL_SERVER_ERROR, &format!("a moment ago: {why}"));
         }
-        match self.library.style(&render.style).await {
-            Ok(style) => self.wait(asked, style).await,
+        match self.styles.style(&render.style).await {
+            Ok(style) => self.enqueue(accepted, style).await,
             Err(why) => {
-                if let Failure::Store(why) = &why {
+                if let RenderFailure::Store(why) = &why {
                     tracing::warn!(%key, why, "the style cannot be read");
                 }
-                self.failed(why)
+                self.failure_response(why)
             }
         }
     }
 
     /// Enters the queue and waits for the picture.
-    async fn wait(&self, asked: &Asked, style: Arc<KnownStyle>) -> Answer {
-        let Asked { edge, render, key, priority, deadline_ms } = asked;
-        let request = queue::Request {
+    async fn enqueue(&self, accepted: &AcceptedRender, style: Arc<KnownStyle>) -> BytesResponse {
+        let AcceptedRender { edge, render, key, priority, deadline_ms } = accepted;
+        let request = QueueRequest {
             key: *key,
             edge,
             priority: *priority,
@@ -212,24 +214,26 @@ impl Shared {
             now_ms: now_ms(),
             estimate: style.estimate(&render.variant),
         };
-        let mut waiter = match self.queue.enter(&request, || Job { render: render.clone(), style }) {
+        let mut waiter = match self.queue.enter(&request, || PaintTask { render: render.clone(), style }) {
             Ok(waiter) => waiter,
-            Err(Refused::Full(after_ms)) => return self.no_room(after_ms, "no room"),
-            Err(Refused::TooLate(after_ms)) => {
+            Err(QueueRefusal::Full(after_ms)) => return self.unavailable(after_ms, "no room"),
+            Err(QueueRefusal::TooLate(after_ms)) => {
                 self.metrics.too_late.inc();
-                return self.no_room(after_ms, "it could not be done in time");
+                return self.unavailable(after_ms, "it could not be done in time");
             }
-            Err(Refused::Closed) => return self.no_room(0, "leaving"),
+            Err(QueueRefusal::Closed) => return self.unavailable(0, "leaving"),
         };
         if waiter.joined {
             self.metrics.joined.inc();
         }
         let left = Duration::from_millis(deadline_ms.saturating_sub(now_ms()));
         match timeout(left, waiter.wait()).await {
-            Ok(Some(Ok(Rendered { body, by }))) => picture(render, key, body, Some(&by)),
-            Ok(Some(Err(failure))) => self.failed(failure),
-            Ok(None) => self.no_room(self.queue.wait_ms(), "it came too late, or gave way to another"),
-            Err(_) if !waiter.runs() => self.no_room(self.queue.wait_ms(), "its turn did not come in time"),
+            Ok(Some(Ok(RenderedPicture { body, by }))) => picture_response(render, key, body, Some(&by)),
+            Ok(Some(Err(failure))) => self.failure_response(failure),
+            Ok(None) => self.unavailable(self.queue.wait_ms(), "it came too late, or gave way to another"),
+            Err(_) if !waiter.runs() => {
+                self.unavailable(self.queue.wait_ms(), "its turn did not come in time")
+            }
             Err(_) => {
                 self.metrics.turned_away.inc();
                 text(StatusCode::GATEWAY_TIMEOUT, "not done by the deadline")
@@ -237,26 +241,26 @@ impl Shared {
         }
     }
 
-    fn failed(&self, failure: Failure) -> Answer {
+    fn failure_response(&self, failure: RenderFailure) -> BytesResponse {
         match failure {
-            Failure::Missing(blocks) => {
+            RenderFailure::Missing(blocks) => {
                 self.metrics.without_blocks.inc();
                 let mut answer = Response::new(order::want(&blocks).unwrap_or_default().into());
                 *answer.status_mut() = StatusCode::PRECONDITION_REQUIRED;
                 answer
             }
-            Failure::Unpaintable(why) => text(StatusCode::UNPROCESSABLE_ENTITY, &why),
-            Failure::Machine(why) => text(StatusCode::INTERNAL_SERVER_ERROR, &why),
-            Failure::Store(_) => self.no_room(0, "the store does not answer"),
+            RenderFailure::Unpaintable(why) => text(StatusCode::UNPROCESSABLE_ENTITY, &why),
+            RenderFailure::Machine(why) => text(StatusCode::INTERNAL_SERVER_ERROR, &why),
+            RenderFailure::Store(_) => self.unavailable(0, "the store does not answer"),
         }
     }
 
-    async fn keep(&self, cid: &Cid, body: Incoming, deadline: Instant) -> Answer {
+    async fn store_block(&self, cid: &Cid, body: Incoming, deadline: Instant) -> BytesResponse {
         let turn = timeout(deadline.saturating_duration_since(Instant::now()), self.uploads.acquire());
-        let Ok(Ok(_turn)) = turn.await else { return self.no_room(0, "too many blocks at once") };
-        let bytes = match self.body(body, limits::BLOCK_BYTES, deadline).await {
+        let Ok(Ok(_turn)) = turn.await else { return self.unavailable(0, "too many blocks at once") };
+        let bytes = match self.read_body(body, limits::BLOCK_BYTES, deadline).await {
             Ok(bytes) => bytes,
-            Err(why) => return refused_body(&why),
+            Err(why) => return body_error_response(&why),
         };
         if let Err(why) = package::verify(cid, &bytes) {
             return text(StatusCode::UNPROCESSABLE_ENTITY, &why);
@@ -268,22 +272,27 @@ impl Shared {
             }
             Err(why) => {
                 tracing::warn!(%cid, %why, "a block is not kept");
-                self.no_room(0, "the store does not take it")
+                self.unavailable(0, "the store does not take it")
             }
         }
     }
 
     /// A request's body, bounded in bytes and time. It is copied into one buffer, so that many small parts take no more
     /// memory than few large ones.
-    async fn body(&self, mut body: Incoming, most: usize, deadline: Instant) -> Result<Bytes, BodyError> {
+    async fn read_body(
+        &self,
+        mut body: Incoming,
+        max_bytes: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, RequestBodyError> {
         let time = deadline.saturating_duration_since(Instant::now()).min(self.body_time);
         let mut leaving = self.leaving.subscribe();
         let read = async {
             let mut bytes = BytesMut::new();
             while let Some(frame) = body.frame().await {
-                let Ok(data) = frame.map_err(|_| BodyError::Cut)?.into_data() else { continue };
-                if bytes.len() + data.len() > most {
-                    return Err(BodyError::TooLong);
+                let Ok(data) = frame.map_err(|_| RequestBodyError::Cut)?.into_data() else { continue };
+                if bytes.len() + data.len() > max_bytes {
+                    return Err(RequestBodyError::TooLong);
                 }
                 bytes.extend_from_slice(&data);
             }
@@ -291,12 +300,12 @@ impl Shared {
         };
         tokio::select! {
             biased;
-            read = timeout(time, read) => read.unwrap_or(Err(BodyError::TooLate)),
-            _ = leaving.wait_for(|leaving| *leaving) => Err(BodyError::Leaving),
+            read = timeout(time, read) => read.unwrap_or(Err(RequestBodyError::TooLate)),
+            _ = leaving.wait_for(|leaving| *leaving) => Err(RequestBodyError::Leaving),
         }
     }
 
-    fn no_room(&self, after_ms: u64, why: &str) -> Answer {
+    fn unavailable(&self, after_ms: u64, why: &str) -> BytesResponse {
         self.metrics.turned_away.inc();
         let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, why);
         let seconds = after_ms.div_ceil(1000).clamp(1, limits::REST_MS / 1000);
@@ -305,10 +314,15 @@ impl Shared {
     }
 
     /// States load and time, signs, and waits until there is memory for the answer to be on its way.
-    async fn leave(&self, answer: Answer, nonce: Option<u64>, deadline: Instant) -> Response<AnswerBody> {
-        let (mut answer, memory) = match self.memory(answer.body().len(), deadline).await {
+    async fn sign_and_send(
+        &self,
+        answer: BytesResponse,
+        nonce: Option<u64>,
+        deadline: Instant,
+    ) -> Response<ResponseBody> {
+        let (mut answer, memory) = match self.reserve_memory(answer.body().len(), deadline).await {
             Some(memory) => (answer, Some(memory)),
-            None => (self.no_room(0, "too many answers are on their way"), None),
+            None => (self.unavailable(0, "too many answers are on their way"), None),
         };
         if let Some(nonce) = nonce {
             let headers = answer.headers_mut();
@@ -316,12 +330,12 @@ impl Shared {
             headers.insert(answer::TIME, now_ms().into());
             answer::sign(&mut answer, nonce, &self.key);
         }
-        answer.map(|body| AnswerBody::new(body, memory))
+        answer.map(|body| ResponseBody::new(body, memory))
     }
 
-    async fn memory(&self, bytes: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
-        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.answers_most);
-        let time = deadline.saturating_duration_since(Instant::now()).min(MEMORY_TIME);
+    async fn reserve_memory(&self, bytes: usize, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let kibibytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(self.max_answer_kibibytes);
+        let time = deadline.saturating_duration_since(Instant::now()).min(MEMORY_TIMEOUT);
         match self.answers.clone().try_acquire_many_owned(kibibytes) {
             Ok(memory) => Some(memory),
             Err(_) => timeout(time, self.answers.clone().acquire_many_owned(kibibytes)).await.ok()?.ok(),
@@ -340,22 +354,22 @@ impl Shared {
     }
 }
 
-fn text(status: StatusCode, text: &str) -> Answer {
+fn text(status: StatusCode, text: &str) -> BytesResponse {
     let mut answer = Response::new(format!("{text}\n").into());
     *answer.status_mut() = status;
     answer
 }
 
-fn refused_body(why: &BodyError) -> Answer {
+fn body_error_response(why: &RequestBodyError) -> BytesResponse {
     match why {
-        BodyError::TooLong => text(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than it may be"),
-        BodyError::TooLate => text(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
-        BodyError::Cut => text(StatusCode::BAD_REQUEST, "the body is cut"),
-        BodyError::Leaving => text(StatusCode::SERVICE_UNAVAILABLE, "leaving"),
+        RequestBodyError::TooLong => text(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than it may be"),
+        RequestBodyError::TooLate => text(StatusCode::REQUEST_TIMEOUT, "the body takes too long"),
+        RequestBodyError::Cut => text(StatusCode::BAD_REQUEST, "the body is cut"),
+        RequestBodyError::Leaving => text(StatusCode::SERVICE_UNAVAILABLE, "leaving"),
     }
 }
 
-fn picture(render: &Render, key: &RenderKey, body: Bytes, by: Option<&PaintedBy>) -> Answer {
+fn picture_response(render: &Render, key: &RenderKey, body: Bytes, by: Option<&PaintedBy>) -> BytesResponse {
     let digest = answer::digest(&body);
     let mut answer = Response::new(body);
     let headers = answer.headers_mut();

@@ -3,7 +3,7 @@
 use std::{env, ffi::OsString, time::Duration};
 
 use iridule_core::limits;
-use iridule_sandbox::{Config, Confinement, Limits, Program, Sandbox};
+use iridule_sandbox::{Confinement, JobLimits, Sandbox, SandboxConfig, WorkerProgram};
 
 /// Beginnings of the names of environment variables that graphics drivers read.
 const DRIVER_VARIABLES: [&str; 12] = [
@@ -28,12 +28,12 @@ pub struct PaintingLimits {
     /// Memory of the process that paints it, bytes.
     pub memory: u64,
     /// What is started as a child: this executable, but for tests.
-    pub program: Program,
+    pub program: WorkerProgram,
 }
 
 impl Default for PaintingLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(30), memory: 2 << 30, program: Program::this() }
+        Self { time: Duration::from_secs(30), memory: 2 << 30, program: WorkerProgram::this_executable() }
     }
 }
 
@@ -43,18 +43,18 @@ pub(crate) fn sandbox(limits: &PaintingLimits, workers: usize, devices: bool) ->
         |name: &OsString| DRIVER_VARIABLES.iter().any(|start| name.to_string_lossy().starts_with(start));
     let cores =
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    Sandbox::new(Config {
+    Sandbox::new(SandboxConfig {
         program: limits.program.clone(),
         workers,
-        limits: Limits {
+        limits: JobLimits {
             // Encoders use every core.
-            time: limits.time * cores,
-            clock: limits.time,
+            cpu_time: limits.time * cores,
+            wall_time: limits.time,
             memory: limits.memory,
             reply_bytes: limits::ORIGIN_BYTES as u64 + 4096,
         },
         confinement: if devices { Confinement::Device } else { Confinement::Compute },
         environment: env::vars_os().filter(|(name, _)| driver(name)).collect(),
-        ..Config::default()
+        ..SandboxConfig::default()
     })
 }

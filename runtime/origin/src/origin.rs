@@ -1,4 +1,4 @@
-//! The origin as a service: how it starts and leaves. What it answers is in `answers.rs`, how it works in `worker.rs`.
+//! The origin as a service: how it starts and leaves. What it answers is in `handler.rs`, how it works in `worker.rs`.
 
 use std::{
     net::SocketAddr,
@@ -15,20 +15,20 @@ use tokio::{
 };
 
 use crate::{
-    config::{Config, OriginError},
+    config::{OriginConfig, OriginError},
     server,
-    shared::Shared,
-    worker::work,
+    shared::OriginState,
+    worker::run_worker,
 };
 
 /// How long [`Origin::shutdown`] waits for what is under way.
-const LEAVE: Duration = Duration::from_secs(20);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running origin.
 #[derive(Debug)]
 pub struct Origin {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<OriginState>,
     serving: JoinHandle<()>,
     workers: Vec<thread::JoinHandle<()>>,
 }
@@ -40,16 +40,18 @@ impl Origin {
     ///
     /// # Errors
     /// [`OriginError`]; nothing is left running then.
-    pub async fn start(config: Config) -> Result<Self, OriginError> {
+    pub async fn start(config: OriginConfig) -> Result<Self, OriginError> {
         let listen = |source| OriginError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let (workers, connections) = (config.workers.max(1), config.connections);
-        let shared = Arc::new(Shared::new(config, workers));
+        let shared = Arc::new(OriginState::new(config, workers));
         let runtime = tokio::runtime::Handle::current();
         let worker = |number| {
             let (shared, runtime) = (shared.clone(), runtime.clone());
-            thread::Builder::new().name(format!("painter-{number}")).spawn(move || work(&shared, &runtime))
+            thread::Builder::new()
+                .name(format!("painter-{number}"))
+                .spawn(move || run_worker(&shared, &runtime))
         };
         let workers: Result<Vec<_>, _> = (0..workers).map(worker).collect();
         let workers = workers.map_err(|why| {
@@ -83,14 +85,14 @@ impl Origin {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.shared.queue.close();
         self.shared.leaving.send_replace(true);
-        if timeout(LEAVE, &mut self.serving).await.is_err() {
+        if timeout(SHUTDOWN_TIMEOUT, &mut self.serving).await.is_err() {
             tracing::warn!("orders under way are cut off");
             self.serving.abort();
         }
         let workers = std::mem::take(&mut self.workers);
         let done =
             tokio::task::spawn_blocking(move || workers.into_iter().for_each(|worker| drop(worker.join())));
-        if timeout(LEAVE, done).await.is_err() {
+        if timeout(SHUTDOWN_TIMEOUT, done).await.is_err() {
             tracing::warn!("a worker does not come back");
         }
     }

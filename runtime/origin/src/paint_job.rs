@@ -21,31 +21,31 @@ use iridule_core::{
     style::Style,
     variant::Variant,
 };
-use iridule_sandbox::{Job, Registered, note};
+use iridule_sandbox::{Job, RegisteredJob, report_activity};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::{
     encode,
-    painter::{Found, PaintedBy, Painter, Sources},
+    painter::{DeviceReport, PaintedBy, ScenePainter, ShaderSources},
 };
 
 /// Bytes of blocks that a child keeps. A style's files are at most half of it.
-const BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
+const CACHED_BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
 /// Styles that a child keeps loaded.
-const STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+const CACHED_STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
 /// The jobs of this crate. A binary that runs an origin passes them to [`iridule_sandbox::serve_if_asked`].
-pub const SANDBOX_JOBS: &[Registered] = &[Registered::of::<Paint>()];
+pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<PaintJob>()];
 
 /// Paints and encodes a picture.
 #[derive(Debug)]
-pub struct Paint;
+pub struct PaintJob;
 
 /// What to paint.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Request {
+pub struct PaintRequest {
     style: ByteBuf,
     seed: ByteBuf,
     state: ByteBuf,
@@ -56,7 +56,7 @@ pub struct Request {
     blocks: Vec<(ByteBuf, ByteBuf)>,
 }
 
-impl Request {
+impl PaintRequest {
     /// For a render; without blocks at first.
     #[must_use]
     pub fn new(render: &Render, devices: (bool, bool)) -> Self {
@@ -82,7 +82,7 @@ impl Request {
 
 /// What became of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Reply {
+pub enum PaintReply {
     /// The picture.
     Picture {
         /// The file.
@@ -90,7 +90,7 @@ pub enum Reply {
         /// What painted it.
         by: PaintedBy,
         /// What became of looking for devices, where this picture was the child's first.
-        found: Option<Found>,
+        found: Option<DeviceReport>,
     },
     /// These blocks are wanted first.
     Wants(Vec<ByteBuf>),
@@ -98,66 +98,66 @@ pub enum Reply {
 
 /// What a child keeps.
 #[derive(Debug)]
-pub struct Kept {
-    painter: Option<Painter>,
-    styles: LruCache<Cid, Arc<Loaded>>,
+pub struct PainterState {
+    painter: Option<ScenePainter>,
+    styles: LruCache<Cid, Arc<LoadedStyle>>,
     blocks: LruCache<Cid, Bytes>,
     bytes: u64,
 }
 
-impl Default for Kept {
+impl Default for PainterState {
     fn default() -> Self {
-        Self { painter: None, styles: LruCache::new(STYLES), blocks: LruCache::unbounded(), bytes: 0 }
+        Self { painter: None, styles: LruCache::new(CACHED_STYLES), blocks: LruCache::unbounded(), bytes: 0 }
     }
 }
 
 /// A style with the WGSL of its shaders.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedStyle {
     style: Style,
     /// By path.
-    sources: Sources,
+    sources: ShaderSources,
 }
 
 /// Why there is no picture yet.
-enum NotYet {
+enum PaintStop {
     Wants(Vec<Cid>),
     Unpaintable(String),
 }
 
-impl From<Defect> for NotYet {
+impl From<Defect> for PaintStop {
     fn from(defect: Defect) -> Self {
         Self::Unpaintable(defect.to_string())
     }
 }
 
-impl From<String> for NotYet {
+impl From<String> for PaintStop {
     fn from(why: String) -> Self {
         Self::Unpaintable(why)
     }
 }
 
-impl Job for Paint {
+impl Job for PaintJob {
     const NAME: &'static str = "origin-paint";
-    type State = Kept;
-    type Request = Request;
-    type Reply = Reply;
+    type State = PainterState;
+    type Request = PaintRequest;
+    type Reply = PaintReply;
     /// Why it cannot be painted.
     type Error = String;
 
-    fn run(kept: &mut Kept, request: Request) -> Result<Reply, String> {
-        match kept.picture(request) {
+    fn run(state: &mut PainterState, request: PaintRequest) -> Result<PaintReply, String> {
+        match state.picture(request) {
             Ok(reply) => Ok(reply),
-            Err(NotYet::Wants(blocks)) => {
-                Ok(Reply::Wants(blocks.iter().map(|cid| ByteBuf::from(cid.to_bytes())).collect()))
+            Err(PaintStop::Wants(blocks)) => {
+                Ok(PaintReply::Wants(blocks.iter().map(|cid| ByteBuf::from(cid.to_bytes())).collect()))
             }
-            Err(NotYet::Unpaintable(why)) => Err(why),
+            Err(PaintStop::Unpaintable(why)) => Err(why),
         }
     }
 }
 
-impl Kept {
-    fn picture(&mut self, request: Request) -> Result<Reply, NotYet> {
+impl PainterState {
+    fn picture(&mut self, request: PaintRequest) -> Result<PaintReply, PaintStop> {
         let cid = |bytes: &[u8]| Cid::read_bytes(bytes).map_err(|why| why.to_string());
         let style = cid(&request.style)?;
         let seed = Seed(B256::try_from(&**request.seed).map_err(|_| "a seed of another length".to_owned())?);
@@ -166,23 +166,26 @@ impl Kept {
         for (name, bytes) in request.blocks {
             self.keep(cid(&name)?, bytes.into_vec().into());
         }
-        note("loading the style");
+        report_activity("loading the style");
         let loaded = self.style(&style)?;
-        note("building the scene");
+        report_activity("building the scene");
         let scene = self.scene(&loaded, &seed, &state)?;
         let (devices, software) = request.devices;
         let mut found = None;
         let painter = self.painter.get_or_insert_with(|| {
-            let (painter, what) =
-                if devices { Painter::open(software) } else { (Painter::cpu(), Found::default()) };
+            let (painter, what) = if devices {
+                ScenePainter::open(software)
+            } else {
+                (ScenePainter::cpu(), DeviceReport::default())
+            };
             found = Some(what);
             painter
         });
-        note("painting");
+        report_activity("painting");
         let (pixmap, by) = painter.paint(&scene, &loaded.sources, &variant).map_err(|why| why.to_string())?;
-        note("encoding");
+        report_activity("encoding");
         let file = encode::encode(&pixmap, scene.canvas.background.is_some(), &variant)?;
-        Ok(Reply::Picture { file: ByteBuf::from(file), by, found })
+        Ok(PaintReply::Picture { file: ByteBuf::from(file), by, found })
     }
 
     fn keep(&mut self, cid: Cid, bytes: Bytes) {
@@ -190,17 +193,17 @@ impl Kept {
         if let Some(old) = self.blocks.put(cid, bytes) {
             self.bytes -= old.len() as u64;
         }
-        while self.bytes > BLOCK_BYTES {
+        while self.bytes > CACHED_BLOCK_BYTES {
             let Some((_, oldest)) = self.blocks.pop_lru() else { break };
             self.bytes -= oldest.len() as u64;
         }
     }
 
-    fn style(&mut self, cid: &Cid) -> Result<Arc<Loaded>, NotYet> {
+    fn style(&mut self, cid: &Cid) -> Result<Arc<LoadedStyle>, PaintStop> {
         if let Some(held) = self.styles.get(cid) {
             return Ok(held.clone());
         }
-        let block = self.blocks.get(cid).cloned().ok_or_else(|| NotYet::Wants(vec![*cid]))?;
+        let block = self.blocks.get(cid).cloned().ok_or_else(|| PaintStop::Wants(vec![*cid]))?;
         let manifest = Manifest::decode(&block)?;
         let sources: Vec<String> = manifest.shaders().map(|shader| shader.source.clone()).collect();
         let of_shaders = || sources.iter().filter_map(|path| manifest.file_at(path));
@@ -215,12 +218,12 @@ impl Kept {
         };
         let sources = sources.iter().filter_map(text).collect();
         let style = Style::load(*cid, manifest, |path| files.get(path).map(|bytes| bytes.to_vec()))?;
-        let loaded = Arc::new(Loaded { style, sources });
+        let loaded = Arc::new(LoadedStyle { style, sources });
         self.styles.put(*cid, loaded.clone());
         Ok(loaded)
     }
 
-    fn scene(&mut self, loaded: &Loaded, seed: &Seed, state: &Bands) -> Result<Scene, NotYet> {
+    fn scene(&mut self, loaded: &LoadedStyle, seed: &Seed, state: &Bands) -> Result<Scene, PaintStop> {
         let manifest = &loaded.style.manifest;
         let (bands, gauges) = (state.0.len(), manifest.gauges.len());
         if bands != gauges {
@@ -238,7 +241,7 @@ impl Kept {
     fn files<'a>(
         &mut self,
         wanted: impl Iterator<Item = &'a File>,
-    ) -> Result<HashMap<String, Bytes>, NotYet> {
+    ) -> Result<HashMap<String, Bytes>, PaintStop> {
         let (mut files, mut missing) = (HashMap::new(), Vec::new());
         for file in wanted {
             let mut contents = Vec::new();
@@ -258,7 +261,7 @@ impl Kept {
             false => {
                 missing.sort_unstable();
                 missing.dedup();
-                Err(NotYet::Wants(missing))
+                Err(PaintStop::Wants(missing))
             }
         }
     }

@@ -12,21 +12,21 @@ use lru::LruCache;
 use crate::lock::lock;
 
 /// Pictures remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
+const MAX_PICTURES: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 /// For how long.
-const ASIDE: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// The pictures, with when the painter failed and why.
 #[derive(Debug)]
-pub(crate) struct Faulty(Mutex<LruCache<RenderKey, (Instant, String)>>);
+pub(crate) struct RecentFailures(Mutex<LruCache<RenderKey, (Instant, String)>>);
 
-impl Default for Faulty {
+impl Default for RecentFailures {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Mutex::new(LruCache::new(MAX_PICTURES)))
     }
 }
 
-impl Faulty {
+impl RecentFailures {
     pub(crate) fn note(&self, key: &RenderKey, why: &str) {
         lock(&self.0).put(*key, (Instant::now(), why.to_owned()));
     }
@@ -35,6 +35,6 @@ impl Faulty {
     pub(crate) fn why(&self, key: &RenderKey) -> Option<String> {
         let mut failed = lock(&self.0);
         let (when, why) = failed.get(key)?;
-        (when.elapsed() < ASIDE).then(|| why.clone())
+        (when.elapsed() < RETRY_DELAY).then(|| why.clone())
     }
 }
