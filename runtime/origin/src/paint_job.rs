@@ -1,9 +1,9 @@
-//! The painter as a job of a child process: styles, scenes, devices and encoders live there, and nowhere else.
+//! The job that paints, in a child process. Styles, scenes, devices and encoders are used only there.
 //!
-//! The parent sends what a picture is made of. The child answers with the picture, or with the blocks of the style that it
-//! lacks; the parent sends the same again with these. Blocks stay in the child for the next picture, so that a style is sent
-//! to a child once. A child that takes too long, takes too much memory, crashes or hangs in a driver is killed and
-//! replaced ([`iridule_sandbox`]).
+//! The parent sends the description of a picture. The child replies with the picture, or with the names of blocks of the
+//! style that it needs; then the parent sends the same description with these blocks. The child caches blocks, so that it
+//! gets each style once. A child that exceeds its time or memory, crashes, or hangs in a driver is killed and replaced
+//! ([`iridule_sandbox`]).
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
@@ -31,9 +31,9 @@ use crate::{
     painter::{DeviceReport, PaintedBy, ScenePainter, ShaderSources},
 };
 
-/// Bytes of blocks that a child keeps. A style's files are at most half of it.
+/// Maximum size of the block cache, bytes. The files of one style take at most half of it.
 const CACHED_BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
-/// Styles that a child keeps loaded.
+/// Maximum number of styles that stay loaded.
 const CACHED_STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
 /// The jobs of this crate. A binary that runs an origin passes them to [`iridule_sandbox::serve_if_asked`].
@@ -43,21 +43,21 @@ pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<PaintJob>()];
 #[derive(Debug)]
 pub struct PaintJob;
 
-/// What to paint.
+/// The description of a picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PaintRequest {
     style: ByteBuf,
     seed: ByteBuf,
     state: ByteBuf,
     variant: u64,
-    /// Whether devices are looked for, and whether software ones will do.
+    /// Whether to look for devices, and whether to accept software devices.
     devices: (bool, bool),
-    /// Blocks that the child lacks.
+    /// The blocks that the child asked for.
     blocks: Vec<(ByteBuf, ByteBuf)>,
 }
 
 impl PaintRequest {
-    /// For a render; without blocks at first.
+    /// Describes a render, without blocks.
     #[must_use]
     pub fn new(render: &Render, devices: (bool, bool)) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl PaintRequest {
         }
     }
 
-    /// The same with these blocks.
+    /// Adds blocks.
     #[must_use]
     pub fn with(mut self, blocks: Vec<(Cid, Bytes)>) -> Self {
         let pair =
@@ -80,23 +80,23 @@ impl PaintRequest {
     }
 }
 
-/// What became of it.
+/// The child's reply.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum PaintReply {
     /// The picture.
     Picture {
         /// The file.
         file: ByteBuf,
-        /// What painted it.
+        /// What painted the picture.
         by: PaintedBy,
-        /// What became of looking for devices, where this picture was the child's first.
+        /// The devices that were found, if this is the child's first picture.
         found: Option<DeviceReport>,
     },
-    /// These blocks are wanted first.
+    /// The CIDs of blocks that the child needs first.
     Wants(Vec<ByteBuf>),
 }
 
-/// What a child keeps.
+/// The state of a child between jobs.
 #[derive(Debug)]
 pub struct PainterState {
     painter: Option<ScenePainter>,
@@ -115,11 +115,11 @@ impl Default for PainterState {
 #[derive(Debug)]
 struct LoadedStyle {
     style: Style,
-    /// By path.
+    /// WGSL by path.
     sources: ShaderSources,
 }
 
-/// Why there is no picture yet.
+/// Why painting stopped before there was a picture.
 enum PaintStop {
     Wants(Vec<Cid>),
     Unpaintable(String),
@@ -142,7 +142,7 @@ impl Job for PaintJob {
     type State = PainterState;
     type Request = PaintRequest;
     type Reply = PaintReply;
-    /// Why it cannot be painted.
+    /// Why the picture cannot be painted.
     type Error = String;
 
     fn run(state: &mut PainterState, request: PaintRequest) -> Result<PaintReply, String> {
@@ -184,7 +184,8 @@ impl PainterState {
         report_activity("painting");
         let (pixmap, by) = painter.paint(&scene, &loaded.sources, &variant).map_err(|why| why.to_string())?;
         report_activity("encoding");
-        let file = encode::encode(&pixmap, scene.canvas.background.is_some(), &variant)?;
+        let file = encode::encode(&pixmap, scene.canvas.background.is_some(), &variant)
+            .map_err(|why| why.to_string())?;
         Ok(PaintReply::Picture { file: ByteBuf::from(file), by, found })
     }
 
@@ -237,7 +238,7 @@ impl PainterState {
         draft.clone().fill(|path| files.get(path).cloned().ok_or_else(|| format!("no file {path}").into()))
     }
 
-    /// The contents of files, or all blocks of them that are missing.
+    /// Returns the contents of files by path. Stops with the names of all blocks that are missing.
     fn files<'a>(
         &mut self,
         wanted: impl Iterator<Item = &'a File>,
