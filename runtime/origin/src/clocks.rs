@@ -1,5 +1,6 @@
-//! By how much the clocks of edges differ from this origin's. Orders are dated by the origin's clock, so nothing is refused
-//! for it; but snapshots, certificates and logs of such an edge are wrong too, and its operator should know.
+//! How far the clocks of edges differ from this origin's clock. Requests are dated by the origin's clock, so none is
+//! rejected because of a difference. But snapshots, certificates and logs of such an edge are wrong too, so its operator
+//! should be told.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +12,10 @@ use iridule_core::{limits, order};
 
 use crate::lock::lock;
 
-/// How much a difference has to change before it is told again, milliseconds.
+/// How much a difference must change before it is logged again, milliseconds.
 const REPORT_STEP_MS: u64 = 1_000;
 
-/// The last difference of each edge, milliseconds; positive where the edge is ahead.
+/// The last known difference of each edge, milliseconds. Positive where the edge's clock is ahead.
 #[derive(Debug, Default)]
 pub(crate) struct EdgeClocks(Mutex<BTreeMap<String, ClockOffset>>);
 
@@ -25,7 +26,7 @@ struct ClockOffset {
 }
 
 impl EdgeClocks {
-    /// Notes what an edge's clock showed when its order arrived.
+    /// Records what an edge's clock showed when its request arrived.
     pub(crate) fn note(&self, edge: &str, theirs_ms: u64, ours_ms: u64) {
         let ahead_ms = order::difference(theirs_ms, ours_ms);
         let mut clocks = lock(&self.0);
@@ -37,13 +38,13 @@ impl EdgeClocks {
         }
     }
 
-    /// The differences.
+    /// All differences, by edge.
     pub(crate) fn all(&self) -> Vec<(String, i64)> {
         let clocks = lock(&self.0);
         clocks.iter().map(|(edge, seen)| (edge.clone(), seen.ahead_ms)).collect()
     }
 
-    /// A line for each edge whose clock somebody should look at.
+    /// One line for each edge whose clock differs by too much.
     pub(crate) fn warnings(&self) -> String {
         let off = self.all().into_iter().filter(|(_, ahead_ms)| is_off(*ahead_ms));
         off.map(|(edge, ahead_ms)| {
@@ -57,7 +58,7 @@ fn is_off(ahead_ms: i64) -> bool {
     ahead_ms.unsigned_abs() >= limits::CLOCK_WARNING_MS
 }
 
-/// The time now, Unix milliseconds.
+/// The current time, Unix milliseconds.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

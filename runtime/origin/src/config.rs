@@ -1,4 +1,4 @@
-//! What an origin needs to start, and why it may not.
+//! The configuration of an origin, and errors at its start.
 
 use std::net::SocketAddr;
 
@@ -8,51 +8,51 @@ use iridule_machine::Memory;
 
 use crate::{painter_process::PaintingLimits, server::ConnectionLimits, store::OriginStore};
 
-/// What an origin needs to start.
+/// The configuration of an origin.
 #[derive(Debug)]
 pub struct OriginConfig {
-    /// Where edges are served. Port 0 takes a free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// Where blocks and renders are kept.
+    /// The store of blocks and renders.
     pub store: OriginStore,
-    /// The public keys of the edges whose orders are taken.
+    /// The public keys of the edges whose requests are accepted.
     pub edges: TrustedKeys,
-    /// Signs the answers. Edges know its public half.
+    /// The key that signs responses. Edges know its public half.
     pub key: SigningKey,
-    /// Pictures that are painted at once, each in a process of its own, at least 1.
+    /// How many pictures are painted at once, each in its own process. At least 1.
     pub workers: usize,
-    /// Jobs that wait or run at once.
+    /// Maximum number of jobs that wait or run.
     pub queue: usize,
-    /// Bytes that the pictures being painted may take, and as many again for answers on their way.
+    /// Memory for the pictures that are being painted, bytes. Responses that are being sent may use as much again.
     pub memory: u64,
-    /// Whether devices are looked for at all.
+    /// Whether to look for graphics devices.
     pub devices: bool,
-    /// Whether a software device will do where there is no other.
+    /// Whether to use a software device where there is no other.
     pub software: bool,
-    /// What bounds connections.
+    /// Limits of connections.
     pub connections: ConnectionLimits,
-    /// What bounds the painting of one picture.
+    /// Limits of painting one picture.
     pub painting: PaintingLimits,
 }
 
-/// Why an origin does not start.
+/// Why an origin could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OriginError {
-    /// The address is taken, or none.
+    /// The address is in use, or cannot be used.
     #[error("{address}: {source}")]
     Listen {
-        /// Where it should have listened.
+        /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// No thread could be started.
+    /// A thread could not be started.
     #[error("no thread to paint: {0}")]
     Thread(std::io::Error),
 }
 
-/// The usual [`OriginConfig::memory`], bytes: a quarter of what the container or the machine has. Where the system does not say
-/// how much that is, a gibibyte is assumed.
+/// The default of [`OriginConfig::memory`], bytes: a quarter of the memory of the container or the machine. Where the
+/// system does not report its memory, 1 GiB is assumed.
 #[must_use]
 pub fn default_memory() -> u64 {
     Memory::read(1 << 30).bytes / 4

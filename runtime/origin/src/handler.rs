@@ -1,17 +1,17 @@
-//! What the origin answers.
+//! The request handler of an origin.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `POST /v1/render` | [`iridule_core::order`] says what is sent and what comes back |
 //! | `PUT /v1/blocks/{cid}` | 201: the block is kept |
-//! | `GET /healthz` | 200 while it runs |
-//! | `GET /readyz` | 200 while it takes orders, with a line for each edge whose clock is off |
-//! | `GET /metrics` | the series of `metrics.rs` |
+//! | `GET /healthz` | 200 while the process runs |
+//! | `GET /readyz` | 200 while it accepts render requests, with a line for each edge whose clock is wrong |
+//! | `GET /metrics` | the metrics of `metrics.rs` |
 //!
-//! 401: no order of an edge that is known here, one that came before, or one dated by another clock. 408: its body takes too
-//! long. 413, 422: not a block, or not to be painted. 500: the painter failed. 503: no room, no time, or leaving. 504: not
-//! done by the deadline. Nothing of a request's body is read before its order is believed. Every answer to an order whose
-//! signature was good is signed.
+//! 401: the request is not signed by an edge that this origin knows, was sent before, or is dated by another clock. 408:
+//! the body takes too long. 413, 422: the body is not the block, or the picture cannot be painted. 500: the painter failed.
+//! 503: the queue is full, the time is too short, or the origin shuts down. 504: not done by the deadline. A body is read
+//! only after the signature was verified. Every response to a request with a valid signature is signed.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -43,13 +43,13 @@ use crate::{
     style_cache::KnownStyle,
 };
 
-/// How long an answer waits for memory at most.
+/// Maximum time that a response waits for memory.
 const MEMORY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An answer before it is signed.
+/// A response before it is signed.
 type BytesResponse = Response<Bytes>;
 
-/// What an order asks for, and until when.
+/// A render that an edge requests, with its deadline.
 struct AcceptedRender {
     edge: String,
     render: Render,
@@ -58,14 +58,14 @@ struct AcceptedRender {
     deadline_ms: u64,
 }
 
-/// The answer to an order that is refused.
+/// The response to a request that is rejected.
 struct RejectedOrder {
     answer: BytesResponse,
-    /// To sign it for, where the edge is known.
+    /// The nonce that the response is signed for. `None` where the edge is unknown.
     nonce: Option<u64>,
 }
 
-/// Why a body is not there.
+/// Why a request's body could not be read.
 enum RequestBodyError {
     TooLong,
     TooLate,
@@ -123,8 +123,8 @@ impl OriginState {
         let Signed { edge, order } = signed;
         let nonce = Some(order.nonce);
         let deadline = Instant::now() + Duration::from_millis(order.within_ms);
-        // There is nothing in it, but some clients send its end late, and one whose body is not taken up loses the
-        // connection, and the answer with it.
+        // A render request has no body. But some clients send the end of the empty body late, and hyper closes the
+        // connection, and loses the response, when a body is not read to its end.
         let answer = match self.read_body(body, 64, deadline).await {
             Err(why) => body_error_response(&why),
             Ok(_) => match order.errand {
@@ -154,14 +154,14 @@ impl OriginState {
         self.sign_and_send(answer, Some(order.nonce), deadline).await
     }
 
-    /// The order of a request and its deadline here, Unix milliseconds, if it is one that is believed here and did not come
-    /// before. Otherwise the answer.
+    /// Verifies a signed request and checks that it is new. Returns it with its deadline by this origin's clock, Unix
+    /// milliseconds, or the response that rejects it.
     fn authenticate(&self, headers: &HeaderMap) -> Result<(Signed, u64), Box<RejectedOrder>> {
         let now = now_ms();
         let refused = |edge: &str, why: &OrderRefused, nonce: Option<u64>| {
             self.metrics.refused.inc();
             if let Some(skipped) = self.refusals.admit(Instant::now()) {
-                // What a stranger has sent may stand in it.
+                // The text may contain what an unknown client has sent, so it is logged escaped.
                 let why = why.to_string();
                 tracing::warn!(edge, ?why, skipped, "an order is refused");
             }
@@ -203,7 +203,7 @@ impl OriginState {
         }
     }
 
-    /// Enters the queue and waits for the picture.
+    /// Puts the render into the queue and waits for the picture.
     async fn enqueue(&self, accepted: &AcceptedRender, style: Arc<KnownStyle>) -> BytesResponse {
         let AcceptedRender { edge, render, key, priority, deadline_ms } = accepted;
         let request = QueueRequest {
@@ -277,8 +277,8 @@ impl OriginState {
         }
     }
 
-    /// A request's body, bounded in bytes and time. It is copied into one buffer, so that many small parts take no more
-    /// memory than few large ones.
+    /// Reads a request's body, within limits of size and time. The parts are copied into one buffer, so that many small
+    /// parts use no more memory than a few large ones.
     async fn read_body(
         &self,
         mut body: Incoming,
@@ -313,7 +313,7 @@ impl OriginState {
         answer
     }
 
-    /// States load and time, signs, and waits until there is memory for the answer to be on its way.
+    /// Waits for memory for the response, adds load and time to it, and signs it.
     async fn sign_and_send(
         &self,
         answer: BytesResponse,
@@ -342,7 +342,7 @@ impl OriginState {
         }
     }
 
-    /// How full the queue is, in per cent: in jobs, or in how long a new one would wait of a visitor's time.
+    /// The load in percent: of the queue's capacity, or of the time that a visitor waits, whichever is higher.
     fn load(&self) -> u16 {
         if self.draining.load(Ordering::Relaxed) {
             return order::DRAINING.into();

@@ -1,8 +1,8 @@
-//! Locks that a panic has left: what they guard here is whole after every step.
+//! Locking of mutexes that ignores poisoning: every value that is locked here is consistent after each step.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, whether or not an earlier holder panicked.
+/// Locks a mutex, even if an earlier holder panicked.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Lines of a log that strangers can cause: a few in a while, and then how many were left out.
+//! Limits log lines that unknown clients can cause: a few in each time window, then the number of skipped lines.
 
 use std::{
     sync::Mutex,
@@ -7,11 +7,11 @@ use std::{
 
 use crate::lock::lock;
 
-/// Lines in each window of time.
+/// Maximum number of lines in a window.
 const MAX_LINES: u32 = 20;
 const WINDOW_TIME: Duration = Duration::from_secs(10);
 
-/// Counts lines.
+/// Counts the lines of the current window.
 #[derive(Debug, Default)]
 pub(crate) struct LogThrottle(Mutex<Option<Window>>);
 
@@ -23,7 +23,7 @@ struct Window {
 }
 
 impl LogThrottle {
-    /// Whether one more line may be written now, and how many were left out before it.
+    /// Returns `None` if no further line may be written now; otherwise how many lines were skipped before this one.
     pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
         let mut window = lock(&self.0);
         let skipped = match &mut *window {

@@ -1,4 +1,4 @@
-//! What a monitor reads at `/metrics` of an origin.
+//! The metrics that an origin reports at `/metrics`.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -13,28 +13,28 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Content type of the text that [`OriginMetrics::text`] makes.
+/// The content type of the text that [`OriginMetrics::text`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All series of one origin.
+/// All metrics of one origin.
 pub(crate) struct OriginMetrics {
     registry: Registry,
     renders: Family<PainterLabel, Counter>,
-    /// Seconds from taking a job to its file.
+    /// Seconds from taking a job to its encoded file.
     pub(crate) seconds: Histogram,
-    /// Orders answered with a render that was stored.
+    /// Requests answered with a stored render.
     pub(crate) stored: Counter,
-    /// Orders that joined a job that was there already.
+    /// Requests that joined an existing job.
     pub(crate) joined: Counter,
-    /// Orders answered with 428.
+    /// Requests answered with 428: blocks of the style were missing.
     pub(crate) without_blocks: Counter,
-    /// Blocks taken.
+    /// Blocks received.
     pub(crate) blocks: Counter,
-    /// Orders turned away because the queue was full, or time ran out.
+    /// Requests turned away because the queue was full or the time ran out.
     pub(crate) turned_away: Counter,
-    /// Orders refused: strangers, replays, forgeries.
+    /// Requests rejected: unknown edges, repeated nonces, bad signatures.
     pub(crate) refused: Counter,
-    /// Of these, orders that could not have been done in time.
+    /// Requests turned away because they could not have been done in time. Part of `turned_away`.
     pub(crate) too_late: Counter,
     /// Pictures that cannot be painted or encoded.
     pub(crate) unpaintable: Counter,
@@ -48,18 +48,18 @@ pub(crate) struct OriginMetrics {
     clocks: Family<EdgeLabel, Gauge<f64, AtomicU64>>,
 }
 
-/// What is measured when it is asked for.
+/// Values that are measured when the metrics are read.
 pub(crate) struct Measured {
     /// Jobs that wait for a worker, and jobs that run.
     pub(crate) depth: (usize, usize),
     pub(crate) wait_ms: u64,
     pub(crate) devices: usize,
     pub(crate) connections: usize,
-    /// By how much the clock of each edge is ahead, milliseconds.
+    /// How far the clock of each edge is ahead, milliseconds.
     pub(crate) clocks: Vec<(String, i64)>,
 }
 
-/// Which edge, by the id of its key.
+/// The edge, by the id of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EdgeLabel {
     edge: String,
@@ -130,12 +130,12 @@ impl OriginMetrics {
         }
     }
 
-    /// Counts a render: `gpu`, `cpu`, or `fallback` where a device failed.
+    /// Counts a render by what painted it: `gpu`, `cpu`, or `fallback` where a device failed.
     pub(crate) fn rendered(&self, by: &'static str) {
         self.renders.get_or_create(&PainterLabel { by }).inc();
     }
 
-    /// The series as text.
+    /// Returns all metrics as text.
     pub(crate) fn text(&self, now: Measured) -> String {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queued.set(count(now.depth.0));

@@ -1,8 +1,8 @@
-//! Numbers of orders that were seen: each order is carried out once.
+//! The nonces of requests that were carried out: a signed request is accepted once.
 //!
-//! Each edge's orders are remembered apart, so that no edge can use up another's numbers or room. An order is remembered for
-//! as long as it would be taken; where an edge sends more than can be remembered, its oldest orders are refused instead.
-//! An order that was sent before this process started is refused, since an earlier one may have carried it out.
+//! Each edge has its own set, so that no edge can use up another's nonces or space. A nonce is remembered for as long as
+//! its request would be valid. Where an edge sends more requests than can be remembered, its oldest requests are rejected
+//! instead. Requests sent before this process started are rejected, because an earlier process may have carried them out.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,45 +13,45 @@ use iridule_core::limits;
 
 use crate::lock::lock;
 
-/// Most orders of one edge that are remembered: some megabytes.
+/// Maximum number of nonces that are remembered for one edge: a few megabytes.
 const MAX_REMEMBERED: usize = 1 << 16;
 
-/// What a nonce is worth.
+/// The result of checking a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NonceCheck {
-    /// It is new, and remembered from now on.
+    /// New. It is remembered from now on.
     New,
-    /// It came before.
+    /// It was used before.
     Again,
-    /// It was sent too long ago to know.
+    /// The request is too old to know.
     TooOld,
 }
 
-/// The nonces of the orders that would still be taken.
+/// The nonces of all requests that would still be valid.
 #[derive(Debug)]
 pub struct Nonces {
-    /// Orders sent up to this time are refused, Unix milliseconds.
+    /// Requests sent up to this time are rejected, Unix milliseconds.
     since_ms: u64,
     edges: Mutex<BTreeMap<String, EdgeNonces>>,
 }
 
 #[derive(Debug)]
 struct EdgeNonces {
-    /// Orders sent up to this time are refused.
+    /// Requests of this edge sent up to this time are rejected, Unix milliseconds.
     since_ms: u64,
-    /// By the time of sending, and nonce.
+    /// Pairs of sending time and nonce.
     seen: BTreeSet<(u64, u64)>,
 }
 
 impl Nonces {
-    /// Nothing was seen yet by a process that starts now, Unix milliseconds. It takes no order before
-    /// [`limits::ORDER_AHEAD_MS`] later: one that an earlier process took may be dated as far ahead.
+    /// Starts without any nonce, at this time (Unix milliseconds). Requests are rejected until [`limits::ORDER_AHEAD_MS`]
+    /// later, since an earlier process may have accepted requests that were dated as far ahead.
     #[must_use]
     pub fn since(now_ms: u64) -> Self {
         Self { since_ms: now_ms.saturating_add(limits::ORDER_AHEAD_MS), edges: Mutex::default() }
     }
 
-    /// Notes the nonce of an edge's order that was sent at this time, Unix milliseconds.
+    /// Checks and records the nonce of a request that the edge sent at this time, Unix milliseconds.
     pub fn note(&self, edge: &str, nonce: u64, sent_ms: u64, now_ms: u64) -> NonceCheck {
         let mut edges = lock(&self.edges);
         let fresh = || EdgeNonces { since_ms: self.since_ms, seen: BTreeSet::new() };
@@ -61,7 +61,7 @@ impl Nonces {
             && (sent < oldest || edge.seen.len() >= MAX_REMEMBERED)
         {
             edge.seen.pop_first();
-            // The clock may be set back.
+            // `max`, because the clock may be set back.
             edge.since_ms = edge.since_ms.max(sent);
         }
         if sent_ms <= edge.since_ms {

@@ -1,4 +1,4 @@
-//! The origin as a service: how it starts and leaves. What it answers is in `handler.rs`, how it works in `worker.rs`.
+//! Starts and stops an origin. Requests are handled in `handler.rs`, jobs in `worker.rs`.
 
 use std::{
     net::SocketAddr,
@@ -21,7 +21,7 @@ use crate::{
     worker::run_worker,
 };
 
-/// How long [`Origin::shutdown`] waits for what is under way.
+/// How long [`Origin::shutdown`] waits for requests and for workers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running origin.
@@ -34,12 +34,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Starts an origin on the current tokio runtime. Looking for devices takes some hundred milliseconds; orders that come
-    /// before they are known wait in the queue. Connections wait for a quarter of a second: orders that an earlier process
-    /// may have carried out are too old then.
+    /// Starts an origin on the current tokio runtime. Finding devices takes some hundred milliseconds; requests that arrive
+    /// meanwhile wait in the queue. Connections wait for the first quarter of a second: after it, every request that an
+    /// earlier process may have carried out is too old.
     ///
     /// # Errors
-    /// [`OriginError`]; nothing is left running then.
+    /// [`OriginError`]. Then nothing is left running.
     pub async fn start(config: OriginConfig) -> Result<Self, OriginError> {
         let listen = |source| OriginError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
@@ -74,13 +74,13 @@ impl Origin {
         Ok(Self { address, shared, serving, workers })
     }
 
-    /// Where edges are served.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Leaves in order: says that it is leaving, takes nothing new, finishes what is queued.
+    /// Shuts down gracefully: reports that it is shutting down, accepts nothing new, and finishes the queue.
     pub async fn shutdown(mut self) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.shared.queue.close();

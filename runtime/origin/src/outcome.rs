@@ -1,4 +1,4 @@
-//! What becomes of a render: a picture, or why there is none.
+//! The result of a render: a picture, or why there is none.
 
 use bytes::Bytes;
 use cid::Cid;
@@ -12,16 +12,16 @@ pub(crate) struct RenderedPicture {
     pub(crate) by: PaintedBy,
 }
 
-/// Why a picture was not made.
+/// Why a render failed.
 #[derive(Debug, Clone)]
 pub(crate) enum RenderFailure {
-    /// These blocks of the style are not here.
+    /// These blocks of the style are not in the store.
     Missing(Vec<Cid>),
-    /// The style cannot be painted so, here or elsewhere.
+    /// The style cannot be painted with this seed and state, on any machine.
     Unpaintable(String),
-    /// The painter failed. That is this machine's fault until another one fails on it too.
+    /// The painter failed. This counts as a fault of this machine, until another origin fails on the same picture.
     Machine(String),
-    /// The store did not answer.
+    /// The store does not respond.
     Store(String),
 }
 

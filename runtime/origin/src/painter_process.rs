@@ -1,11 +1,11 @@
-//! The child processes that paint: how they are set up, and what bounds them. `worker.rs` has them paint.
+//! The child processes that paint: their configuration and limits. `worker.rs` sends them jobs.
 
 use std::{env, ffi::OsString, time::Duration};
 
 use iridule_core::limits;
 use iridule_sandbox::{Confinement, JobLimits, Sandbox, SandboxConfig, WorkerProgram};
 
-/// Beginnings of the names of environment variables that graphics drivers read.
+/// Prefixes of the environment variables that graphics drivers read.
 const DRIVER_VARIABLES: [&str; 12] = [
     "VK_",
     "MESA_",
@@ -20,14 +20,14 @@ const DRIVER_VARIABLES: [&str; 12] = [
     "LD_LIBRARY_PATH",
     "HOME",
 ];
-/// What bounds the painting of one picture.
+/// Limits of painting one picture.
 #[derive(Debug, Clone)]
 pub struct PaintingLimits {
-    /// Time by the clock.
+    /// Wall time.
     pub time: Duration,
-    /// Memory of the process that paints it, bytes.
+    /// Memory of the painting process, bytes.
     pub memory: u64,
-    /// What is started as a child: this executable, but for tests.
+    /// The program that is started as a child: this executable, except in tests.
     pub program: WorkerProgram,
 }
 
@@ -37,7 +37,7 @@ impl Default for PaintingLimits {
     }
 }
 
-/// The children of all workers.
+/// Makes the sandbox with one child for each worker.
 pub(crate) fn sandbox(limits: &PaintingLimits, workers: usize, devices: bool) -> Sandbox {
     let driver =
         |name: &OsString| DRIVER_VARIABLES.iter().any(|start| name.to_string_lossy().starts_with(start));
@@ -47,7 +47,7 @@ pub(crate) fn sandbox(limits: &PaintingLimits, workers: usize, devices: bool) ->
         program: limits.program.clone(),
         workers,
         limits: JobLimits {
-            // Encoders use every core.
+            // Encoders use all cores.
             cpu_time: limits.time * cores,
             wall_time: limits.time,
             memory: limits.memory,

@@ -1,4 +1,4 @@
-//! Pictures on which the painter failed a moment ago: they are not tried again at once, however many ask.
+//! Remembers pictures on which the painter failed recently, so that they are not tried again at once.
 
 use std::{
     num::NonZeroUsize,
@@ -11,12 +11,12 @@ use lru::LruCache;
 
 use crate::lock::lock;
 
-/// Pictures remembered.
+/// Maximum number of pictures that are remembered.
 const MAX_PICTURES: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
-/// For how long.
+/// How long a picture is not tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// The pictures, with when the painter failed and why.
+/// Pictures, each with the time and the cause of the failure.
 #[derive(Debug)]
 pub(crate) struct RecentFailures(Mutex<LruCache<RenderKey, (Instant, String)>>);
 
@@ -31,7 +31,7 @@ impl RecentFailures {
         lock(&self.0).put(*key, (Instant::now(), why.to_owned()));
     }
 
-    /// Why the painter failed on this picture a moment ago, if it did.
+    /// Returns why the painter failed on this picture recently, if it did.
     pub(crate) fn why(&self, key: &RenderKey) -> Option<String> {
         let mut failed = lock(&self.0);
         let (when, why) = failed.get(key)?;

@@ -1,9 +1,9 @@
-//! Connections: how many there are, and for how long a request may take to arrive and an answer to leave.
+//! Connections: their number, and how long requests and responses may take.
 //!
-//! A request's head has to be complete within [`ConnectionLimits::head`], its size and fields are bounded, and an answer
-//! that is not read for [`ConnectionLimits::write`] ends its connection. When there are as many connections as may be, the
-//! oldest one without a request under way gives way to a new one. When the origin leaves, connections without a request under
-//! way are closed at once, however much of a request they have sent.
+//! A request's head must be complete within [`ConnectionLimits::head`], and its size and number of fields are limited. A
+//! connection is closed when the client reads nothing of a response for [`ConnectionLimits::write`]. When the maximum
+//! number of connections is open, the oldest one without a running request is closed for a new one. At shutdown,
+//! connections without a running request are closed at once, even if part of a request has arrived.
 
 use std::{
     collections::BTreeMap,
@@ -32,27 +32,27 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::lock::lock;
 
-/// Bytes of a request's head.
+/// Maximum size of a request's head, bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-/// Fields of a request's head.
+/// Maximum number of header fields of a request.
 const MAX_HEAD_FIELDS: usize = 64;
-/// Bytes of an answer that are handed to the connection at once.
+/// How much of a response is passed to the connection at once, bytes.
 const CHUNK_BYTES: usize = 64 << 10;
-/// How long a connection without a request has to send its last bytes when the origin leaves.
+/// How long a connection without a running request may take to send its last bytes at shutdown.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
-/// How long to wait after a connection could not be accepted.
+/// Delay after a connection could not be accepted.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What bounds connections.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections at once.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// How long a request's head may take, from the connection's start or the last answer.
+    /// Maximum time for a request's head, from the start of the connection or from the last response.
     pub head: Duration,
-    /// How long a request's body may take.
+    /// Maximum time for a request's body.
     pub body: Duration,
-    /// How long an answer may lie without a byte of it being taken.
+    /// Maximum time in which the client reads nothing of a response.
     pub write: Duration,
 }
 
@@ -63,11 +63,11 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// The body of an answer, with what is held until it has left.
+/// The body of a response, with the permits that it holds until it was sent.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     bytes: Bytes,
-    /// Its share of the memory that answers may take.
+    /// The memory that is reserved for the response.
     #[expect(dead_code, reason = "held until the body is dropped")]
     memory: Option<OwnedSemaphorePermit>,
     busy: Option<RequestGuard>,
@@ -89,7 +89,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let next = match self.bytes.len() {
             0 => return Poll::Ready(None),
-            // The last bytes are copied, so that they do not keep the whole picture in memory while they wait.
+            // The last part is copied, so that it does not keep the whole picture in memory while it waits.
             left if left <= CHUNK_BYTES => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
             _ => self.bytes.split_to(CHUNK_BYTES),
         };
@@ -105,7 +105,7 @@ impl Body for ResponseBody {
     }
 }
 
-/// The connections there are.
+/// All open connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
     max: usize,
@@ -120,12 +120,12 @@ struct OpenConnections {
 
 #[derive(Debug, Default)]
 struct Connection {
-    /// Requests under way: from their heads to the last bytes of their answers.
+    /// The number of running requests: from the head of the request to the last byte of the response.
     busy: AtomicUsize,
     evict: Notify,
 }
 
-/// A connection's slot among the others.
+/// A connection's slot among the open connections.
 struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
@@ -137,12 +137,13 @@ impl Connections {
         Arc::new(Self { max: max.max(1), held: Mutex::default() })
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub(crate) fn count(&self) -> usize {
         lock(&self.held).connections.len()
     }
 
-    /// A slot for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
+    /// Reserves a slot for a new connection. Closes the oldest idle connection if all slots are taken. `None` if no
+    /// connection is idle.
     fn admit(self: &Arc<Self>) -> Option<ConnectionSlot> {
         let mut held = lock(&self.held);
         if held.connections.len() >= self.max {
@@ -166,7 +167,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// A request under way.
+/// Marks a request as running until it is dropped.
 #[derive(Debug)]
 struct RequestGuard(Arc<Connection>);
 
@@ -183,7 +184,8 @@ impl Drop for RequestGuard {
     }
 }
 
-/// Serves until `leaving` says so and all requests under way are answered. Dropping the future cuts everything off.
+/// Serves connections until `leaving` is true and all running requests have their response. Dropping the future closes
+/// everything at once.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
     limits: ConnectionLimits,

@@ -1,4 +1,4 @@
-//! What requests and workers of one origin share.
+//! The state that the request handlers and the workers of an origin share.
 
 use std::{
     sync::{
@@ -31,10 +31,10 @@ use crate::{
     style_cache::{KnownStyle, StyleCache},
 };
 
-/// Blocks that arrive at once. More wait for their turn.
+/// Maximum number of blocks that are uploaded at once. Further uploads wait.
 const MAX_UPLOADS: usize = 32;
 
-/// What a worker needs to know. The scene is built when the job runs.
+/// What a worker needs for one render. The scene is built when the job runs.
 #[derive(Debug)]
 pub(crate) struct PaintTask {
     pub(crate) render: Render,
@@ -46,23 +46,23 @@ pub(crate) struct OriginState {
     pub(crate) styles: StyleCache,
     pub(crate) edges: TrustedKeys,
     pub(crate) key: SigningKey,
-    /// The id of its public half: what orders must name.
+    /// The id of the public half of `key`. Signed requests must name it.
     pub(crate) id: String,
     pub(crate) nonces: Nonces,
     pub(crate) clocks: EdgeClocks,
     pub(crate) refusals: LogThrottle,
     pub(crate) queue: Arc<Queue<PaintTask, RenderResult>>,
     pub(crate) recent_failures: RecentFailures,
-    /// Memory that answers on their way may take, kibibytes.
+    /// Memory for responses that are being sent, kibibytes.
     pub(crate) answers: Arc<Semaphore>,
     pub(crate) max_answer_kibibytes: u32,
     pub(crate) uploads: Semaphore,
     pub(crate) body_time: Duration,
-    /// The painter's child processes, one for each worker.
+    /// The child processes that paint, one for each worker.
     pub(crate) sandbox: Sandbox,
-    /// Whether to look for devices, and whether software ones will do.
+    /// Whether to look for devices, and whether to accept software devices.
     pub(crate) device_policy: (bool, bool),
-    /// Devices that a child has found.
+    /// How many devices a child has found.
     pub(crate) devices: AtomicUsize,
     pub(crate) metrics: OriginMetrics,
     pub(crate) connections: Arc<Connections>,
@@ -83,7 +83,7 @@ impl OriginState {
         let capacity = config.queue.max(1);
         let bounds = QueueLimits {
             jobs: capacity,
-            // An edge alone may use three quarters of what there is; the rest is for the others.
+            // One edge may use three quarters of the connections; the rest is for the other edges.
             per_edge: (config.connections.connections * 3 / 4).max(1),
             bytes: config.memory,
             workers,

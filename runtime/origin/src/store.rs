@@ -1,7 +1,7 @@
-//! Where an origin keeps what must outlive it: blocks of styles under their CIDs, renders under their keys.
+//! The persistent store of an origin: blocks of styles by CID, renders by key.
 //!
-//! An object store: a folder, or a bucket of anything that speaks S3. Writes are whole or not at all; whatever does not
-//! read back exactly is not there.
+//! It uses an object store: a folder, or a bucket of any service with the S3 protocol. Writes are atomic. An object that
+//! does not verify when it is read counts as missing.
 
 use std::{num::NonZeroUsize, path::Path, sync::Mutex};
 
@@ -16,14 +16,14 @@ use url::Url;
 
 use crate::lock::lock;
 
-/// Blocks kept in memory, each at most a mebibyte.
+/// Maximum number of blocks in memory, of at most 1 MiB each.
 const CACHED_BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
-/// Bytes of finished pictures kept in memory.
+/// Maximum size of the finished pictures in memory, bytes.
 const CACHED_RENDER_BYTES: usize = 64 << 20;
-/// Largest stored picture, bytes, with what is stored beside it.
+/// Maximum size of a stored picture with its header, bytes.
 const MAX_RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
 
-/// Why something could not be stored or read.
+/// An error of the object store.
 #[derive(Debug, thiserror::Error)]
 #[error("the object store: {0}")]
 pub struct OriginStoreError(String);
@@ -42,7 +42,7 @@ pub struct OriginStore {
     renders: Mutex<RenderCache>,
 }
 
-/// The pictures made or read last.
+/// The pictures that were made or read last.
 #[derive(Debug)]
 struct RenderCache {
     pictures: LruCache<RenderKey, Bytes>,
@@ -50,10 +50,10 @@ struct RenderCache {
 }
 
 impl OriginStore {
-    /// A folder, made if it is not there.
+    /// Opens a folder, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// The folder cannot be created.
     pub fn folder(folder: &Path) -> Result<Self, OriginStoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|why| OriginStoreError(format!("{}: {why}", folder.display())))?;
@@ -64,7 +64,7 @@ impl OriginStore {
     /// names that Amazon's own tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` …); or a folder, `file:///path`.
     ///
     /// # Errors
-    /// A URL or variables that make no sense.
+    /// The URL or the variables are not valid.
     pub fn open_url(url: &str) -> Result<Self, OriginStoreError> {
         let parsed = Url::parse(url).map_err(|why| OriginStoreError(format!("{url}: {why}")))?;
         if parsed.scheme() == "file" {
@@ -72,7 +72,7 @@ impl OriginStore {
                 parsed.to_file_path().map_err(|()| OriginStoreError(format!("{url}: not a path")))?;
             return Self::folder(&folder);
         }
-        // QueueRefusal when another part of the program has chosen one already, which does as well.
+        // Fails if another part of the program has installed a provider, which then is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars())?;
         Ok(Self::of(Box::new(PrefixStore::new(objects, prefix))))
@@ -83,10 +83,10 @@ impl OriginStore {
         Self { objects, blocks: Mutex::new(LruCache::new(CACHED_BLOCKS)), renders }
     }
 
-    /// A block, checked against its name; `None` when it is not here.
+    /// Reads a block and verifies it against its CID. `None` if it is not in the store.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// The store does not respond.
     pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, OriginStoreError> {
         if let Some(held) = lock(&self.blocks).get(cid) {
             return Ok(Some(held.clone()));
@@ -100,10 +100,10 @@ impl OriginStore {
         Ok(Some(bytes))
     }
 
-    /// Whether a block is here, without reading it.
+    /// Whether a block is in the store. It is not read.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// The store does not respond.
     pub async fn has_block(&self, cid: &Cid) -> Result<bool, OriginStoreError> {
         if lock(&self.blocks).contains(cid) {
             return Ok(true);
@@ -115,20 +115,20 @@ impl OriginStore {
         }
     }
 
-    /// Keeps a block that was checked against its name.
+    /// Stores a block that was verified against its CID.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// The store does not accept it.
     pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), OriginStoreError> {
         self.put(&block_path(cid), bytes.clone()).await?;
         lock(&self.blocks).put(*cid, bytes);
         Ok(())
     }
 
-    /// A finished picture, if it is here and whole.
+    /// Reads a finished picture. `None` if it is missing or damaged.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// The store does not respond.
     pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, OriginStoreError> {
         if let Some(held) = self.cached_render(key) {
             return Ok(Some(held));
@@ -141,13 +141,13 @@ impl OriginStore {
         Ok(body)
     }
 
-    /// A finished picture, if it is in memory.
+    /// Returns a finished picture that is in memory.
     #[must_use]
     pub fn cached_render(&self, key: &RenderKey) -> Option<Bytes> {
         lock(&self.renders).pictures.get(key).cloned()
     }
 
-    /// Keeps a finished picture in memory, from now on.
+    /// Adds a finished picture to the memory cache.
     pub fn cache_render(&self, key: &RenderKey, body: Bytes) {
         let mut renders = lock(&self.renders);
         renders.bytes += body.len();
@@ -160,10 +160,10 @@ impl OriginStore {
         }
     }
 
-    /// Keeps a finished picture for good.
+    /// Writes a finished picture to the object store.
     ///
     /// # Errors
-    /// When the store does not take it.
+    /// The store does not accept it.
     pub async fn put_render(
         &self,
         key: &RenderKey,
@@ -173,7 +173,7 @@ impl OriginStore {
         self.put(&render_path(key), render::seal(key, format, body)).await
     }
 
-    /// An object of at most so many bytes. Its size is looked at before it is read; a larger one is not what was stored.
+    /// Reads an object. An object of more than `max_bytes` counts as missing and is not read.
     async fn get(&self, path: &path::Path, max_bytes: usize) -> Result<Option<Bytes>, OriginStoreError> {
         match self.objects.get(path).await {
             Ok(found) if found.meta.size > max_bytes as u64 => {
@@ -192,7 +192,7 @@ impl OriginStore {
     }
 }
 
-/// Folders of a four-thousandth of the whole each, so that none grows too large for a file system.
+/// Folders of 1/4096 of all renders each, because file systems are slow with very large folders.
 fn render_path(key: &RenderKey) -> path::Path {
     let name = key.token();
     path::Path::from_iter(["renders", &name[..2], &name])
@@ -216,7 +216,7 @@ mod tests {
         for path in [block_path(&block.cid), render_path(&key)] {
             let path = folder.path().join(path.as_ref());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            // Sixteen gibibytes, none of them on the disk.
+            // A sparse file of 16 GiB.
             std::fs::File::create(path).unwrap().set_len(16 << 30).unwrap();
         }
         assert_eq!(store.block(&block.cid).await.unwrap(), None);

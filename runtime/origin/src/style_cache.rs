@@ -1,5 +1,5 @@
-//! Styles as an origin knows them: their manifests, from blocks that edges have sent. What is in their files is looked at in
-//! the painter's child process only.
+//! The manifests of styles, read from blocks that edges have sent. The contents of their files are parsed only in the
+//! painter's child process.
 
 use std::{
     num::NonZeroUsize,
@@ -16,22 +16,23 @@ use lru::LruCache;
 
 use crate::{lock::lock, outcome::RenderFailure, queue::CostEstimate, store::OriginStore};
 
-/// Manifests kept in memory.
+/// Maximum number of manifests in memory.
 const MAX_STYLES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
-/// Bytes that a pixel takes while it is painted and encoded: the picture, a layer's buffer, what the encoder copies.
+/// Memory for each pixel while a picture is painted and encoded, bytes: the picture, a layer's buffer, the encoder's
+/// copies.
 const BYTES_PER_PIXEL: u64 = 16;
-/// What every picture costs, however small, in the units of `plan.rs`.
+/// The fixed cost of a picture, in the units of `plan.rs`.
 const PICTURE_COST: u64 = 20_000_000;
-/// What encoders of origins alone cost beside those that `plan.rs` counts, in its units by pixel.
+/// The cost of each pixel in encoders that only origins have, in the units of `plan.rs`.
 const AVIF_PIXEL_COST: u64 = 150;
 const LOSSY_WEBP_PIXEL_COST: u64 = 40;
 
-/// A style whose manifest is known, and whose templates, programs and fonts are here.
+/// A style whose manifest is known, and whose templates, programs and fonts are in the store.
 #[derive(Debug)]
 pub struct KnownStyle {
     cid: Cid,
     manifest: Manifest,
-    /// Bytes of all its files, and of its pictures when they are decoded.
+    /// Size of all its files, and of its images when decoded, bytes.
     bytes: u64,
 }
 
@@ -50,13 +51,13 @@ impl KnownStyle {
         Self { cid, manifest, bytes }
     }
 
-    /// Whether a block is one of the style's.
+    /// Whether a block belongs to the style.
     #[must_use]
     pub fn has(&self, cid: &Cid) -> bool {
         self.cid == *cid || self.manifest.files.iter().any(|file| file.blocks.contains(cid))
     }
 
-    /// What painting and encoding a variant is expected to cost.
+    /// Estimates the cost of painting and encoding a variant.
     #[must_use]
     pub fn estimate(&self, variant: &Variant) -> CostEstimate {
         let further = match variant.format {
@@ -73,23 +74,23 @@ impl KnownStyle {
     }
 }
 
-/// The styles known.
+/// The styles that are known.
 #[derive(Debug)]
 pub struct StyleCache {
     store: Arc<OriginStore>,
     styles: Mutex<LruCache<Cid, Arc<KnownStyle>>>,
-    /// Held while a style is looked at, so that many requests for a new one do it once.
+    /// Held while a style is loaded, so that concurrent requests for a new style load it once.
     loading: tokio::sync::Mutex<()>,
 }
 
 impl StyleCache {
-    /// A library of what is in this store.
+    /// Makes an empty cache of the styles in this store.
     #[must_use]
     pub fn new(store: Arc<OriginStore>) -> Self {
         Self { store, styles: Mutex::new(LruCache::new(MAX_STYLES)), loading: tokio::sync::Mutex::default() }
     }
 
-    /// A style, once its manifest and all files that every token needs are here.
+    /// Returns a style, if its manifest and all files that every token needs are in the store.
     pub(crate) async fn style(&self, cid: &Cid) -> Result<Arc<KnownStyle>, RenderFailure> {
         if let Some(held) = lock(&self.styles).get(cid) {
             return Ok(held.clone());

@@ -1,7 +1,8 @@
-//! A worker: takes jobs from the queue, and has them painted in a child process of its own.
+//! A worker thread: takes jobs from the queue and has each painted in a child process.
 //!
-//! Each worker has a child of its own, which keeps the styles that it has painted. What ends a child is a fault of this
-//! machine as far as edges are concerned: another origin may have more time or memory, and two that fail are believed.
+//! Each worker has its own child process, which caches the styles that it has painted. For edges, a child that is killed is
+//! a failure of this machine: another origin may have more time or memory. Edges treat a picture as unpaintable when two
+//! origins fail on it.
 
 use std::{sync::atomic::Ordering, time::Instant};
 
@@ -18,16 +19,17 @@ use crate::{
     shared::{OriginState, PaintTask},
 };
 
-/// How often a child may ask for blocks for one picture: the manifest, what every token needs, the token's own files.
+/// How many times a child may request blocks for one picture: for the manifest, for the files of every token, for the
+/// token's own files, and once more.
 const MAX_BLOCK_ROUNDS: usize = 4;
 
-/// One worker: takes jobs until there will be no more, and has a child process of its own to paint in.
+/// Runs jobs from the queue until it is closed and empty, in a child process of this worker's own.
 pub(crate) fn run_worker(shared: &OriginState, runtime: &tokio::runtime::Handle) {
     let mut session = None;
     while let Some((key, job)) = shared.queue.next(now_ms) {
         let started = Instant::now();
         let (done, took) = match shared.store.cached_render(&key) {
-            // Someone asked for it in the moment in which it was finished.
+            // The same picture was requested just when it was finished.
             Some(body) => (Ok(RenderedPicture { body, by: PaintedBy::Cpu }), None),
             None => {
                 let done = runtime.block_on(render(shared, &mut session, &key, &job));
@@ -90,7 +92,8 @@ async fn render(
     Ok(RenderedPicture { body, by })
 }
 
-/// A picture from a worker's child, and what it found out about the devices.
+/// Paints a picture in the worker's child. Returns it with the devices that the child found, if it has looked for them just
+/// now.
 async fn paint(
     shared: &OriginState,
     session: &mut Session,
@@ -112,7 +115,7 @@ async fn paint(
     Err(RenderFailure::Machine("the painter wants blocks again and again".into()))
 }
 
-/// Blocks of the job's style, all of them or the names of those that are missing.
+/// Reads blocks of the job's style. Returns all of them, or the names of those that are missing.
 async fn blocks(
     shared: &OriginState,
     job: &PaintTask,

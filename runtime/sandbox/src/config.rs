@@ -1,4 +1,4 @@
-//! How a sandbox is set up. What bounds one job is `limits.rs`; what is started is `program.rs`.
+//! The configuration of a sandbox. The limits of one job are in `limits.rs`, the program that is started in `program.rs`.
 
 use std::ffi::OsString;
 
@@ -7,27 +7,28 @@ use crate::{
     program::WorkerProgram,
 };
 
-/// How a sandbox is set up.
+/// The configuration of a sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// What is started as a worker.
+    /// The program that is started as a worker.
     pub program: WorkerProgram,
-    /// Most workers at once.
+    /// Maximum number of workers.
     pub workers: usize,
-    /// Most callers that wait for a worker; further ones get [`SandboxUnavailable::Busy`](crate::SandboxUnavailable::Busy).
+    /// Maximum number of callers that wait for a worker. Further callers get
+    /// [`SandboxUnavailable::Busy`](crate::SandboxUnavailable::Busy).
     pub max_waiting: usize,
-    /// The limits of a job for which no others are named.
+    /// Limits of a job that is run without limits of its own.
     pub limits: JobLimits,
-    /// Largest request, bytes.
+    /// Maximum size of a request, bytes.
     pub max_request_bytes: u64,
-    /// What holds for the workers beside time and memory.
+    /// What the workers are allowed to do.
     pub confinement: Confinement,
-    /// The environment of the workers, which otherwise is empty.
+    /// The environment variables of the workers. They get no others.
     pub environment: Vec<(OsString, OsString)>,
 }
 
 impl Default for SandboxConfig {
-    /// One worker of this executable, with the usual limits.
+    /// One worker of this executable, with the default limits.
     fn default() -> Self {
         Self {
             program: WorkerProgram::this_executable(),

@@ -1,23 +1,23 @@
-//! Why a job gave no reply.
+//! Errors of the sandbox: why a job returned no reply.
 
 use std::{fmt, io};
 
-/// Why a job gave no reply.
+/// Why a job returned no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError<E> {
-    /// The job itself says so.
+    /// The job ran and returned its own error.
     #[error("{0}")]
     Job(E),
-    /// The job was ended, because of what it was given: the same request would end in the same way.
+    /// The job was killed because of its request. The same request would be killed again.
     #[error(transparent)]
     Killed(#[from] JobKilled),
-    /// The job did not run, or not to its end, for a reason that has nothing to do with what it was given.
+    /// The job did not run to its end, for a reason that has nothing to do with its request.
     #[error(transparent)]
     Unavailable(#[from] SandboxUnavailable),
 }
 
 impl<E> SandboxError<E> {
-    /// The same with another error of the job.
+    /// Replaces the job's own error.
     pub fn map<F>(self, map: impl FnOnce(E) -> F) -> SandboxError<F> {
         match self {
             Self::Job(error) => SandboxError::Job(map(error)),
@@ -27,15 +27,15 @@ impl<E> SandboxError<E> {
     }
 }
 
-/// A job that was ended.
+/// A job that was killed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{activity}{}{limit}{}{detail}", colon(activity), colon(detail))]
 pub struct JobKilled {
-    /// What it exceeded.
+    /// The limit that the job exceeded.
     pub limit: ExceededLimit,
-    /// What it said last that it worked on ([`crate::report_activity`]); may be empty.
+    /// The last activity that the job reported ([`crate::report_activity`]). May be empty.
     pub activity: String,
-    /// What else is known, for the log; may be empty. At most a few hundred bytes.
+    /// More details for the log, at most a few hundred bytes. May be empty.
     pub detail: String,
 }
 
@@ -43,21 +43,21 @@ fn colon(text: &str) -> &'static str {
     if text.is_empty() { "" } else { ": " }
 }
 
-/// What a job exceeded.
+/// The limit that a job exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExceededLimit {
-    /// Its time.
+    /// Processor time or wall time.
     Time,
-    /// Its memory.
+    /// Memory.
     Memory,
-    /// It panicked, overflowed its stack, or aborted.
+    /// No limit: the job panicked, overflowed its stack, or aborted.
     Crashed,
-    /// The most bytes of a request or a reply.
+    /// The maximum size of a request or of a reply.
     Size,
 }
 
 impl ExceededLimit {
-    /// One word for metrics.
+    /// The limit's name for metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -83,19 +83,19 @@ impl fmt::Display for ExceededLimit {
 /// Why the sandbox cannot run a job now.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxUnavailable {
-    /// All workers are busy, and as many callers wait as may.
+    /// All workers are busy, and the queue of callers is full.
     #[error("all sandbox workers are busy, and the queue for them is full")]
     Busy,
-    /// A worker cannot be started, or does not answer as one.
+    /// A worker cannot be started, or does not behave as a worker.
     #[error("a sandbox worker cannot be started: {0}")]
     Start(#[source] io::Error),
-    /// The executable does not call [`crate::serve_if_asked`], or not with this job.
+    /// The executable does not call [`crate::serve_if_asked`], or does not pass this job to it.
     #[error("this executable does not serve the sandbox job {0:?}")]
     NotServed(&'static str),
-    /// Somebody else killed the worker: an operator, or the system because it ran out of memory.
+    /// The worker was killed from outside: by an operator, or by the system when memory ran out.
     #[error("a sandbox worker was killed by signal {0}")]
     Killed(i32),
-    /// Request or reply cannot be encoded or decoded, or the connection to the worker failed.
+    /// The request or the reply cannot be encoded or decoded, or the connection to the worker failed.
     #[error("a sandbox worker cannot be talked to: {0}")]
     Connection(#[source] io::Error),
 }

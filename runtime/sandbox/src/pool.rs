@@ -1,4 +1,4 @@
-//! A few workers, and whoever waits for one.
+//! The sandbox: a bounded number of workers, and a bounded queue of callers.
 
 use std::{
     fmt, io,
@@ -19,13 +19,13 @@ use crate::{
     wire::{JobCall, MessageKind, WorkerMessage},
 };
 
-/// Calls after which a worker is replaced, lest what libraries leak adds up.
+/// A worker is replaced after this many calls, because libraries may leak memory.
 const MAX_CALLS: u32 = 1000;
-/// The share of its memory that a worker may keep between jobs: with more, it is replaced.
+/// A worker is replaced when it keeps more than this share (one in N) of its memory limit between jobs.
 const MAX_KEPT_SHARE: u64 = 4;
 
-/// Workers that run jobs. Clones share them. Workers are started when there is something to do, and end with the last
-/// clone.
+/// A pool of workers that run jobs. Clones share the workers. A worker is started when a job needs one, and ended when the
+/// last clone is dropped.
 #[derive(Clone)]
 pub struct Sandbox {
     inner: Arc<SandboxInner>,
@@ -44,7 +44,7 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-/// A caller that waits.
+/// Counts a waiting caller until it is dropped.
 struct WaitingGuard<'a>(&'a AtomicUsize);
 
 impl Drop for WaitingGuard<'_> {
@@ -54,7 +54,7 @@ impl Drop for WaitingGuard<'_> {
 }
 
 impl Sandbox {
-    /// A sandbox; no worker is started yet.
+    /// Makes a sandbox. It starts no worker yet.
     #[must_use]
     pub fn new(config: SandboxConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS)));
@@ -68,19 +68,19 @@ impl Sandbox {
         }
     }
 
-    /// The limits of a job for which no others are named.
+    /// The limits of a job that is run without limits of its own.
     #[must_use]
     pub fn limits(&self) -> JobLimits {
         self.inner.config.limits
     }
 
-    /// The most workers at once.
+    /// The maximum number of workers.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.inner.config.workers
     }
 
-    /// Runs a job in any worker. When the caller no longer waits, the job is ended.
+    /// Runs a job in any worker. The job is killed when the future is dropped.
     ///
     /// # Errors
     /// [`SandboxError`].
@@ -88,7 +88,7 @@ impl Sandbox {
         self.run_with_limits::<J>(request, self.limits()).await
     }
 
-    /// The same within other limits.
+    /// Runs a job with limits of its own.
     ///
     /// # Errors
     /// [`SandboxError`].
@@ -107,7 +107,8 @@ impl Sandbox {
         reply
     }
 
-    /// Takes a worker for a row of jobs that share its state. It counts as busy until the session ends, and ends with it.
+    /// Reserves a worker for several jobs that share its state. The worker counts as busy, and lives, until the session is
+    /// dropped.
     ///
     /// # Errors
     /// [`SandboxUnavailable::Busy`].
@@ -142,7 +143,7 @@ impl Sandbox {
         Ok(JobCall { name: J::NAME.into(), time, memory, reply_bytes, body })
     }
 
-    /// Runs a job in this worker, or in another if there is none yet. Afterwards there is one only if it can be used again.
+    /// Runs a job in `worker`, or in another one if it is `None`. Afterwards `worker` is set only if it can be used again.
     async fn run_in<J: Job>(
         &self,
         worker: &mut Option<Worker>,
@@ -198,7 +199,7 @@ fn too_large(detail: String) -> JobKilled {
     JobKilled { limit: ExceededLimit::Size, activity: String::new(), detail }
 }
 
-/// A worker for a row of jobs that share its state.
+/// A worker that is reserved for several jobs, which share its state.
 #[derive(Debug)]
 pub struct Session {
     sandbox: Sandbox,
@@ -207,8 +208,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs a job after those before. When one is ended, or a worker fails, the next begins in a new worker, without any
-    /// state.
+    /// Runs a job. When it is killed, or the worker fails, the next job runs in a new worker, with the default state.
     ///
     /// # Errors
     /// [`SandboxError`].
@@ -225,12 +225,12 @@ impl Session {
         sandbox.run_in::<J>(&mut self.worker, &call, &limits).await
     }
 
-    /// Ends the worker, if there is one: the next job begins without any state.
+    /// Ends the worker. The next job runs in a new one, with the default state.
     pub fn restart(&mut self) {
         self.worker = None;
     }
 
-    /// Whether the next job begins without any state.
+    /// Whether the next job runs in a new worker, with the default state.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.worker.is_none()

@@ -1,4 +1,4 @@
-//! The parent's side of one child: started, talked to, watched, ended.
+//! The parent's side of a worker process: starts it, sends it calls, watches its limits, and ends it.
 
 use std::{
     io::{self, PipeReader, Read as _},
@@ -22,30 +22,30 @@ use crate::{
     worker::{self, VARIABLE},
 };
 
-/// How often a job under way is looked at.
+/// How often the watchdog checks a running job.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
-/// How long a child may take to be ready.
+/// How long a new child may take until it reports that it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most bytes of what a child complained of that are read.
+/// How much of the child's standard error is read, bytes.
 const STDERR_READ_BYTES: u64 = 64 << 10;
-/// Most bytes of it that are told on.
+/// How much of the child's standard error an error quotes, bytes.
 const MAX_DETAIL_BYTES: usize = 400;
-/// Largest answer that is no reply, bytes.
+/// Maximum size of a message that is not a reply, bytes.
 const MAX_CONTROL_BYTES: u64 = 4096;
 
-/// A child.
+/// A worker process.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// None once it was given to be reaped.
+    /// `None` once the process was handed to the reaper.
     child: Option<Child>,
     socket: UnixStream,
-    /// What it prints on its standard error.
+    /// The child's standard error.
     stderr: PipeReader,
-    /// Calls that it has answered.
+    /// How many calls the worker has answered.
     pub(crate) answered: u32,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(crate) enum CallOutcome {
     Answer(WorkerMessage),
@@ -54,7 +54,7 @@ pub(crate) enum CallOutcome {
 }
 
 impl Worker {
-    /// Starts a child and waits until it is ready.
+    /// Starts a child process and waits until it is ready.
     pub(crate) async fn start(config: &SandboxConfig) -> Result<Self, SandboxUnavailable> {
         if worker::is_worker() {
             return Err(SandboxUnavailable::Start(io::Error::other("a worker starts no workers")));
@@ -81,7 +81,7 @@ impl Worker {
     async fn spawn(config: &SandboxConfig) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        // Neither side waits for the other here: what does not fit into the pipe is lost.
+        // Neither side blocks on this pipe: output that does not fit is lost.
         let (stderr, stderr_writer) = io::pipe()?;
         rustix::io::ioctl_fionbio(&stderr, true)?;
         rustix::io::ioctl_fionbio(&stderr_writer, true)?;
@@ -89,11 +89,11 @@ impl Worker {
         command
             .env_clear()
             .env(VARIABLE, format!("{} {}", std::process::id(), config.confinement.name()))
-            // An allocator that reserves memory far ahead would count as having used it.
+            // Otherwise memory that the allocator only reserves would count as used.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .envs(config.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            // What a terminal sends to its foreground processes is for the parent to decide on.
+            // Signals from the terminal, such as Ctrl-C, go to the parent only; the parent ends its children.
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -102,7 +102,7 @@ impl Worker {
         Ok(Self { child: Some(child), socket, stderr, answered: 0 })
     }
 
-    /// Makes a call within its limits. Only a worker that answered can be used again.
+    /// Sends a call and enforces its limits. The worker can be used again only if it answered.
     pub(crate) async fn call(&mut self, call: &JobCall, limits: &JobLimits) -> CallOutcome {
         let watchdog = Watchdog::new(self.child.as_ref().map_or(0, Child::id), limits);
         let activity = Mutex::new(String::new());
@@ -132,25 +132,25 @@ impl Worker {
             }),
             Ok(Ok(answer)) => {
                 self.answered += 1;
-                // Warnings of one job are not the next one's.
+                // Discards this job's warnings, so that they are not reported with the next one.
                 drop(self.read_stderr());
                 CallOutcome::Answer(answer)
             }
             Ok(Err(why)) => self.why_it_ended(why, activity).await,
             Err(LimitExceeded { limit, detail }) => {
-                // How it ends is known.
+                // The limit is reported, whatever the exit status.
                 let _ = self.end().await;
                 CallOutcome::Killed(JobKilled { limit, activity, detail })
             }
         }
     }
 
-    /// Why a child no longer answers.
+    /// Finds out why a child closed the connection.
     async fn why_it_ended(&mut self, why: io::Error, activity: String) -> CallOutcome {
         let status = self.end().await;
         let said = self.read_stderr();
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
-        // What Rust's own handlers print before they abort.
+        // These are the texts that Rust's own handlers print before they abort.
         let (limit, detail) = if said.contains("memory allocation of") {
             (ExceededLimit::Memory, said)
         } else if said.contains("has overflowed its stack") {
@@ -175,7 +175,7 @@ impl Worker {
         WorkerMessage::read(&mut socket, max_bytes).await
     }
 
-    /// Kills it, and waits for how it ended: by itself before, perhaps.
+    /// Kills the child and returns its exit status. It may have ended before.
     async fn end(&mut self) -> io::Result<ExitStatus> {
         let Some(child) = self.child.take() else { return Err(io::Error::other("it was ended before")) };
         let (tell, told) = oneshot::channel();
@@ -183,17 +183,17 @@ impl Worker {
         told.await.map_err(io::Error::other)?
     }
 
-    /// What it printed on its standard error since the last call, the beginning of it.
+    /// Reads the beginning of what the child printed on its standard error since the last call.
     fn read_stderr(&mut self) -> String {
         let mut bytes = Vec::new();
-        // An error is that there is no more now.
+        // The pipe does not block: an error means that nothing more is there.
         let _ = (&self.stderr).take(STDERR_READ_BYTES).read_to_end(&mut bytes);
         let mut text = String::from_utf8_lossy(&bytes).trim().replace('\n', " ");
         text.truncate(text.floor_char_boundary(MAX_DETAIL_BYTES));
         text
     }
 
-    /// What it keeps allocated, bytes, where that can be known.
+    /// The memory that the worker uses, bytes. `None` where the system does not report it.
     pub(crate) fn memory_in_use(&self) -> Option<u64> {
         resource_usage(self.child.as_ref()?.id()).map(|used| used.memory)
     }
@@ -221,18 +221,18 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     status.map_or_else(|why| why.to_string(), |status| status.to_string())
 }
 
-/// A limit that a job exceeded, and by how much.
+/// The limit that a job exceeded, and the measured value.
 struct LimitExceeded {
     limit: ExceededLimit,
     detail: String,
 }
 
-/// Looks after a job under way.
+/// Watches the limits of a running job.
 struct Watchdog {
     pid: u32,
     limits: JobLimits,
     started: Instant,
-    /// What the child had used when the job began; none where the system does not tell.
+    /// What the child had used when the job started. `None` where the system does not report it.
     before: Option<ResourceUsage>,
 }
 
@@ -241,7 +241,7 @@ impl Watchdog {
         Self { pid, limits: *limits, started: Instant::now(), before: resource_usage(pid) }
     }
 
-    /// Waits until the job exceeds a limit.
+    /// Returns when the job exceeds a limit.
     async fn run(&self) -> LimitExceeded {
         let exceeded = |limit, detail| LimitExceeded { limit, detail };
         loop {
@@ -266,24 +266,25 @@ impl Watchdog {
     }
 }
 
-/// What a process uses.
+/// Resources that a process has used.
 #[derive(Debug, Clone, Copy)]
 struct ResourceUsage {
-    /// Processor time, user and system.
+    /// Processor time, user and system together.
     time: Duration,
-    /// Resident memory that no file backs, bytes.
+    /// Resident memory that is not backed by a file, bytes.
     memory: u64,
 }
 
-/// What a process uses; none where the system does not tell.
+/// Reads what a process has used. `None` where the system does not report it.
 fn resource_usage(pid: u32) -> Option<ResourceUsage> {
-    // The second field is the program's name, in brackets, and may hold anything; 14 and 15 are times in ticks.
+    // The second field is the program's name in brackets, with any characters. Fields 14 and 15 are user and system time in
+    // ticks.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
     let ticks = ticks.next()?.ok()? + ticks.next()?.ok()?;
     let time = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
-    // Pages: all, resident, resident and shared or of files.
+    // Fields, in pages: total, resident, resident and shared or file-backed.
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let mut pages = statm.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
@@ -293,14 +294,14 @@ fn resource_usage(pid: u32) -> Option<ResourceUsage> {
 
 type StartRequest = (Command, oneshot::Sender<io::Result<Child>>);
 
-/// The thread that starts every child. A child is told to end with the *thread* that started it, so that is one which
-/// ends with the process.
+/// The thread that starts all children. Linux ends a child together with the *thread* that started it, so this thread lives
+/// as long as the process.
 static STARTER: LazyLock<mpsc::Sender<StartRequest>> = LazyLock::new(|| {
     let (sender, receiver) = mpsc::channel::<StartRequest>();
     on_a_thread("sandbox-start", move || {
         for (mut command, tell) in receiver {
             let child = command.spawn();
-            // It holds the child's end of the connection.
+            // Closes the parent's copy of the child's end of the connection.
             drop(command);
             if let Err(Ok(child)) = tell.send(child) {
                 reap(child, None);
@@ -312,7 +313,7 @@ static STARTER: LazyLock<mpsc::Sender<StartRequest>> = LazyLock::new(|| {
 
 type ReapRequest = (Child, Option<oneshot::Sender<io::Result<ExitStatus>>>);
 
-/// The thread that waits for killed children, so that none is left as a zombie.
+/// The thread that waits for killed children, so that they do not stay as zombies.
 static REAPER: LazyLock<mpsc::Sender<ReapRequest>> = LazyLock::new(|| {
     let (sender, receiver) = mpsc::channel::<ReapRequest>();
     on_a_thread("sandbox-reap", move || {
@@ -326,7 +327,7 @@ static REAPER: LazyLock<mpsc::Sender<ReapRequest>> = LazyLock::new(|| {
     sender
 });
 
-/// Runs this on a thread. Without one, whoever sends to it finds that nobody listens.
+/// Starts a thread. If that fails, sending to its channel fails.
 fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
     let _ = thread::Builder::new().name(name.into()).spawn(run);
 }
@@ -337,9 +338,9 @@ async fn start(command: Command) -> io::Result<Child> {
     told.await.map_err(io::Error::other)?
 }
 
-/// Kills a child and has it waited for.
+/// Kills a child and hands it to the reaper thread.
 fn reap(mut child: Child, tell: Option<oneshot::Sender<io::Result<ExitStatus>>>) {
-    // An error is that it has ended already.
+    // Fails only when the child has ended already.
     let _ = child.kill();
     let _ = REAPER.send((child, tell));
 }

@@ -1,22 +1,22 @@
-//! What is started as a worker: this executable, or one test of it.
+//! The program that is started as a worker: this executable, or one test of it.
 
 use std::{ffi::OsString, io, path::PathBuf, process::Command};
 
-/// What is started as a worker.
+/// The program that is started as a worker.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerProgram {
     arguments: Vec<OsString>,
 }
 
 impl WorkerProgram {
-    /// This executable, whose `main` calls [`crate::serve_if_asked`].
+    /// This executable. Its `main` must call [`crate::serve_if_asked`].
     #[must_use]
     pub fn this_executable() -> Self {
         Self::default()
     }
 
-    /// This executable, which is a test's: the one test whose name contains `name` calls [`crate::serve_if_asked`] and
-    /// does nothing else. It passes at once when tests are run, and serves when it is started as a worker.
+    /// This test executable. The test whose name contains `name` must call [`crate::serve_if_asked`] and do nothing else.
+    /// In a normal test run that test passes at once; in a worker it serves jobs.
     ///
     /// ```ignore
     /// #[test]
@@ -30,9 +30,9 @@ impl WorkerProgram {
         Self { arguments: arguments.into_iter().map(OsString::from).collect() }
     }
 
-    /// The command that starts it.
+    /// Makes the command that starts the program.
     pub(crate) fn command(&self) -> io::Result<Command> {
-        // The file that is run may have been replaced since, by an update: on Linux this still names what runs now.
+        // An update may have replaced the file of the running program. On Linux this path still leads to the running one.
         let image = PathBuf::from("/proc/self/exe");
         let image = if image.exists() { image } else { std::env::current_exe()? };
         let mut command = Command::new(image);
@@ -40,7 +40,7 @@ impl WorkerProgram {
         Ok(command)
     }
 
-    /// Whether it is this executable as it is, without a test's arguments.
+    /// Whether the program is started without arguments, as a test is not.
     pub(crate) fn is_plain(&self) -> bool {
         self.arguments.is_empty()
     }

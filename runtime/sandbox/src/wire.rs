@@ -1,7 +1,7 @@
-//! Calls and answers between parent and child: a head of fixed size, then a body of the length that the head says.
+//! The protocol between parent and child: a header of fixed size, then a body whose length is in the header.
 //!
-//! Both directions share one socket, which is the child's standard input. What a library prints on the child's standard
-//! output or error can therefore never be taken for an answer.
+//! Both directions use one socket, which is the child's standard input. So output that a library prints on the child's
+//! standard output or error cannot be mistaken for a message.
 
 use std::{
     io::{self, Read, Write},
@@ -10,51 +10,51 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Longest name of a job, bytes.
+/// Maximum length of a job's name, bytes.
 const MAX_NAME_BYTES: usize = 64;
-/// How much of a body is made room for before it arrives, bytes.
+/// How much memory is reserved for a body before it arrives, bytes.
 const PREALLOCATED_BYTES: u64 = 1 << 20;
 
-/// What a parent asks.
+/// A call, from parent to child.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct JobCall {
     /// The job's name.
     pub(crate) name: String,
-    /// By when the system is to end the child if the parent does not: processor time.
+    /// Processor time after which the system ends the child, in case the parent does not.
     pub(crate) time: Duration,
-    /// Memory, bytes.
+    /// Memory limit, bytes.
     pub(crate) memory: u64,
-    /// Largest reply, bytes.
+    /// Maximum size of the reply, bytes.
     pub(crate) reply_bytes: u64,
-    /// The request.
+    /// The encoded request.
     pub(crate) body: Vec<u8>,
 }
 
-/// What a child answers.
+/// A message, from child to parent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WorkerMessage {
     pub(crate) kind: MessageKind,
     pub(crate) body: Vec<u8>,
 }
 
-/// What an answer's body is.
+/// What the body of a message contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MessageKind {
-    /// Nothing: the child is ready for its first call.
+    /// Empty: the child is ready for its first call.
     Ready,
-    /// The job's reply.
+    /// The job's encoded reply.
     Reply,
-    /// The job's error.
+    /// The job's encoded error.
     JobError,
-    /// What the job's panic said. The child ends after it.
+    /// The message of the job's panic. The child ends after sending it.
     Panicked,
-    /// Nothing: the child serves no such job.
+    /// Empty: the child does not serve this job.
     Unknown,
-    /// Why a request does not decode or a reply does not encode.
+    /// Why the request could not be decoded, or the reply not encoded.
     Undecodable,
-    /// The length of the reply, in digits.
+    /// The length of the reply in decimal digits. It was longer than allowed.
     TooLarge,
-    /// What the job says that it works on. More answers follow.
+    /// The activity that the job reports. More messages follow.
     Note,
 }
 
@@ -74,7 +74,7 @@ impl WorkerMessage {
         Self { kind, body }
     }
 
-    /// Writes it, from the child.
+    /// Writes the message, in the child.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let kind = MESSAGE_KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
         let mut head = [u8::try_from(kind).unwrap_or_default(); 9];
@@ -84,7 +84,7 @@ impl WorkerMessage {
         to.flush()
     }
 
-    /// Reads one in the parent; one of more bytes than `most` is an error.
+    /// Reads a message, in the parent. A body of more than `max_bytes` is an error.
     pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), max_bytes: u64) -> io::Result<Self> {
         let mut head = [0; 9];
         from.read_exact(&mut head).await?;
@@ -105,7 +105,7 @@ impl WorkerMessage {
     }
 }
 
-/// Writes a call, from the parent.
+/// Writes a call, in the parent.
 pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &JobCall) -> io::Result<()> {
     let name = call.name.as_bytes().get(..call.name.len().min(MAX_NAME_BYTES)).unwrap_or_default();
     let mut head = Vec::with_capacity(1 + name.len() + 4 * 8);
@@ -121,7 +121,7 @@ pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &JobCal
 }
 
 impl JobCall {
-    /// Reads one in the child. The parent bounds its length.
+    /// Reads a call, in the child. The parent has limited its length.
     pub(crate) fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut length = [0; 1];
         from.read_exact(&mut length)?;

@@ -1,4 +1,4 @@
-//! The child: confines itself, then answers calls until its parent is gone.
+//! The child process: restricts itself, then runs jobs until its parent ends.
 
 use std::{
     any::Any,
@@ -28,22 +28,22 @@ use crate::{
     wire::{JobCall, MessageKind, WorkerMessage},
 };
 
-/// The variable that makes a worker of an executable: the parent's process id and the confinement.
+/// The environment variable that makes an executable a worker. It holds the parent's process id and the confinement.
 pub(crate) const VARIABLE: &str = "IRIDULE_SANDBOX_WORKER";
-/// The job's stack, bytes: what the main thread of a process usually has.
+/// The stack of a job, bytes: as much as the main thread of a process usually has.
 const STACK_BYTES: usize = 8 << 20;
-/// Descriptors that a worker may have open when it only computes.
+/// Maximum number of open files of a worker that only computes.
 const MAX_DESCRIPTORS: u64 = 16;
-/// Most bytes of a panic's message.
+/// Maximum length of a panic's message, bytes.
 const MAX_MESSAGE_BYTES: usize = 400;
-/// Processor time that a job may take beyond its own before the system ends it. The parent ends it earlier.
+/// Extra processor time before the system ends the process. The parent's own check is earlier.
 const EXTRA_CPU_TIME: Duration = Duration::from_secs(2);
 
 /// Whether this executable can be started as a worker.
 static SERVES_WORKERS: AtomicBool = AtomicBool::new(false);
-/// Where answers go; none outside of a worker.
+/// The connection to the parent. `None` in a process that is not a worker.
 static PARENT: Mutex<Option<UnixStream>> = Mutex::new(None);
-/// What the last panic said.
+/// The message of the last panic.
 static PANIC_MESSAGE: Mutex<String> = Mutex::new(String::new());
 
 /// Whether [`serve_if_asked`] was called in this process.
@@ -51,31 +51,31 @@ pub(crate) fn is_served() -> bool {
     SERVES_WORKERS.load(Ordering::Relaxed)
 }
 
-/// Whether this process is itself a worker, which must not start workers.
+/// Whether this process is a worker. A worker must not start workers.
 pub(crate) fn is_worker() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
-/// Makes this process a worker if a parent started it as one, and then never returns. Otherwise returns at once.
+/// Runs this process as a worker, and never returns, if a parent started it as one. Otherwise returns at once.
 ///
-/// Call it first in `main`, with every job that the executable's sandboxes run: before arguments are read, files are
-/// opened and threads are started.
+/// Call it first in `main`, before anything reads arguments, opens files or starts threads, and pass every job that the
+/// executable's sandboxes run.
 pub fn serve_if_asked(jobs: impl IntoIterator<Item = RegisteredJob>) {
     let Ok(asked) = env::var(VARIABLE) else {
         SERVES_WORKERS.store(true, Ordering::Relaxed);
         return;
     };
     let jobs: Vec<RegisteredJob> = jobs.into_iter().collect();
-    // Whatever fails here, the parent sees that the connection ends, and says that no worker could be started.
+    // On any failure the connection closes, and the parent reports that no worker could be started.
     let _ = serve(&asked, &jobs);
     process::exit(1);
 }
 
-/// Says, in a job, what it works on now: a file, a token. Should the job be ended there, the error names it. At most a few
-/// hundred bytes are told on; outside of a worker nothing happens.
+/// Reports what the job works on now, such as a file or a token. If the job is killed, the error contains the last report.
+/// Longer texts are cut to 400 bytes. Does nothing outside of a worker.
 pub fn report_activity(text: &str) {
     let text = &text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)];
-    // A parent that cannot be told is gone.
+    // Fails only when the parent has ended.
     let _ = send(&WorkerMessage::new(MessageKind::Note, text.as_bytes().to_vec()));
 }
 
@@ -104,7 +104,7 @@ fn serve(asked: &str, jobs: &[RegisteredJob]) -> io::Result<()> {
     let jobs = jobs.to_vec();
     let worker = move || work(&jobs, &receiver);
     thread::Builder::new().name("job".into()).stack_size(STACK_BYTES).spawn(worker)?;
-    // When the parent ends, however it ends, this connection does, and a job under way ends with it.
+    // The connection closes when the parent ends, in whatever way. Then this process ends too, with any running job.
     while let Ok(call) = JobCall::read(&mut calls) {
         if sender.send(call).is_err() {
             break;
@@ -113,7 +113,7 @@ fn serve(asked: &str, jobs: &[RegisteredJob]) -> io::Result<()> {
     end()
 }
 
-/// Answers one call after the other.
+/// Runs calls one after the other.
 fn work(jobs: &[RegisteredJob], calls: &mpsc::Receiver<JobCall>) {
     let mut started: HashMap<&str, Box<dyn JobInstance>> = HashMap::new();
     let write = |message: &WorkerMessage| {
@@ -139,7 +139,7 @@ fn panicked(_: Box<dyn Any + Send>) -> WorkerMessage {
     WorkerMessage::new(MessageKind::Panicked, message.into_bytes())
 }
 
-/// Ends this process when its parent ends, and at once if that has happened already.
+/// Makes this process end when its parent ends. Fails if the parent has ended already.
 fn end_with_parent(parent: &str) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -147,7 +147,7 @@ fn end_with_parent(parent: &str) -> io::Result<()> {
     if parent.parse() == Ok(now) { Ok(()) } else { Err(io::Error::other("the parent has ended")) }
 }
 
-/// Closes what the parent itself inherited and passed on; all that the parent opened closes by itself.
+/// Closes descriptors that the parent inherited and passed on. Descriptors that the parent opened close by themselves.
 #[expect(unsafe_code, reason = "closing descriptors by number; see below")]
 fn close_inherited() {
     let Ok(entries) = fs::read_dir("/dev/fd") else { return };
@@ -167,7 +167,7 @@ fn close_inherited() {
     }
 }
 
-/// Takes away what no job needs.
+/// Gives up permissions that no job needs.
 fn confine(compute_only: bool) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::thread::set_no_new_privs(true)?;
@@ -181,11 +181,11 @@ fn confine(compute_only: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether memory and processor time are limited by the system.
+/// Whether the system limits memory and processor time.
 static LIMITED_BY_SYSTEM: AtomicBool = AtomicBool::new(false);
 
-/// Sets the limits of a call: the system's, which hold even when the parent is stopped. A limit that cannot be set leaves
-/// the parent's, which come first anyway.
+/// Sets the system's limits for a call. They hold even when the parent is stopped. A limit that cannot be set is left to
+/// the parent, whose checks are earlier anyway.
 fn set_limits(call: &JobCall) {
     if !LIMITED_BY_SYSTEM.load(Ordering::Relaxed) {
         return;
@@ -200,7 +200,7 @@ fn set_limits(call: &JobCall) {
     set_soft_limit(Resource::Cpu, (used + call.time + EXTRA_CPU_TIME).as_secs());
 }
 
-/// Ends this process at once. `exit` would run what libraries have registered, while a job is still under way.
+/// Ends this process at once. `exit` would run handlers of libraries while a job is still running.
 fn end() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     process::abort()
