@@ -1,4 +1,4 @@
-//! A style's folder, on the disk or carried in a binary, and what is built from it.
+//! A style's folder, on disk or embedded in a binary, and the style that is built from it.
 
 use std::{
     fs,
@@ -28,34 +28,34 @@ pub enum StudioError {
     /// A file cannot be read or written.
     #[error("{}: {why}", path.display())]
     File {
-        /// The file.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: io::Error,
     },
-    /// The folder has no name that a collection could have.
+    /// The folder's name is not a valid slug for a collection.
     #[error("{}: the folder's name is the collection's: use a-z, 0-9 and -", .0.display())]
     Slug(PathBuf),
-    /// What the author wrote makes no style. The text names the file, the part and, where there is one, the line.
+    /// The author's files do not make a valid style. The text names the file, the part and, if known, the line.
     #[error("{slug}/{why}")]
     Style {
         /// The folder's name.
         slug: String,
-        /// What is wrong.
+        /// What is wrong, and where.
         why: String,
     },
-    /// The same, as a sandbox said it.
+    /// An error of a style that was reported by a worker.
     #[error("{0}")]
     Reported(String),
-    /// Work on the style exceeded a limit, and was ended.
+    /// Work on the style exceeded a limit and was killed.
     #[error("{slug}: {killed}")]
     Killed {
         /// The folder's name.
         slug: String,
-        /// Which limit, and what was worked on: the file, or the token and its state.
+        /// The limit, and what was worked on: the file, or the token and its state.
         killed: JobKilled,
     },
-    /// The sandbox that styles are worked on in does not work.
+    /// The sandbox cannot run work now.
     #[error(transparent)]
     Sandbox(#[from] SandboxUnavailable),
 }
@@ -63,23 +63,23 @@ pub enum StudioError {
 /// A style's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StyleFolder {
-    /// Its name, which is the demo collection's slug.
+    /// The folder's name: the slug of the demo collection.
     pub slug: String,
     files: Files,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Files {
-    /// Paths with contents.
+    /// Paths with their contents.
     Embedded(Vec<(String, ByteBuf)>),
     Disk(PathBuf),
 }
 
 impl StyleFolder {
-    /// A folder on the disk.
+    /// Opens a folder on disk.
     ///
     /// # Errors
-    /// [`StudioError::File`] when it is not there, [`StudioError::Slug`].
+    /// [`StudioError::File`] if it does not exist, [`StudioError::Slug`] if its name is not a slug.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StudioError> {
         let path = path.into();
         let whole = path.canonicalize().map_err(|why| StudioError::File { path: path.clone(), why })?;
@@ -88,14 +88,14 @@ impl StyleFolder {
         Ok(Self { slug: slug.ok_or(StudioError::Slug(path))?, files: Files::Disk(whole) })
     }
 
-    /// A folder carried in a binary: paths with their contents.
+    /// A folder that is embedded in a binary, as paths with contents.
     #[must_use]
     pub fn embedded(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         let file = |(path, bytes): &(&str, &[u8])| ((*path).to_owned(), ByteBuf::from(*bytes));
         Self { slug: slug.into(), files: Files::Embedded(files.iter().map(file).collect()) }
     }
 
-    /// Where it lies, when it is on the disk.
+    /// The path of a folder on disk.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.files {
@@ -140,9 +140,9 @@ impl StyleFolder {
     }
 }
 
-/// Reads a file of a style, which may be no larger than a style's file may be.
+/// Reads a file, up to the maximum size of a style's files.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a named pipe would block until somebody writes to it.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }
@@ -154,7 +154,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What stands in for a missing `collection.toml`.
+/// The default for a missing `collection.toml`.
 const UNBOUND: &str = r#"
 name = "Untitled"
 description = ""
@@ -174,7 +174,7 @@ pub struct BuiltStyle {
 }
 
 impl BuiltStyle {
-    /// The style at work, loaded from its blocks as an edge would.
+    /// Loads the style from its blocks, as an edge does.
     ///
     /// # Errors
     /// [`StudioError::Style`].
@@ -183,7 +183,7 @@ impl BuiltStyle {
         loaded.map_err(|why| self.blame(why))
     }
 
-    /// A file of the package.
+    /// Returns the contents of a file of the package.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.package.manifest.file_at(path)?;
@@ -192,7 +192,7 @@ impl BuiltStyle {
         Some(blocks?.into_iter().flatten().copied().collect())
     }
 
-    /// A token in a state, ready to be painted.
+    /// Builds the scene of a token in a state.
     ///
     /// # Errors
     /// [`StudioError::Style`], when a template or expression fails on this token.
@@ -203,12 +203,12 @@ impl BuiltStyle {
         })
     }
 
-    /// An error of this style.
+    /// Makes an error of this style.
     pub(crate) fn blame(&self, why: String) -> StudioError {
         StudioError::Style { slug: self.collection.slug.clone(), why }
     }
 
-    /// The package's blocks, the manifest last.
+    /// The package's blocks; the manifest's block is the last.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.package.blocks

@@ -1,4 +1,4 @@
-//! How the traits of a collection's tokens turn out: what is rare, and what never comes.
+//! The distribution of traits over the tokens of a collection: which values are rare, and which never occur.
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
@@ -11,30 +11,30 @@ use iridule_core::{
 
 use crate::{BuiltStyle, StudioError};
 
-/// Most tokens that are drawn.
+/// Maximum number of tokens that are drawn.
 const MAX_TOKENS: u64 = 1_000_000;
 
-/// The realised distribution of every trait.
+/// The distribution of every trait.
 #[derive(Debug, Clone)]
 pub struct Rarity {
     /// How many tokens were drawn: all of the collection, or its first million.
     pub tokens: u64,
     /// How many tokens the collection has.
     pub supply: u64,
-    /// Tokens that an exclusion still holds for after all redraws.
+    /// How many tokens have an excluded combination even after all redraws.
     pub excluded: u64,
-    /// A spread for each trait, in the manifest's order.
+    /// Each trait with its distribution, in the manifest's order.
     pub traits: Vec<(Trait, TraitDistribution)>,
 }
 
-/// How one trait turned out.
+/// The distribution of one trait.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TraitDistribution {
-    /// Texts. What a choice or palette offers comes first, in its order, drawn or not.
+    /// Texts. The options of a choice or palette come first, in their order, even those that no token has.
     Options(Vec<OptionCount>),
     /// Numbers.
     Numbers(NumberStats),
-    /// Colours, of which there are this many different ones.
+    /// Colors; the number of different ones.
     Colors(usize),
 }
 
@@ -43,22 +43,22 @@ pub enum TraitDistribution {
 pub struct OptionCount {
     /// The option.
     pub value: String,
-    /// Its weight, in parts of 10,000 of all; a derived text has none.
+    /// Its weight, in parts of 10,000 of the sum of weights. `None` for a derived text.
     pub intended: Option<u64>,
     /// How many tokens have it.
     pub count: u64,
 }
 
-/// Numbers in ten classes of equal width.
+/// A histogram of numbers, with ten classes of equal width.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberStats {
-    /// The min of them.
+    /// The minimum.
     pub min: f64,
-    /// The max of them.
+    /// The maximum.
     pub max: f64,
-    /// Their mean.
+    /// The mean.
     pub mean: f64,
-    /// How many lie in each tenth between min and max.
+    /// How many numbers are in each class between minimum and maximum.
     pub classes: [u64; 10],
 }
 
@@ -73,7 +73,7 @@ impl Rarity {
         Ok(drawing.rarity(built, style))
     }
 
-    /// What was offered, and no token has: the trait's name and the option.
+    /// The options that no token has, each with the name of its trait.
     pub fn never(&self) -> impl Iterator<Item = (&str, &OptionCount)> {
         self.traits.iter().flat_map(|(of, spread)| {
             let options: &[OptionCount] =
@@ -83,11 +83,11 @@ impl Rarity {
     }
 }
 
-/// Drawing under way: some tokens at a time.
+/// The drawing of a collection's tokens, a few at a time.
 pub(crate) struct TraitDraws {
     tallies: Vec<Tally>,
     excluded: u64,
-    /// The tokens that are left.
+    /// The tokens that are not drawn yet.
     left: RangeInclusive<u64>,
 }
 
@@ -99,14 +99,14 @@ impl TraitDraws {
         Self { tallies, excluded: 0, left: first..=last }
     }
 
-    /// How many tokens were drawn, and how many there are.
+    /// The number of drawn tokens, and the total.
     pub(crate) fn progress(&self, built: &BuiltStyle) -> (u64, u64) {
         let left = if self.left.is_empty() { 0 } else { self.left.end() - self.left.start() + 1 };
         let all = built.collection.supply.min(MAX_TOKENS);
         (all.saturating_sub(left), all)
     }
 
-    /// Draws the next tokens, at most so many. Gives whether any are left.
+    /// Draws up to `most` more tokens. Returns whether any are left.
     pub(crate) fn draw_next(
         &mut self,
         built: &BuiltStyle,
@@ -133,7 +133,7 @@ impl TraitDraws {
     }
 }
 
-/// A spread while tokens come in.
+/// A distribution that is being collected.
 enum Tally {
     Options { order: Vec<OptionCount>, others: BTreeMap<String, u64> },
     Numbers(Vec<f64>),
@@ -179,7 +179,7 @@ impl Tally {
         }
     }
 
-    /// A derived trait shows by its first value whether it is a number.
+    /// Whether a derived trait is a number is known from its first value.
     fn add_number(&mut self, number: f64) {
         match self {
             Self::Numbers(all) => all.push(number),
@@ -272,7 +272,7 @@ impl fmt::Display for Rarity {
     }
 }
 
-/// Parts of 10,000, as percent.
+/// Parts of 10,000, displayed in percent.
 struct Percent(u64);
 
 impl fmt::Display for Percent {

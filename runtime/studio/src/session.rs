@@ -1,9 +1,9 @@
-//! A style worked on in a sandbox: built, checked, drawn and painted in a process that a deadline and a memory bound can
-//! end, whatever is in its files.
+//! Works on a style in a sandbox: builds, checks, draws and paints it in a child process whose time and memory are limited,
+//! whatever is in its files.
 //!
-//! A [`StyleSession`] is one worker with one style on it. Work comes in units (a build, a token, some draws), each with its own
-//! deadline, so that a long check is no reason for a long deadline, and progress is known. A unit that is ended is an error
-//! that names what was worked on. The functions beside this module do the same on the caller's own thread.
+//! A [`StyleSession`] is one worker that holds one style. Work is split into units (a build, a token, some draws). Each
+//! unit has its own time limit, so a long check needs no long limit, and reports progress. If a unit is killed, the error
+//! names what it worked on. The other modules do the same work in the caller's own process.
 
 use alloy_primitives::U256;
 use cid::Cid;
@@ -22,67 +22,67 @@ use serde_bytes::ByteBuf;
 
 use crate::{BuiltStyle, StudioError, StyleFolder, check::CheckRun, rarity::TraitDraws};
 
-/// What a bench's sandbox is asked to do; the executable passes it to [`iridule_sandbox::serve_if_asked`].
+/// The jobs of this crate. The executable passes them to [`iridule_sandbox::serve_if_asked`].
 pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<StyleJob>()];
 
-/// Tokens that are drawn within one deadline.
+/// How many tokens are drawn in one unit of work.
 const TOKENS_PER_UNIT: usize = 256;
 
-/// A style on a worker.
+/// A worker that holds one style.
 #[derive(Debug)]
 pub struct StyleSession {
     session: Session,
     limits: JobLimits,
-    /// What is to be put on a worker that is new: the style that was built or opened last.
+    /// The style that was built or loaded last. A new worker is given it first.
     style: Option<PackedStyle>,
 }
 
-/// What a check found, as text and one by one.
+/// The result of a check.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CheckSummary {
-    /// The whole report.
+    /// The report as text.
     pub text: String,
-    /// What is worth a look ([`crate::CheckReport::findings`]).
+    /// The findings one by one ([`crate::CheckReport::findings`]).
     pub findings: Vec<String>,
 }
 
-/// A picture that is asked for.
+/// A request to paint a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PictureRequest {
     /// The token.
     pub token: u64,
     /// The state, a band for each gauge.
     pub bands: Vec<Band>,
-    /// Pixels across; the canvas when not given.
+    /// Width in pixels. The canvas width if `None`.
     pub width: Option<u32>,
-    /// The encoding, by its file's extension: png, webp or jpg.
+    /// The file format by its extension: png, webp or jpg.
     pub extension: String,
-    /// Pixels across of a second, small one that is not encoded.
+    /// Width in pixels of a second, small picture that is returned without encoding.
     pub tile: Option<u32>,
 }
 
-/// A picture that was painted.
+/// The painted token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PaintedPicture {
     /// The file.
     pub file: ByteBuf,
-    /// The small one, if it was asked for: premultiplied RGBA, rows from the top.
+    /// The small picture, if it was requested.
     pub tile: Option<TilePicture>,
 }
 
 /// A small picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TilePicture {
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
     /// Premultiplied RGBA, rows from the top.
     pub pixels: ByteBuf,
 }
 
 impl StyleSession {
-    /// A bench in this sandbox, with these limits for each unit of work.
+    /// Starts a session in this sandbox. The limits hold for each unit of work.
     ///
     /// # Errors
     /// [`StudioError::Sandbox`].
@@ -104,14 +104,14 @@ impl StyleSession {
         }
     }
 
-    /// Puts a style that was built elsewhere on the bench.
+    /// Loads a style that was built elsewhere.
     pub fn load(&mut self, built: &BuiltStyle) {
         self.style = Some(PackedStyle::of(built));
-        // A worker with another style on it would have to be told.
+        // The worker may hold another style, so the next unit starts in a new one.
         self.session.restart();
     }
 
-    /// Checks the style on about this many of its tokens. `progress` is told how many were looked at, and of how many.
+    /// Checks the style on about this many of its tokens. `progress` gets the number of checked tokens and the total.
     ///
     /// # Errors
     /// [`StudioError`].
@@ -130,8 +130,8 @@ impl StyleSession {
         }
     }
 
-    /// Draws every token of the collection, and says how the traits turn out. `progress` is told how many were drawn, and of
-    /// how many.
+    /// Draws every token of the collection and returns the distribution of its traits as text. `progress` gets the number
+    /// of drawn tokens and the total.
     ///
     /// # Errors
     /// [`StudioError`].
@@ -155,7 +155,7 @@ impl StyleSession {
         }
     }
 
-    /// Begins what goes on in units.
+    /// Starts work that consists of units.
     async fn start(
         &mut self,
         task: &StyleTask,
@@ -164,7 +164,7 @@ impl StyleSession {
         self.continue_run(task, progress).await.map(drop)
     }
 
-    /// One more unit. Gives whether there are more.
+    /// Runs one more unit. Returns whether there are more.
     async fn continue_run(
         &mut self,
         task: &StyleTask,
@@ -179,7 +179,7 @@ impl StyleSession {
         }
     }
 
-    /// Does something with the style, which is put on the worker first if that is a new one.
+    /// Runs a task on the style. A new worker gets the style first.
     async fn run_on_style(&mut self, task: &StyleTask) -> Result<StyleReply, StudioError> {
         let style = self.style.clone().ok_or_else(|| StudioError::Reported("no style was built".into()))?;
         let slug = style.collection.slug.clone();
@@ -202,10 +202,10 @@ fn unexpected_reply() -> StudioError {
     StudioError::Reported("the sandbox answers something else than was asked".into())
 }
 
-/// A built style as it crosses from one process to another.
+/// A built style in the form in which it is sent between processes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct PackedStyle {
-    /// The blocks, the manifest's last.
+    /// The blocks; the manifest's block is the last.
     blocks: Vec<(Cid, ByteBuf)>,
     warnings: Vec<String>,
     collection: Collection,
@@ -230,10 +230,10 @@ impl PackedStyle {
     }
 }
 
-/// The job.
+/// The job that works on a style.
 struct StyleJob;
 
-/// What is on a worker.
+/// The state of a worker.
 #[derive(Default)]
 struct WorkerState {
     style: Option<(BuiltStyle, Style)>,

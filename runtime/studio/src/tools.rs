@@ -1,4 +1,4 @@
-//! The tools that building takes beyond core: the WGSL compiler, the picture decoders, the reader of fonts.
+//! The tools that building a style needs: the WGSL compiler, the image decoders, the font reader.
 
 use iridule_core::author::{Compiled, Workshop};
 use iridule_wgsl::{Diagnostic, Options};

@@ -1,8 +1,7 @@
-//! What an artist wants to know of a style before it is live: what it costs, what it uses of what it declares, and what
-//! of it is never seen.
+//! Checks a style before it is published: what it costs, how much it uses of what it declares, and which parts never show.
 //!
-//! What makes a style impossible is an error of building. This looks at tokens and states: each is resolved as an edge
-//! would, some are painted, and what fails on one of them fails here.
+//! A style that is invalid fails when it is built. The check resolves tokens in several states as an edge does, and paints
+//! some of them; an error on any of them is an error of the check.
 
 mod report;
 
@@ -22,56 +21,56 @@ use iridule_raster::{canvas::Canvas, shader, svg::gate, text};
 
 use crate::{BuiltStyle, Rarity, StudioError};
 
-/// Pixels across of the pictures that are painted.
+/// Width in pixels of the pictures that are painted.
 const PAINTED_WIDTH: u16 = 256;
-/// How many of the tokens that are looked at are painted too.
+/// One in this many of the checked tokens is painted.
 const PAINT_EVERY: usize = 16;
-/// Bands of each gauge that are looked at.
+/// How many bands of each gauge are checked.
 const BANDS_PER_GAUGE: i32 = 9;
-/// Widths whose cost is reported.
+/// The widths whose cost is reported, pixels.
 const REPORTED_WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
-/// A declaration that is this many times what was seen pays for air.
+/// A declaration is reported when it is more than this many times what was used.
 const EXCESS_FACTOR: u32 = 2;
-/// What layers declare.
+/// The units that layers declare.
 const STEPS: &str = "steps";
 const BYTES: &str = "bytes";
 const ELEMENTS: &str = "elements";
 const OPS: &str = "ops a pixel";
-/// Steps and bytes that are not worth a word.
+/// Unused steps and bytes up to this number are not reported.
 const IGNORED_EXCESS: u32 = 16 << 10;
-/// Tokens named in a finding.
+/// Maximum number of tokens that a finding names.
 const MAX_NAMED_TOKENS: usize = 5;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone)]
 pub struct CheckReport {
     /// The style's name.
     pub name: String,
-    /// Its identity.
+    /// Its CID.
     pub cid: String,
-    /// How many files it has, and their bytes.
+    /// The number of its files, and their size in bytes.
     pub files: (usize, u64),
-    /// A line for each layer and mask.
+    /// One entry for each layer and mask.
     pub layers: Vec<LayerReport>,
-    /// What becomes of a request for each of the widths that pages ask for: 256, 512, 1,024 and 2,048.
+    /// How a request is served at the common widths 256, 512, 1,024 and 2,048, and its cost.
     pub sizes: Vec<(u16, Plan, u64)>,
-    /// How many tokens and states were resolved, and how many pictures painted.
+    /// The number of tokens, of states for each, and of painted pictures.
     pub examined: (usize, usize, usize),
-    /// What is worth a look. None of it keeps the style from being published.
+    /// Findings that the author should look at. None of them prevents publishing.
     pub findings: Vec<String>,
 }
 
-/// What a check found of a layer.
+/// The result for one layer.
 #[derive(Debug, Clone)]
 pub struct LayerReport {
     /// Its name.
     pub name: String,
-    /// Its kind, as `style.toml` has it.
+    /// Its kind, as in `style.toml`.
     pub kind: &'static str,
-    /// What is declared and the most that was seen: steps, bytes and elements of a document, operations of a shader on a
+    /// Declared value, largest used value, and unit: steps, bytes and elements of a document, operations of a shader on a
     /// pixel. Other kinds declare nothing.
     pub used: Vec<(u32, u32, &'static str)>,
-    /// The share of the scenes that it is in, in percent.
+    /// The share of scenes that contain it, in percent.
     pub shown: u32,
     /// Cost units at the size of the canvas.
     pub cost: u64,
@@ -88,11 +87,11 @@ pub fn check(built: &BuiltStyle, tokens: usize) -> Result<CheckReport, StudioErr
     checking.report(built, &style, &Rarity::of(built, &style)?)
 }
 
-/// A check under way: a token at a time.
+/// A running check, one token at a time.
 pub(crate) struct CheckRun {
     states: Vec<State>,
     tokens: Vec<u64>,
-    /// How many tokens were looked at.
+    /// How many tokens were checked.
     done: usize,
     seen: Observations,
 }
@@ -105,12 +104,12 @@ impl CheckRun {
         Self { states: states(style), tokens, done: 0, seen: Observations::default() }
     }
 
-    /// How many tokens were looked at, and how many there are to look at.
+    /// The number of checked tokens, and the total.
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.done, self.tokens.len())
     }
 
-    /// Looks at the next token. Gives whether there was one.
+    /// Checks the next token. Returns `false` if there was none.
     pub(crate) fn check_next(&mut self, built: &BuiltStyle, style: &Style) -> Result<bool, StudioError> {
         let Some(token) = self.tokens.get(self.done) else { return Ok(false) };
         self.seen.token(built, style, *token, &self.states, self.done.is_multiple_of(PAINT_EVERY))?;
@@ -118,7 +117,7 @@ impl CheckRun {
         Ok(true)
     }
 
-    /// What was found.
+    /// Makes the report.
     pub(crate) fn report(
         self,
         built: &BuiltStyle,
@@ -154,8 +153,8 @@ impl CheckRun {
     }
 }
 
-/// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
-/// [`BANDS_PER_GAUGE`] places from end to end.
+/// Returns the states that are checked: all gauges at rest, all at their lowest band, all at their highest, and each gauge
+/// alone at [`BANDS_PER_GAUGE`] bands over its range.
 fn states(style: &Style) -> Vec<State> {
     let gauges = &style.manifest.gauges;
     let mut states = vec![
@@ -177,19 +176,19 @@ fn states(style: &Style) -> Vec<State> {
     states
 }
 
-/// What was seen so far.
+/// What was observed so far.
 #[derive(Default)]
 struct Observations {
     scenes: usize,
     painted: usize,
-    /// In how many scenes each layer is.
+    /// The number of scenes that contain each layer.
     shown: BTreeMap<String, usize>,
-    /// The most that each layer used of what it declares, by layer and unit.
+    /// The largest used value of each layer and unit.
     used: BTreeMap<(String, &'static str), u32>,
-    /// Tokens whose text was cut, and what the font lacks, by layer.
+    /// Tokens whose text was cut, and characters that the font lacks, by layer.
     cut: BTreeMap<String, BTreeSet<u64>>,
     missing: BTreeMap<String, BTreeSet<char>>,
-    /// Gauges by which some picture changed.
+    /// Gauges that changed a picture.
     moving: BTreeSet<usize>,
 }
 
@@ -236,7 +235,7 @@ impl Observations {
         Ok(())
     }
 
-    /// A picture that differs from that at rest tells of the gauge that alone is not at rest.
+    /// If only one gauge is not at rest, and the picture differs from the one at rest, that gauge changed it.
     fn note_moving(&mut self, rest: &State, state: &State) {
         let mut moved = rest.0.iter().zip(&state.0).enumerate().filter(|(_, (rest, now))| rest != now);
         if let (Some((gauge, _)), None) = (moved.next(), moved.next()) {
@@ -257,7 +256,7 @@ impl Observations {
                 let used = self.used(layer, BYTES);
                 *used = length.max(*used);
                 let used = self.used(layer, ELEMENTS);
-                // The least declaration that admits it; usually it is no more than was seen before.
+                // Searches for the lowest declaration that is accepted. Usually it is not above what was seen before.
                 let (mut refused, mut enough) = (*used, svg.elements);
                 if admitted(refused).is_err() {
                     while refused + 1 < enough {
@@ -354,7 +353,7 @@ impl Observations {
             let missing: String = missing.iter().collect();
             findings.push(format!("{layer}: its font has no glyph for {missing:?}"));
         }
-        // What the first million tokens lack, a later one may have.
+        // If only the first million tokens were drawn, a later token may have the option.
         for (name, share) in rarity.never().filter(|_| rarity.tokens == rarity.supply) {
             findings.push(format!("trait {name}: no token of the collection is {:?}", share.value));
         }

@@ -1,13 +1,14 @@
-//! A page of tokens by states that follows the files of a style while its author changes them.
+//! Serves a page of tokens in several states that updates while the author changes the style's files.
 //!
 //! | address | answer |
 //! |---|---|
 //! | `/` | the page |
-//! | `/style?seen=N` | what the style is now, as JSON; waits until that is newer than version `N` |
-//! | `/picture/{token}/{bands}?w=&v=` | a PNG; `bands` are numbers with commas, one a gauge, or `-` where there is none |
+//! | `/style?seen=N` | the current style as JSON; waits until it is newer than version `N` |
+//! | `/picture/{token}/{bands}?w=&v=` | a PNG; `bands` are numbers separated by commas, one for each gauge, or `-` if there
+//! is none |
 //!
-//! What does not build leaves the last good pictures on the page, under the error. Everything is built and painted in a
-//! sandbox: a file that would hang the page is an error on it.
+//! If a build fails, the page shows the error above the last good pictures. Everything is built and painted in a sandbox,
+//! so a file that never finishes is an error on the page.
 
 mod watch;
 
@@ -36,14 +37,14 @@ use tokio::{
 
 use crate::{BuiltStyle, StudioError, StyleFolder, StyleSession, session::PictureRequest};
 
-/// How often the files are looked at.
+/// How often the files are checked for changes.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// How long an answer waits for changes; the page then asks again.
+/// How long a request waits for a new version; then the page asks again.
 const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(25);
-/// How many tokens the check beside the page looks at.
+/// How many tokens the check beside the page examines.
 const CHECKED_TOKENS: usize = 64;
 
-/// A preview, not yet running.
+/// A preview that is not running yet.
 #[derive(Debug)]
 pub struct Preview {
     folder: StyleFolder,
@@ -59,11 +60,11 @@ struct PreviewState {
     painters: PaintSessions,
 }
 
-/// Benches that paint, each with the version of the style that is on it.
+/// Sessions that paint, each with the version of the style that it holds.
 struct PaintSessions {
     sandbox: Sandbox,
     limits: JobLimits,
-    /// As many as there may be benches.
+    /// One permit for each session.
     permits: Semaphore,
     idle: Mutex<Vec<(u64, StyleSession)>>,
 }
@@ -75,7 +76,7 @@ struct ShownStyle {
     error: Option<String>,
 }
 
-/// A style that builds.
+/// The last style that built without error.
 struct LastGoodStyle {
     version: u64,
     built: BuiltStyle,
@@ -111,10 +112,10 @@ struct GaugeRange<'a> {
 }
 
 impl Preview {
-    /// Takes an address to listen on. The sandbox has at least two workers: one builds, the others paint.
+    /// Binds the address. The sandbox needs at least two workers: one builds, the others paint.
     ///
     /// # Errors
-    /// What the system says of the address.
+    /// The system's error.
     pub async fn bind(
         folder: StyleFolder,
         address: SocketAddr,
@@ -124,18 +125,18 @@ impl Preview {
         Ok(Self { folder, listener: TcpListener::bind(address).await?, sandbox, limits })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves the page until `stop`. `built` is told of every attempt to build, with the error if it failed.
+    /// Serves the page until `stop` is ready. `built` is called after every build, with the error if it failed.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
@@ -164,7 +165,7 @@ impl Preview {
     }
 }
 
-/// Builds anew whenever the files change.
+/// Rebuilds the style when its files change.
 async fn rebuild_on_change(
     folder: StyleFolder,
     state: Arc<PreviewState>,
@@ -195,7 +196,7 @@ async fn rebuild_on_change(
     }
 }
 
-/// Builds and checks, on a bench that ends with it.
+/// Builds and checks the style in a session of its own.
 async fn build_and_check(
     folder: &StyleFolder,
     of: &PaintSessions,
@@ -242,7 +243,7 @@ async fn style(
     Query(SeenVersion { seen }): Query<SeenVersion>,
 ) -> Response {
     let mut changes = state.changes.clone();
-    // Without changes there is still an answer; it is the old one.
+    // After the timeout the current version is returned.
     let _ = tokio::time::timeout(LONG_POLL_TIMEOUT, changes.wait_for(|version| *version > seen)).await;
     let shown = state.shown();
     let style = shown.good.as_deref().map(|LastGoodStyle { built, report, .. }| {
@@ -287,7 +288,7 @@ async fn picture(
         Err(why) => Err(why),
     };
     match painted {
-        // The page asks with the version that it shows, so an address never changes its picture.
+        // The page puts the version into the URL, so the picture at a URL never changes.
         Ok(png) => ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "max-age=3600")], png)
             .into_response(),
         Err(why) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
