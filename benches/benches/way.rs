@@ -3,10 +3,6 @@
 //! `cargo bench -p iridule-bench --bench way`. What painting is made of stands in the bench beside this one, `paint`.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench that cannot run should say so at once")]
-#![allow(dead_code, reason = "the platform is the tests' and does more than is asked for here")]
-
-#[path = "../../runtime/cli/tests/table/hosts/in_process.rs"]
-mod in_process;
 
 use std::{collections::BTreeMap, fs, hint::black_box, path::Path, sync::Arc};
 
@@ -26,18 +22,17 @@ use iridule_records::{
 };
 use iridule_relay::statement;
 use iridule_scene::variant::{Asked, Format, Variant};
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 use iridule_style::plan::plan;
+use iridule_testkit::InProcess;
 use iridule_vm::{Budget, Inputs, Level, Machine, Resource, Size};
-
-use self::in_process::InProcess;
 
 const SLUGS: [&str; 3] = ["orbits", "skyline", "aurora"];
 /// When the snapshot is looked at, milliseconds since 1970.
 const NOW: u64 = 1_800_000_000_000;
 
 struct World {
-    built: Vec<Built>,
+    built: Vec<BuiltStyle>,
     relay: SigningKey,
     publisher: SigningKey,
     snapshot: Vec<u8>,
@@ -46,8 +41,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/styles");
-        let built: Vec<Built> =
-            SLUGS.map(|slug| Folder::open(styles.join(slug)).unwrap().build().unwrap()).into();
+        let built: Vec<BuiltStyle> =
+            SLUGS.map(|slug| StyleFolder::open(styles.join(slug)).unwrap().build().unwrap()).into();
         let (relay, publisher) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[9; 32]));
         let panels: Vec<_> = built.iter().map(|built| built.package.manifest.gauges.clone()).collect();
         let values = BTreeMap::from([("eth-usd".to_owned(), 2500.0), ("weather".to_owned(), 20.0)]);

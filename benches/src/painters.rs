@@ -5,7 +5,7 @@
 use std::{fs, path::Path, time::Instant};
 
 use anyhow::Context as _;
-use iridule_origin::painter::{PaintedBy, Painter};
+use iridule_origin::painter::{PaintedBy, ScenePainter};
 use iridule_raster::{Pixmap, encode, paint_pixels};
 use iridule_scene::{
     scene::{Content, Scene},
@@ -26,7 +26,7 @@ const TOKENS: u64 = 8;
 
 /// Prints the tables.
 pub fn run(rounds: u32, out: Option<&Path>) -> anyhow::Result<()> {
-    let (painter, found) = Painter::open(true);
+    let (painter, found) = ScenePainter::open(true);
     anyhow::ensure!(painter.devices() > 0, "no device passes the probe: {found:?}");
     println!(
         "Device: {}. Pixels only, token 1 at rest; the strip VM runs on one core.\n",

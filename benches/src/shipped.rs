@@ -8,13 +8,13 @@ use std::{
 
 use alloy_primitives::U256;
 use anyhow::Context as _;
-use iridule_origin::painter::Sources;
+use iridule_origin::painter::ShaderSources;
 use iridule_records::seed::Seed;
 use iridule_scene::{
     scene::Scene,
     variant::{Asked, Format, Variant},
 };
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 use iridule_style::{style::Style, traits::Traits};
 use minijinja::Value;
 
@@ -40,20 +40,20 @@ fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/styles")
 }
 
-fn built(slug: &str) -> anyhow::Result<Built> {
-    Ok(Folder::open(home().join(slug))?.build()?)
+fn built(slug: &str) -> anyhow::Result<BuiltStyle> {
+    Ok(StyleFolder::open(home().join(slug))?.build()?)
 }
 
 /// The WGSL of a style's shaders, by path.
 ///
 /// # Errors
 /// When the style cannot be built.
-pub fn sources(slug: &str) -> anyhow::Result<Sources> {
+pub fn sources(slug: &str) -> anyhow::Result<ShaderSources> {
     sources_of(&built(slug)?)
 }
 
-fn sources_of(built: &Built) -> anyhow::Result<Sources> {
-    let mut sources = Sources::new();
+fn sources_of(built: &BuiltStyle) -> anyhow::Result<ShaderSources> {
+    let mut sources = ShaderSources::new();
     for shader in built.package.manifest.shaders() {
         let text = built.file(&shader.source).context("a source is missing")?;
         sources.insert(shader.source.clone(), String::from_utf8(text)?);
@@ -79,7 +79,7 @@ pub fn scenes(slug: &str, count: u64) -> anyhow::Result<Vec<Scene>> {
 pub struct Work {
     pub folder: PathBuf,
     pub slug: String,
-    built: Built,
+    built: BuiltStyle,
     style: Style,
 }
 
@@ -90,7 +90,7 @@ impl Work {
     /// When the style cannot be built.
     pub fn open(slug: &str) -> anyhow::Result<Self> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("work").join(slug);
-        let built = Folder::open(&folder)?.build()?;
+        let built = StyleFolder::open(&folder)?.build()?;
         let style = built.style()?;
         Ok(Self { folder, slug: slug.into(), built, style })
     }
@@ -126,7 +126,7 @@ impl Work {
     ///
     /// # Errors
     /// When one is not text.
-    pub fn sources(&self) -> anyhow::Result<Sources> {
+    pub fn sources(&self) -> anyhow::Result<ShaderSources> {
         sources_of(&self.built)
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use iridule_origin::painter::{PaintedBy, Painter};
+use iridule_origin::painter::{PaintedBy, ScenePainter};
 use iridule_raster::encode;
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub fn section(bench: &Bench) -> anyhow::Result<Section> {
     let hosts = Hosts::start(bench, "fbm")?;
     let work = hosts.work();
     let title = "A fragment shader, 512 px, PNG";
-    let (painter, found) = Painter::open(true);
+    let (painter, found) = ScenePainter::open(true);
     let (sources, png) = (work.sources()?, work.png()?);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shaders-cpu/wgsl/corpus/bench/fbm.wgsl");
     let source = fs::read_to_string(corpus)?;

@@ -18,9 +18,11 @@ use cid::Cid;
 use minijinja::{context, value::Value};
 
 use crate::{
-    expression::Colour, expression::Number, manifest::ContentSpec, manifest::FillSpec, manifest::LayerSpec,
-    manifest::Manifest, manifest::PaintSpec, manifest::TextSpec, manifest::TransformSpec, shader, template,
-    template::Expanded, template::Template, traits::Traits,
+    expression::{Colour, Number},
+    manifest::{ContentSpec, FillSpec, LayerSpec, Manifest, PaintSpec, TextSpec, TransformSpec},
+    shader,
+    template::{self, Expanded, Template},
+    traits::Traits,
 };
 use iridule_records::{gauge::State, seed::Seed};
 use iridule_scene::scene::{

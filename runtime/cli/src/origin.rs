@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 use clap::ValueEnum;
 use ed25519_dalek::SigningKey;
-use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, memory};
+use iridule_origin::{ConnectionLimits, Origin, OriginConfig, OriginStore, PaintingLimits, default_memory};
 use iridule_publish::keys;
 use iridule_records::signed::TrustedKeys;
 
@@ -84,16 +84,16 @@ impl Painting {
     /// Starts an origin for these edges.
     pub async fn start(&self, listen: SocketAddr, data: &Path, edges: TrustedKeys) -> anyhow::Result<Origin> {
         let store = match &self.origin_store {
-            Some(url) => Store::at(url)?,
-            None => Store::folder(&data.join("origin"))?,
+            Some(url) => OriginStore::open_url(url)?,
+            None => OriginStore::folder(&data.join("origin"))?,
         };
         let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let config = Config {
+        let config = OriginConfig {
             listen,
             store,
             edges,
             key: origin_key(data)?,
-            memory: self.origin_memory.map_or_else(|| memory::available() / 4, |mebibytes| mebibytes << 20),
+            memory: self.origin_memory.map_or_else(default_memory, |mebibytes| mebibytes << 20),
             connections: ConnectionLimits {
                 connections: self.origin_connections,
                 ..ConnectionLimits::default()

@@ -15,8 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use iridule_records::gauge::{Band, State};
 use iridule_scene::variant::{Asked, Format, Variant};
 use iridule_studio::{
-    Bench, Built,
-    bench::{Painted, Picture},
+    BuiltStyle, StyleSession,
+    session::{PaintedPicture, PictureRequest},
 };
 use iridule_style::{
     manifest::Manifest,
@@ -121,7 +121,7 @@ fn report(count: usize, variant: &Variant, seconds: f64, args: &Args) -> anyhow:
 
 struct Job<'a> {
     args: &'a Args,
-    built: &'a Built,
+    built: &'a BuiltStyle,
     state: &'a State,
     /// The place of the next token.
     next: Cell<usize>,
@@ -137,8 +137,8 @@ impl Job<'_> {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(tokens.len()).max(1);
         let sandbox = self.args.bounds.sandbox(workers);
         let painters = (0..workers).map(|_| async {
-            let mut bench = Bench::new(&sandbox, self.args.bounds.limits()).await?;
-            bench.open(self.built);
+            let mut bench = StyleSession::new(&sandbox, self.args.bounds.limits()).await?;
+            bench.load(self.built);
             loop {
                 let place = self.next.replace(self.next.get() + 1);
                 let Some(token) = tokens.get(place) else { return anyhow::Ok(()) };
@@ -151,16 +151,16 @@ impl Job<'_> {
         painted.map(drop)
     }
 
-    async fn paint(&self, bench: &mut Bench, place: usize, token: u64) -> anyhow::Result<()> {
+    async fn paint(&self, bench: &mut StyleSession, place: usize, token: u64) -> anyhow::Result<()> {
         let extension = self.args.format.extension();
-        let picture = Picture {
+        let picture = PictureRequest {
             token,
             bands: self.state.0.clone(),
             width: self.args.size,
             extension: extension.into(),
             tile: self.args.sheet.then_some(self.args.tile),
         };
-        let Painted { file, tile } = bench.paint(&picture).await?;
+        let PaintedPicture { file, tile } = bench.paint(&picture).await?;
         let path = self.args.out.join(format!("{token}.{extension}"));
         fs::write(&path, &file).with_context(|| format!("{}: cannot be written", path.display()))?;
         if let (Some(sheet), Some(tile)) = (self.sheet.borrow_mut().as_mut(), tile) {

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use iridule_sandbox::{Config, Limits, Registered, Sandbox};
-use iridule_studio::{Bench, Built, Folder};
+use iridule_sandbox::{JobLimits, RegisteredJob, Sandbox, SandboxConfig};
+use iridule_studio::{BuiltStyle, StyleFolder, StyleSession};
 
 use crate::shade;
 
 /// Every job that this executable serves as a worker.
-pub fn jobs() -> impl Iterator<Item = Registered> {
+pub fn jobs() -> impl Iterator<Item = RegisteredJob> {
     let all = [
         iridule_relay::SANDBOX_JOBS,
-        iridule_origin::child::SANDBOX_JOBS,
-        iridule_studio::bench::SANDBOX_JOBS,
+        iridule_origin::paint_job::SANDBOX_JOBS,
+        iridule_studio::session::SANDBOX_JOBS,
         shade::SANDBOX_JOBS,
     ];
     all.into_iter().flatten().copied()
@@ -33,18 +33,18 @@ pub struct Bounds {
 
 impl Bounds {
     /// The limits of a unit.
-    pub fn limits(self) -> Limits {
-        Limits::new(Duration::from_secs(self.time_limit.into()), u64::from(self.memory_limit) << 20)
+    pub fn limits(self) -> JobLimits {
+        JobLimits::new(Duration::from_secs(self.time_limit.into()), u64::from(self.memory_limit) << 20)
     }
 
     /// A sandbox of so many workers.
     pub fn sandbox(self, workers: usize) -> Sandbox {
-        Sandbox::new(Config { workers, limits: self.limits(), ..Config::default() })
+        Sandbox::new(SandboxConfig { workers, limits: self.limits(), ..SandboxConfig::default() })
     }
 
     /// Builds a style on a bench of its own.
-    pub async fn build(self, folder: &Folder) -> anyhow::Result<(Bench, Built)> {
-        let mut bench = Bench::new(&self.sandbox(1), self.limits()).await?;
+    pub async fn build(self, folder: &StyleFolder) -> anyhow::Result<(StyleSession, BuiltStyle)> {
+        let mut bench = StyleSession::new(&self.sandbox(1), self.limits()).await?;
         let built = bench.build(folder).await?;
         Ok((bench, built))
     }

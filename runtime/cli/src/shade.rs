@@ -9,8 +9,8 @@ use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use iridule_origin::{Bound, Depth, Gpu};
-use iridule_sandbox::{Config, Confinement, Job, Registered, Sandbox};
+use iridule_origin::{BoundResource, Gpu, TargetFormat};
+use iridule_sandbox::{Confinement, Job, RegisteredJob, Sandbox, SandboxConfig};
 use iridule_vm::{
     AddressMode, Binding, BindingKind, Budget, FilterMode, Inputs, Machine, Program, Resource, Sampler, Size,
     Texels, Texture,
@@ -224,7 +224,7 @@ impl Data {
 fn paint_cpu(
     args: &Asked,
     program: &Program,
-    resources: &[Bound<'_>],
+    resources: &[BoundResource<'_>],
     notes: &mut String,
 ) -> Result<Vec<f32>> {
     let machine = Machine::new(program.clone())?;
@@ -287,12 +287,12 @@ fn paint_gpu(
     args: &Asked,
     source: &str,
     entry: &str,
-    resources: &[Bound<'_>],
+    resources: &[BoundResource<'_>],
     notes: &mut String,
 ) -> Result<Vec<f32>> {
     ensure!(args.overrides.is_empty(), "--override is for the CPU backend; give the override a default");
     let gpu = Gpu::new()?;
-    let prepared = gpu.prepare(source, entry, resources, args.size(), Depth::Floats)?;
+    let prepared = gpu.prepare(source, entry, resources, args.size(), TargetFormat::Floats)?;
     let start = Instant::now();
     let pixels = prepared.paint_floats()?;
     if args.stats {
@@ -329,7 +329,7 @@ fn encode(path: &Path, size: Size, pixels: &[f32]) -> Result<Vec<u8>> {
 }
 
 /// What the sandbox is asked to do here; `main` passes it on.
-pub const SANDBOX_JOBS: &[Registered] = &[Registered::of::<PaintShader>()];
+pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<PaintShader>()];
 
 /// Most that a sandbox answers, bytes: the floats of a picture of 4,096 square, and what is said beside them.
 const REPLY_BYTES: u64 = 260 << 20;
@@ -411,7 +411,7 @@ impl Asked {
     fn shade(&self) -> Result<Shaded> {
         let mut shaded = Shaded::default();
         let path = &self.shown;
-        iridule_sandbox::note(path);
+        iridule_sandbox::report_activity(path);
         let source = std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {path}"))?;
         let options = iridule_wgsl::Options { entry: self.entry.clone(), overrides: self.overrides.clone() };
         let compiled = iridule_wgsl::compile(&source, &options).map_err(|refused| {
@@ -431,11 +431,11 @@ impl Asked {
             .iter()
             .map(|b| Ok((b, data(b, &self.binds)?)))
             .collect::<Result<_>>()?;
-        let resources: Vec<Bound<'_>> = data
+        let resources: Vec<BoundResource<'_>> = data
             .iter()
-            .map(|(b, data)| Bound { group: b.group, binding: b.binding, resource: data.resource() })
+            .map(|(b, data)| BoundResource { group: b.group, binding: b.binding, resource: data.resource() })
             .collect();
-        iridule_sandbox::note(path);
+        iridule_sandbox::report_activity(path);
         let pixels = match self.backend {
             Backend::Cpu => paint_cpu(self, &compiled.program, &resources, &mut shaded.notes)?,
             Backend::Gpu => paint_gpu(self, &source, &compiled.entry, &resources, &mut shaded.notes)?,
@@ -452,7 +452,7 @@ impl Asked {
 pub fn run(args: &Args) -> Result<()> {
     ensure!(args.explain || args.output.is_some(), "name an output with -o, or ask for --explain");
     let asked = Asked::of(args)?;
-    let mut config = Config { limits: args.bounds.limits(), ..Config::default() };
+    let mut config = SandboxConfig { limits: args.bounds.limits(), ..SandboxConfig::default() };
     config.limits.reply_bytes = REPLY_BYTES;
     if args.backend == Backend::Gpu {
         config.confinement = Confinement::Device;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use iridule_raster::{Pixmap, encode};
 use iridule_scene::variant::Variant;
-use iridule_studio::bench::Tile;
+use iridule_studio::session::TilePicture;
 
 /// Pixels between pictures, and around them.
 const GAP: u32 = 12;
@@ -43,7 +43,7 @@ impl Sheet {
     ///
     /// # Errors
     /// When it is not of the sheet's tile size, or the sheet has no such place.
-    pub fn place(&mut self, place: usize, picture: &Tile) -> anyhow::Result<()> {
+    pub fn place(&mut self, place: usize, picture: &TilePicture) -> anyhow::Result<()> {
         let (width, height) = self.tile;
         ensure!((picture.width, picture.height) == (width, height), "a picture of another size");
         let place = u32::try_from(place)?;

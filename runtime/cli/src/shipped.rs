@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use iridule_studio::Folder;
+use iridule_studio::StyleFolder;
 
 /// A style's folder, carried in the binary.
 pub struct Shipped {
@@ -17,8 +17,8 @@ pub const SHIPPED: &[Shipped] = include!(concat!(env!("OUT_DIR"), "/shipped.rs")
 
 impl Shipped {
     /// The folder.
-    pub fn folder(&self) -> Folder {
-        Folder::carried(self.slug, self.files)
+    pub fn folder(&self) -> StyleFolder {
+        StyleFolder::embedded(self.slug, self.files)
     }
 }
 
@@ -26,9 +26,9 @@ impl Shipped {
 ///
 /// # Errors
 /// Which styles there are.
-pub fn folder(name: &str) -> anyhow::Result<Folder> {
+pub fn folder(name: &str) -> anyhow::Result<StyleFolder> {
     if Path::new(name).join("style.toml").is_file() {
-        return Ok(Folder::open(name)?);
+        return Ok(StyleFolder::open(name)?);
     }
     let shipped = SHIPPED.iter().find(|shipped| shipped.slug == name);
     shipped.map(Shipped::folder).with_context(|| {

@@ -11,15 +11,12 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-#[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
-mod support;
-
 use std::io::Write as _;
 use std::time::Instant;
 
-use iridule_origin::{Bound, Gpu};
+use iridule_origin::{BoundResource, Gpu};
 use iridule_vm::{Budget, Inputs, Level, Machine, Size};
-use support::{compiled, corpus, resources};
+use iridule_wgsl_testkit::{compiled, corpus, resources};
 
 const SIZE: Size = Size { width: 512, height: 512 };
 const TURNS: usize = 12;
@@ -39,15 +36,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, source) in corpus("bench") {
         let program = compiled(&name, &source);
         let resources = resources(&source, &program);
-        let bound: Vec<Bound<'_>> = resources
+        let bound: Vec<BoundResource<'_>> = resources
             .iter()
-            .map(|(group, binding, owned)| Bound {
+            .map(|(group, binding, owned)| BoundResource {
                 group: *group,
                 binding: *binding,
                 resource: owned.resource(),
             })
             .collect();
-        let prepared = gpu.prepare(&source, "main", &bound, SIZE, iridule_origin::Depth::Floats)?;
+        let prepared = gpu.prepare(&source, "main", &bound, SIZE, iridule_origin::TargetFormat::Floats)?;
         let find = |g, b| bound.iter().find(|r| (r.group, r.binding) == (g, b)).map(|r| r.resource);
         let inputs = Inputs::bind(&program, find)?;
         let machines: Vec<Machine> = Level::all()

@@ -1,44 +1,47 @@
-//! The GPU origin: renders what edges do not paint themselves.
+//! The GPU origin: renders pictures that edges do not paint themselves.
 //!
 //! ```text
-//! server     connections, bounded in number and time
-//!  → order   core's `order`: signed by an edge that is known here, for this origin, once
-//!  → store   a render that was made before
-//!  → library the style's manifest, of blocks that edges have sent
-//!  → queue   one job for each key; edges in turn, visitors first
-//!  → child   a process that can be ended: the scene, built when the job runs;
-//!            painted, its shaders on a device, the CPU where that fails; encoded
-//!  → store   kept under its key
-//!  → answer  signed
+//! server          connections, limited in number and time
+//!  → handler      verifies the signed request: from a known edge, for this origin, sent once
+//!  → store        a stored render is returned at once
+//!  → style_cache  the style's manifest, read from blocks that edges have sent
+//!  → queue        one job for each key; edges take turns, visitors come before prefetches
+//!  → worker       sends the job to a child process that can be killed
+//!  → paint_job    in the child: builds the scene, paints it (shaders on a device, or on the
+//!                 CPU where that fails), and encodes it
+//!  → store        keeps the render under its key
+//!  → handler      signs the response
 //! ```
 //!
-//! `answers.rs` is that list as code up to the queue, `service.rs` from there, `child.rs` what runs in the child. This is the only crate that says `wgpu`. A device takes the same resources as the
-//! strip VM ([`iridule_vm::Resource`]) and gives the same pixels, within the tolerance that `docs/strip-vm.md` states, so
-//! that either can check the other.
+//! This is the only crate that uses `wgpu`. A device reads the same resources as the strip VM ([`iridule_vm::Resource`]) and
+//! paints the same pixels, within the tolerance in `docs/strip-vm.md`, so each can be tested against the other.
 
-mod answers;
-pub mod child;
 mod clocks;
-pub mod device;
+mod config;
 pub mod encode;
-mod faulty;
-pub mod fragment;
-pub mod library;
-pub mod memory;
+pub mod gpu;
+mod handler;
+mod lock;
+mod log_throttle;
 mod metrics;
 pub mod nonces;
+mod origin;
+mod outcome;
+pub mod paint_job;
 pub mod painter;
-mod painting;
+mod painter_process;
 pub mod queue;
+mod recent_failures;
 mod server;
-pub mod service;
+mod shared;
 pub mod store;
-mod throttle;
+pub mod style_cache;
+mod worker;
 
-pub use device::{Gpu, GpuError};
-pub use fragment::{Bound, Depth};
-pub use painter::Painter;
-pub use painting::PaintingLimits;
+pub use config::{OriginConfig, OriginError, default_memory};
+pub use gpu::{BoundResource, Gpu, GpuError, TargetFormat};
+pub use origin::Origin;
+pub use painter::ScenePainter;
+pub use painter_process::PaintingLimits;
 pub use server::ConnectionLimits;
-pub use service::{Config, Origin, OriginError};
-pub use store::Store;
+pub use store::OriginStore;

@@ -1,4 +1,4 @@
-//! What a monitor reads at `/metrics` of an origin.
+//! The metrics that an origin reports at `/metrics`.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -13,28 +13,28 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-/// Content type of the text that [`Metrics::text`] makes.
+/// The content type of the text that [`OriginMetrics::text`] returns.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All series of one origin.
-pub(crate) struct Metrics {
+/// All metrics of one origin.
+pub(crate) struct OriginMetrics {
     registry: Registry,
-    renders: Family<Painted, Counter>,
-    /// Seconds from taking a job to its file.
+    renders: Family<PainterLabel, Counter>,
+    /// Seconds from taking a job to its encoded file.
     pub(crate) seconds: Histogram,
-    /// Orders answered with a render that was stored.
+    /// Requests answered with a stored render.
     pub(crate) stored: Counter,
-    /// Orders that joined a job that was there already.
+    /// Requests that joined an existing job.
     pub(crate) joined: Counter,
-    /// Orders answered with 428.
+    /// Requests answered with 428: blocks of the style were missing.
     pub(crate) without_blocks: Counter,
-    /// Blocks taken.
+    /// Blocks received.
     pub(crate) blocks: Counter,
-    /// Orders turned away because the queue was full, or time ran out.
+    /// Requests turned away because the queue was full or the time ran out.
     pub(crate) turned_away: Counter,
-    /// Orders refused: strangers, replays, forgeries.
+    /// Requests rejected: unknown edges, repeated nonces, bad signatures.
     pub(crate) refused: Counter,
-    /// Of these, orders that could not have been done in time.
+    /// Requests turned away because they could not have been done in time. Part of `turned_away`.
     pub(crate) too_late: Counter,
     /// Pictures that cannot be painted or encoded.
     pub(crate) unpaintable: Counter,
@@ -45,33 +45,33 @@ pub(crate) struct Metrics {
     wait: Gauge<f64, AtomicU64>,
     devices: Gauge,
     connections: Gauge,
-    clocks: Family<OfEdge, Gauge<f64, AtomicU64>>,
+    clocks: Family<EdgeLabel, Gauge<f64, AtomicU64>>,
 }
 
-/// What is measured when it is asked for.
-pub(crate) struct Now {
+/// Values that are measured when the metrics are read.
+pub(crate) struct Measured {
     /// Jobs that wait for a worker, and jobs that run.
     pub(crate) depth: (usize, usize),
     pub(crate) wait_ms: u64,
     pub(crate) devices: usize,
     pub(crate) connections: usize,
-    /// By how much the clock of each edge is ahead, milliseconds.
+    /// How far the clock of each edge is ahead, milliseconds.
     pub(crate) clocks: Vec<(String, i64)>,
 }
 
-/// Which edge, by the id of its key.
+/// The edge, by the id of its key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfEdge {
+struct EdgeLabel {
     edge: String,
 }
 
 /// What painted a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Painted {
+struct PainterLabel {
     by: &'static str,
 }
 
-impl Metrics {
+impl OriginMetrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("iridule_origin");
         let mut counter = |name: &str, help: &str| {
@@ -89,7 +89,7 @@ impl Metrics {
         let too_late = counter("too_late", "Orders turned away because they could not be done in time");
         let unpaintable = counter("unpaintable", "Pictures that cannot be painted or encoded");
         let faults = counter("faults", "Pictures on which the painter failed");
-        let renders = Family::<Painted, Counter>::default();
+        let renders = Family::<PainterLabel, Counter>::default();
         registry.register("renders", "Renders made, by what painted them", renders.clone());
         let seconds = Histogram::new(exponential_buckets(0.001, 2.0, 14));
         registry.register_with_unit("render", "From a job to its file", Unit::Seconds, seconds.clone());
@@ -105,7 +105,7 @@ impl Metrics {
             wait.clone(),
         );
         registry.register("connections", "Connections", connections.clone());
-        let clocks = Family::<OfEdge, Gauge<f64, AtomicU64>>::default();
+        let clocks = Family::<EdgeLabel, Gauge<f64, AtomicU64>>::default();
         let help = "By how much an edge's clock is ahead of this one";
         registry.register_with_unit("clock_difference", help, Unit::Seconds, clocks.clone());
         Self {
@@ -130,13 +130,13 @@ impl Metrics {
         }
     }
 
-    /// Counts a render: `gpu`, `cpu`, or `fallback` where a device failed.
+    /// Counts a render by what painted it: `gpu`, `cpu`, or `fallback` where a device failed.
     pub(crate) fn rendered(&self, by: &'static str) {
-        self.renders.get_or_create(&Painted { by }).inc();
+        self.renders.get_or_create(&PainterLabel { by }).inc();
     }
 
-    /// The series as text.
-    pub(crate) fn text(&self, now: Now) -> String {
+    /// Returns all metrics as text.
+    pub(crate) fn text(&self, now: Measured) -> String {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.queued.set(count(now.depth.0));
         self.running.set(count(now.depth.1));
@@ -146,7 +146,7 @@ impl Metrics {
         for (edge, ahead_ms) in now.clocks {
             let seconds = Duration::from_millis(ahead_ms.unsigned_abs()).as_secs_f64();
             let seconds = if ahead_ms < 0 { -seconds } else { seconds };
-            self.clocks.get_or_create(&OfEdge { edge }).set(seconds);
+            self.clocks.get_or_create(&EdgeLabel { edge }).set(seconds);
         }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

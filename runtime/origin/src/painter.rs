@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -27,15 +27,15 @@ use iridule_vm::{AddressMode, FilterMode, Program, Resource, Sampler, Size, Texe
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    device::{self, Adapter, Gpu, GpuError},
-    fragment::{Bound, Depth},
+    gpu::{self, Adapter, BoundResource, Gpu, GpuError, TargetFormat},
+    lock::lock,
 };
 
 /// For how long a device that failed is put aside.
-const ASIDE: Duration = Duration::from_secs(30);
+const DEVICE_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// The WGSL of a style's shaders, by path.
-pub type Sources = HashMap<String, String>;
+pub type ShaderSources = HashMap<String, String>;
 
 /// What painted a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,40 +61,40 @@ impl PaintedBy {
 
 /// The devices of this machine.
 #[derive(Debug, Default)]
-pub struct Painter {
-    devices: Vec<Device>,
+pub struct ScenePainter {
+    devices: Vec<PaintDevice>,
     next: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Device {
+struct PaintDevice {
     adapter: Adapter,
-    state: Mutex<State>,
+    state: Mutex<DeviceState>,
 }
 
 #[derive(Debug)]
-enum State {
+enum DeviceState {
     Ready(Arc<Gpu>),
-    Aside(Instant),
+    Suspended(Instant),
 }
 
 /// What became of looking for devices: their names, and why others are not used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct DeviceReport {
     /// Devices that passed the probe.
     pub used: Vec<String>,
     /// Devices that did not, and why.
     pub refused: Vec<String>,
 }
 
-impl Painter {
+impl ScenePainter {
     /// Opens and probes every device there is. Software ones are used only where there is no other, and not at all when
     /// not wanted.
     #[must_use]
-    pub fn open(software: bool) -> (Self, Found) {
-        let mut found = Found::default();
-        let mut devices: Vec<Device> = Vec::new();
-        for adapter in device::adapters() {
+    pub fn open(software: bool) -> (Self, DeviceReport) {
+        let mut found = DeviceReport::default();
+        let mut devices: Vec<PaintDevice> = Vec::new();
+        for adapter in gpu::adapters() {
             let hardware = devices.iter().any(|device| !device.adapter.software);
             if adapter.software && (hardware || !software) {
                 continue;
@@ -102,7 +102,8 @@ impl Painter {
             match open(&adapter) {
                 Ok(gpu) => {
                     found.used.push(adapter.name.clone());
-                    devices.push(Device { adapter, state: Mutex::new(State::Ready(Arc::new(gpu))) });
+                    devices
+                        .push(PaintDevice { adapter, state: Mutex::new(DeviceState::Ready(Arc::new(gpu))) });
                 }
                 Err(why) => found.refused.push(format!("{}: {why}", adapter.name)),
             }
@@ -129,18 +130,18 @@ impl Painter {
     pub fn paint(
         &self,
         scene: &Scene,
-        sources: &Sources,
+        sources: &ShaderSources,
         variant: &Variant,
     ) -> Result<(Pixmap, PaintedBy), PaintError> {
         let by_cpu = |by| Ok((iridule_raster::paint_pixels_with(scene, variant, &StripVm)?, by));
         let Some((device, gpu)) = self.device() else { return by_cpu(PaintedBy::Cpu) };
-        let shade = GpuShade { gpu: &gpu, sources, ran: AtomicUsize::new(0) };
+        let shade = GpuShader { gpu: &gpu, sources, ran: AtomicUsize::new(0) };
         match iridule_raster::paint_pixels_with(scene, variant, &shade) {
             Ok(pixmap) if shade.ran.into_inner() > 0 => Ok((pixmap, PaintedBy::Gpu)),
             Ok(pixmap) => Ok((pixmap, PaintedBy::Cpu)),
             Err(PaintError::Shader { layer, fault: Fault::Device(why) }) => {
                 if gpu.is_lost() {
-                    device.put_aside(&gpu);
+                    device.suspend(&gpu);
                 }
                 by_cpu(PaintedBy::Fallback(format!("{}: {layer}: {why}", gpu.name())))
             }
@@ -149,7 +150,7 @@ impl Painter {
     }
 
     /// The next device in turn that works.
-    fn device(&self) -> Option<(&Device, Arc<Gpu>)> {
+    fn device(&self) -> Option<(&PaintDevice, Arc<Gpu>)> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
         (0..self.devices.len()).find_map(|step| {
             let device = &self.devices[(first + step) % self.devices.len()];
@@ -164,46 +165,46 @@ fn open(adapter: &Adapter) -> Result<Gpu, GpuError> {
     Ok(gpu)
 }
 
-impl Device {
+impl PaintDevice {
     fn gpu(&self) -> Option<Arc<Gpu>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Ready(gpu) = &*state
+        let mut state = lock(&self.state);
+        if let DeviceState::Ready(gpu) = &*state
             && !gpu.is_lost()
         {
             return Some(gpu.clone());
         }
         match &*state {
-            State::Aside(since) if since.elapsed() < ASIDE => None,
-            State::Ready(_) | State::Aside(_) => match open(&self.adapter) {
+            DeviceState::Suspended(since) if since.elapsed() < DEVICE_RETRY_DELAY => None,
+            DeviceState::Ready(_) | DeviceState::Suspended(_) => match open(&self.adapter) {
                 Ok(gpu) => {
                     let gpu = Arc::new(gpu);
-                    *state = State::Ready(gpu.clone());
+                    *state = DeviceState::Ready(gpu.clone());
                     Some(gpu)
                 }
                 Err(_) => {
-                    *state = State::Aside(Instant::now());
+                    *state = DeviceState::Suspended(Instant::now());
                     None
                 }
             },
         }
     }
 
-    fn put_aside(&self, failed: &Arc<Gpu>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(&*state, State::Ready(gpu) if Arc::ptr_eq(gpu, failed)) {
-            *state = State::Aside(Instant::now());
+    fn suspend(&self, failed: &Arc<Gpu>) {
+        let mut state = lock(&self.state);
+        if matches!(&*state, DeviceState::Ready(gpu) if Arc::ptr_eq(gpu, failed)) {
+            *state = DeviceState::Suspended(Instant::now());
         }
     }
 }
 
 /// Runs shaders on a device.
-struct GpuShade<'a> {
+struct GpuShader<'a> {
     gpu: &'a Gpu,
-    sources: &'a Sources,
+    sources: &'a ShaderSources,
     ran: AtomicUsize,
 }
 
-impl Shade for GpuShade<'_> {
+impl Shade for GpuShader<'_> {
     fn shade(&self, job: &Job<'_>, picture: &mut Pixmap) -> Result<(), Fault> {
         let path = &job.shader.source;
         let source =
@@ -214,18 +215,18 @@ impl Shade for GpuShade<'_> {
         let nothing = [0; 4];
         let program = Program::decode(&job.shader.program).map_err(Fault::Decode)?;
         let looks_below = program.bindings.iter().any(|bound| bound.binding == binding::BELOW);
-        let texture = |binding, width, height, bytes| Bound {
+        let texture = |binding, width, height, bytes| BoundResource {
             group: 0,
             binding,
             resource: Resource::Texture(Texture { width, height, texels: Texels::Rgba8(bytes) }),
         };
-        let sampler = |binding, mode| Bound {
+        let sampler = |binding, mode| BoundResource {
             group: 0,
             binding,
             resource: Resource::Sampler(Sampler { u: mode, v: mode, filter: FilterMode::Linear }),
         };
         let mut bound = vec![
-            Bound { group: 0, binding: binding::TOKEN, resource: Resource::Uniform(job.uniforms) },
+            BoundResource { group: 0, binding: binding::TOKEN, resource: Resource::Uniform(job.uniforms) },
             match job.below.filter(|_| looks_below) {
                 Some(below) => texture(binding::BELOW, below.width(), below.height(), below.data()),
                 None => texture(binding::BELOW, 1, 1, &nothing),
@@ -238,12 +239,12 @@ impl Shade for GpuShade<'_> {
         }
         let painted = self
             .gpu
-            .prepare(source, "main", &bound, size, Depth::Bytes)
+            .prepare(source, "main", &bound, size, TargetFormat::Bytes)
             .and_then(|prepared| prepared.paint_into(picture.data_mut()));
         self.ran.fetch_add(1, Ordering::Relaxed);
         painted.map_err(|why| {
             if matches!(why, GpuError::Failed(_)) {
-                self.gpu.give_up();
+                self.gpu.mark_lost();
             }
             Fault::Device(why.to_string())
         })
@@ -255,22 +256,22 @@ mod tests {
     use super::*;
     use alloy_primitives::U256;
     use iridule_scene::variant::{Asked, Format};
-    use iridule_studio::Folder;
+    use iridule_studio::StyleFolder;
 
     #[test]
     fn a_device_that_is_lost_costs_one_picture_its_speed_and_is_opened_anew() {
-        let (mut painter, found) = Painter::open(true);
+        let (mut painter, found) = ScenePainter::open(true);
         painter.devices.truncate(1);
-        let Some(Device { state, .. }) = painter.devices.first() else {
+        let Some(PaintDevice { state, .. }) = painter.devices.first() else {
             eprintln!("skipped: no device passes the probe: {found:?}");
             return;
         };
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../functions/styles/aurora");
-        let built = Folder::open(folder).unwrap().build().unwrap();
+        let built = StyleFolder::open(folder).unwrap().build().unwrap();
         let style = built.style().unwrap();
         let text = |path: &str| String::from_utf8(built.file(path).unwrap()).unwrap();
         let shaders = built.package.manifest.shaders();
-        let sources: Sources = shaders.map(|one| (one.source.clone(), text(&one.source))).collect();
+        let sources: ShaderSources = shaders.map(|one| (one.source.clone(), text(&one.source))).collect();
         let seed = built.collection.seed(U256::from(1)).unwrap();
         let scene = built.scene(&style, &seed, &style.manifest.rest()).unwrap();
         let asked = Asked { width: Some(64), ..Asked::default() };
@@ -280,14 +281,15 @@ mod tests {
 
         assert_eq!(paint().1, PaintedBy::Gpu);
         match &*state.lock().unwrap() {
-            State::Ready(gpu) => gpu.device.destroy(),
-            State::Aside(_) => panic!("it painted"),
+            DeviceState::Ready(gpu) => gpu.device.destroy(),
+            DeviceState::Suspended(_) => panic!("it painted"),
         }
         let (picture, by) = paint();
         assert!(matches!(by, PaintedBy::Fallback(_)), "{by:?}");
         assert_eq!(picture, by_cpu);
         assert_eq!(paint(), (by_cpu, PaintedBy::Cpu), "it is put aside");
-        *state.lock().unwrap() = State::Aside(Instant::now().checked_sub(ASIDE).unwrap());
+        *state.lock().unwrap() =
+            DeviceState::Suspended(Instant::now().checked_sub(DEVICE_RETRY_DELAY).unwrap());
         assert_eq!(paint().1, PaintedBy::Gpu, "opened anew");
     }
 }

@@ -1,16 +1,16 @@
-//! Connections: how many there are, and for how long a request may take to arrive and an answer to leave.
+//! Connections: their number, and how long requests and responses may take.
 //!
-//! A request's head has to be complete within [`ConnectionLimits::head`], its size and fields are bounded, and an answer
-//! that is not read for [`ConnectionLimits::write`] ends its connection. When there are as many connections as may be, the
-//! oldest one without a request under way gives way to a new one. When the origin leaves, connections without a request under
-//! way are closed at once, however much of a request they have sent.
+//! A request's head must be complete within [`ConnectionLimits::head`], and its size and number of fields are limited. A
+//! connection is closed when the client reads nothing of a response for [`ConnectionLimits::write`]. When the maximum
+//! number of connections is open, the oldest one without a running request is closed for a new one. At shutdown,
+//! connections without a running request are closed at once, even if part of a request has arrived.
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -30,27 +30,29 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-/// Bytes of a request's head.
-const HEAD_BYTES: usize = 16 << 10;
-/// Fields of a request's head.
-const HEAD_FIELDS: usize = 64;
-/// Bytes of an answer that are handed to the connection at once.
-const CHUNK: usize = 64 << 10;
-/// How long a connection without a request has to send its last bytes when the origin leaves.
-const LAST_BYTES: Duration = Duration::from_millis(500);
-/// How long to wait after a connection could not be accepted.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+use crate::lock::lock;
 
-/// What bounds connections.
+/// Maximum size of a request's head, bytes.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+/// Maximum number of header fields of a request.
+const MAX_HEAD_FIELDS: usize = 64;
+/// How much of a response is passed to the connection at once, bytes.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How long a connection without a running request may take to send its last bytes at shutdown.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+/// Delay after a connection could not be accepted.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionLimits {
-    /// Connections at once.
+    /// Maximum number of connections.
     pub connections: usize,
-    /// How long a request's head may take, from the connection's start or the last answer.
+    /// Maximum time for a request's head, from the start of the connection or from the last response.
     pub head: Duration,
-    /// How long a request's body may take.
+    /// Maximum time for a request's body.
     pub body: Duration,
-    /// How long an answer may lie without a byte of it being taken.
+    /// Maximum time in which the client reads nothing of a response.
     pub write: Duration,
 }
 
@@ -61,23 +63,23 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// The body of an answer, with what is held until it has left.
+/// The body of a response, with the permits that it holds until it was sent.
 #[derive(Debug)]
-pub(crate) struct AnswerBody {
+pub(crate) struct ResponseBody {
     bytes: Bytes,
-    /// Its share of the memory that answers may take.
+    /// The memory that is reserved for the response.
     #[expect(dead_code, reason = "held until the body is dropped")]
     memory: Option<OwnedSemaphorePermit>,
-    busy: Option<Busy>,
+    busy: Option<RequestGuard>,
 }
 
-impl AnswerBody {
+impl ResponseBody {
     pub(crate) fn new(bytes: Bytes, memory: Option<OwnedSemaphorePermit>) -> Self {
         Self { bytes, memory, busy: None }
     }
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -87,9 +89,9 @@ impl Body for AnswerBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let next = match self.bytes.len() {
             0 => return Poll::Ready(None),
-            // The last bytes are copied, so that they do not keep the whole picture in memory while they wait.
-            left if left <= CHUNK => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
-            _ => self.bytes.split_to(CHUNK),
+            // The last part is copied, so that it does not keep the whole picture in memory while it waits.
+            left if left <= CHUNK_BYTES => Bytes::copy_from_slice(&std::mem::take(&mut self.bytes)),
+            _ => self.bytes.split_to(CHUNK_BYTES),
         };
         Poll::Ready(Some(Ok(Frame::data(next))))
     }
@@ -103,85 +105,87 @@ impl Body for AnswerBody {
     }
 }
 
-/// The connections there are.
+/// All open connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    most: usize,
-    held: Mutex<Held>,
+    max: usize,
+    held: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct OpenConnections {
     next: u64,
     connections: BTreeMap<u64, Arc<Connection>>,
 }
 
 #[derive(Debug, Default)]
 struct Connection {
-    /// Requests under way: from their heads to the last bytes of their answers.
+    /// The number of running requests: from the head of the request to the last byte of the response.
     busy: AtomicUsize,
-    gives_way: Notify,
+    evict: Notify,
 }
 
-/// A connection's place among the others.
-struct Place {
+/// A connection's slot among the open connections.
+struct ConnectionSlot {
     connections: Arc<Connections>,
     number: u64,
     connection: Arc<Connection>,
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most: most.max(1), held: Mutex::default() })
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max: max.max(1), held: Mutex::default() })
     }
 
-    /// How many there are.
+    /// The number of open connections.
     pub(crate) fn count(&self) -> usize {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).connections.len()
+        lock(&self.held).connections.len()
     }
 
-    /// A place for a new connection; the oldest idle one gives way where there is none. `None` when all are busy.
-    fn admit(self: &Arc<Self>) -> Option<Place> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.connections.len() >= self.most {
+    /// Reserves a slot for a new connection. Closes the oldest idle connection if all slots are taken. `None` if no
+    /// connection is idle.
+    fn admit(self: &Arc<Self>) -> Option<ConnectionSlot> {
+        let mut held = lock(&self.held);
+        if held.connections.len() >= self.max {
             let idle =
                 |(_, connection): &(&u64, &Arc<Connection>)| connection.busy.load(Ordering::Relaxed) == 0;
             let oldest = held.connections.iter().find(idle).map(|(number, _)| *number)?;
-            held.connections.remove(&oldest)?.gives_way.notify_one();
+            held.connections.remove(&oldest)?.evict.notify_one();
         }
         let number = held.next;
         held.next += 1;
         let connection = Arc::new(Connection::default());
         held.connections.insert(number, connection.clone());
-        Some(Place { connections: self.clone(), number, connection })
+        Some(ConnectionSlot { connections: self.clone(), number, connection })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut held = self.connections.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.connections.held);
         held.connections.remove(&self.number);
     }
 }
 
-/// A request under way.
+/// Marks a request as running until it is dropped.
 #[derive(Debug)]
-struct Busy(Arc<Connection>);
+struct RequestGuard(Arc<Connection>);
 
-impl Busy {
+impl RequestGuard {
     fn on(connection: &Arc<Connection>) -> Self {
         connection.busy.fetch_add(1, Ordering::Relaxed);
         Self(connection.clone())
     }
 }
 
-impl Drop for Busy {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Serves until `leaving` says so and all requests under way are answered. Dropping the future cuts everything off.
+/// Serves connections until `leaving` is true and all running requests have their response. Dropping the future closes
+/// everything at once.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
     limits: ConnectionLimits,
@@ -190,7 +194,7 @@ pub(crate) async fn serve<H, F>(
     handle: H,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    F: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
     let mut failing = false;
@@ -203,8 +207,8 @@ pub(crate) async fn serve<H, F>(
         match accepted {
             Ok((stream, _)) => {
                 failing = false;
-                if let Some(place) = connections.admit() {
-                    tasks.spawn(connection(stream, limits, place, leaving.clone(), handle.clone()));
+                if let Some(slot) = connections.admit() {
+                    tasks.spawn(connection(stream, limits, slot, leaving.clone(), handle.clone()));
                 }
             }
             Err(why) => {
@@ -212,7 +216,7 @@ pub(crate) async fn serve<H, F>(
                     tracing::warn!(%why, "connections cannot be accepted");
                 }
                 failing = true;
-                sleep(ACCEPT_AGAIN).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -223,19 +227,19 @@ pub(crate) async fn serve<H, F>(
 async fn connection<H, F>(
     stream: TcpStream,
     limits: ConnectionLimits,
-    place: Place,
+    slot: ConnectionSlot,
     mut leaving: watch::Receiver<bool>,
     handle: H,
 ) where
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+    F: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.write));
-    let here = place.connection.clone();
+    let here = slot.connection.clone();
     let service = service_fn(|request| {
-        let busy = Busy::on(&here);
+        let busy = RequestGuard::on(&here);
         let answer = handle(request);
         async move {
             let mut answer = answer.await;
@@ -245,18 +249,18 @@ async fn connection<H, F>(
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    builder.max_buf_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+    builder.max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEAD_FIELDS);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
     tokio::select! {
         _ = serving.as_mut() => return,
-        () = here.gives_way.notified() => return,
+        () = here.evict.notified() => return,
         _ = leaving.wait_for(|leaving| *leaving) => {}
     }
     serving.as_mut().graceful_shutdown();
     loop {
         tokio::select! {
             _ = serving.as_mut() => return,
-            () = sleep(LAST_BYTES) => if here.busy.load(Ordering::Relaxed) == 0 { return },
+            () = sleep(DRAIN_TIME) => if here.busy.load(Ordering::Relaxed) == 0 { return },
         }
     }
 }

@@ -1,14 +1,10 @@
-//! Where an origin keeps what must outlive it: blocks of styles under their CIDs, renders under their keys.
+//! The persistent store of an origin: blocks of styles by CID, renders by key.
 //!
-//! An object store: a folder, or a bucket of anything that speaks S3. Writes are whole or not at all; whatever does not
-//! read back exactly is not there.
+//! It uses an object store: a folder, or a bucket of any service with the S3 protocol. Writes are atomic. An object that
+//! does not verify when it is read counts as missing.
 
 use iridule_records::block;
-use std::{
-    num::NonZeroUsize,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{num::NonZeroUsize, path::Path, sync::Mutex};
 
 use bytes::Bytes;
 use cid::Cid;
@@ -22,19 +18,21 @@ use object_store::{
 };
 use url::Url;
 
-/// Blocks kept in memory, each at most a mebibyte.
-const BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
-/// Bytes of finished pictures kept in memory.
-const RENDERS: usize = 64 << 20;
-/// Largest stored picture, bytes, with what is stored beside it.
-const RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
+use crate::lock::lock;
 
-/// Why something could not be stored or read.
+/// Maximum number of blocks in memory, of at most 1 MiB each.
+const CACHED_BLOCKS: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+/// Maximum size of the finished pictures in memory, bytes.
+const CACHED_RENDER_BYTES: usize = 64 << 20;
+/// Maximum size of a stored picture with its header, bytes.
+const MAX_RENDER_BYTES: usize = limits::ORIGIN_BYTES + 64;
+
+/// An error of the object store.
 #[derive(Debug, thiserror::Error)]
 #[error("the object store: {0}")]
-pub struct StoreError(String);
+pub struct OriginStoreError(String);
 
-impl From<object_store::Error> for StoreError {
+impl From<object_store::Error> for OriginStoreError {
     fn from(why: object_store::Error) -> Self {
         Self(why.to_string())
     }
@@ -42,26 +40,27 @@ impl From<object_store::Error> for StoreError {
 
 /// Blocks and renders.
 #[derive(Debug)]
-pub struct Store {
+pub struct OriginStore {
     objects: Box<dyn ObjectStore>,
     blocks: Mutex<LruCache<Cid, Bytes>>,
-    renders: Mutex<Recent>,
+    renders: Mutex<RenderCache>,
 }
 
-/// The pictures made or read last.
+/// The pictures that were made or read last.
 #[derive(Debug)]
-struct Recent {
-    held: LruCache<RenderKey, Bytes>,
+struct RenderCache {
+    pictures: LruCache<RenderKey, Bytes>,
     bytes: usize,
 }
 
-impl Store {
-    /// A folder, made if it is not there.
+impl OriginStore {
+    /// Opens a folder, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn folder(folder: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(folder).map_err(|why| StoreError(format!("{}: {why}", folder.display())))?;
+    /// The folder cannot be created.
+    pub fn folder(folder: &Path) -> Result<Self, OriginStoreError> {
+        std::fs::create_dir_all(folder)
+            .map_err(|why| OriginStoreError(format!("{}: {why}", folder.display())))?;
         Ok(Self::of(Box::new(LocalFileSystem::new_with_prefix(folder)?)))
     }
 
@@ -69,29 +68,30 @@ impl Store {
     /// names that Amazon's own tools read (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` …); or a folder, `file:///path`.
     ///
     /// # Errors
-    /// A URL or variables that make no sense.
-    pub fn at(url: &str) -> Result<Self, StoreError> {
-        let parsed = Url::parse(url).map_err(|why| StoreError(format!("{url}: {why}")))?;
+    /// The URL or the variables are not valid.
+    pub fn open_url(url: &str) -> Result<Self, OriginStoreError> {
+        let parsed = Url::parse(url).map_err(|why| OriginStoreError(format!("{url}: {why}")))?;
         if parsed.scheme() == "file" {
-            let folder = parsed.to_file_path().map_err(|()| StoreError(format!("{url}: not a path")))?;
+            let folder =
+                parsed.to_file_path().map_err(|()| OriginStoreError(format!("{url}: not a path")))?;
             return Self::folder(&folder);
         }
-        // Refused when another part of the program has chosen one already, which does as well.
+        // Fails if another part of the program has installed a provider, which then is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (objects, prefix) = object_store::parse_url_opts(&parsed, std::env::vars())?;
         Ok(Self::of(Box::new(PrefixStore::new(objects, prefix))))
     }
 
     fn of(objects: Box<dyn ObjectStore>) -> Self {
-        let renders = Mutex::new(Recent { held: LruCache::unbounded(), bytes: 0 });
-        Self { objects, blocks: Mutex::new(LruCache::new(BLOCKS)), renders }
+        let renders = Mutex::new(RenderCache { pictures: LruCache::unbounded(), bytes: 0 });
+        Self { objects, blocks: Mutex::new(LruCache::new(CACHED_BLOCKS)), renders }
     }
 
-    /// A block, checked against its name; `None` when it is not here.
+    /// Reads a block and verifies it against its CID. `None` if it is not in the store.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, StoreError> {
+    /// The store does not respond.
+    pub async fn block(&self, cid: &Cid) -> Result<Option<Bytes>, OriginStoreError> {
         if let Some(held) = lock(&self.blocks).get(cid) {
             return Ok(Some(held.clone()));
         }
@@ -104,11 +104,11 @@ impl Store {
         Ok(Some(bytes))
     }
 
-    /// Whether a block is here, without reading it.
+    /// Whether a block is in the store. It is not read.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn has_block(&self, cid: &Cid) -> Result<bool, StoreError> {
+    /// The store does not respond.
+    pub async fn has_block(&self, cid: &Cid) -> Result<bool, OriginStoreError> {
         if lock(&self.blocks).contains(cid) {
             return Ok(true);
         }
@@ -119,64 +119,69 @@ impl Store {
         }
     }
 
-    /// Keeps a block that was checked against its name.
+    /// Stores a block that was verified against its CID.
     ///
     /// # Errors
-    /// When the store does not take it.
-    pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), StoreError> {
+    /// The store does not accept it.
+    pub async fn put_block(&self, cid: &Cid, bytes: Bytes) -> Result<(), OriginStoreError> {
         self.put(&block_path(cid), bytes.clone()).await?;
         lock(&self.blocks).put(*cid, bytes);
         Ok(())
     }
 
-    /// A finished picture, if it is here and whole.
+    /// Reads a finished picture. `None` if it is missing or damaged.
     ///
     /// # Errors
-    /// When the store does not answer.
-    pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, StoreError> {
-        if let Some(held) = self.recent(key) {
+    /// The store does not respond.
+    pub async fn render(&self, key: &RenderKey, format: Format) -> Result<Option<Bytes>, OriginStoreError> {
+        if let Some(held) = self.cached_render(key) {
             return Ok(Some(held));
         }
-        let stored = self.get(&render_path(key), RENDER_BYTES).await?;
+        let stored = self.get(&render_path(key), MAX_RENDER_BYTES).await?;
         let body = stored.and_then(|stored| stored_render::open(key, format, &stored));
         if let Some(body) = &body {
-            self.hold(key, body.clone());
+            self.cache_render(key, body.clone());
         }
         Ok(body)
     }
 
-    /// A finished picture, if it is in memory.
+    /// Returns a finished picture that is in memory.
     #[must_use]
-    pub fn recent(&self, key: &RenderKey) -> Option<Bytes> {
-        lock(&self.renders).held.get(key).cloned()
+    pub fn cached_render(&self, key: &RenderKey) -> Option<Bytes> {
+        lock(&self.renders).pictures.get(key).cloned()
     }
 
-    /// Keeps a finished picture in memory, from now on.
-    pub fn hold(&self, key: &RenderKey, body: Bytes) {
+    /// Adds a finished picture to the memory cache.
+    pub fn cache_render(&self, key: &RenderKey, body: Bytes) {
         let mut renders = lock(&self.renders);
         renders.bytes += body.len();
-        if let Some(old) = renders.held.put(*key, body) {
+        if let Some(old) = renders.pictures.put(*key, body) {
             renders.bytes -= old.len();
         }
-        while renders.bytes > RENDERS {
-            let Some((_, oldest)) = renders.held.pop_lru() else { break };
+        while renders.bytes > CACHED_RENDER_BYTES {
+            let Some((_, oldest)) = renders.pictures.pop_lru() else { break };
             renders.bytes -= oldest.len();
         }
     }
 
-    /// Keeps a finished picture for good.
+    /// Writes a finished picture to the object store.
     ///
     /// # Errors
-    /// When the store does not take it.
-    pub async fn put_render(&self, key: &RenderKey, format: Format, body: &[u8]) -> Result<(), StoreError> {
+    /// The store does not accept it.
+    pub async fn put_render(
+        &self,
+        key: &RenderKey,
+        format: Format,
+        body: &[u8],
+    ) -> Result<(), OriginStoreError> {
         self.put(&render_path(key), stored_render::seal(key, format, body)).await
     }
 
-    /// An object of at most so many bytes. Its size is looked at before it is read; a larger one is not what was stored.
-    async fn get(&self, path: &path::Path, most: usize) -> Result<Option<Bytes>, StoreError> {
+    /// Reads an object. An object of more than `max_bytes` counts as missing and is not read.
+    async fn get(&self, path: &path::Path, max_bytes: usize) -> Result<Option<Bytes>, OriginStoreError> {
         match self.objects.get(path).await {
-            Ok(found) if found.meta.size > most as u64 => {
-                tracing::warn!(%path, bytes = found.meta.size, most, "an object in the store is too large: taken as not there");
+            Ok(found) if found.meta.size > max_bytes as u64 => {
+                tracing::warn!(%path, bytes = found.meta.size, max_bytes, "an object in the store is too large: taken as not there");
                 Ok(None)
             }
             Ok(found) => Ok(Some(found.bytes().await?)),
@@ -185,17 +190,13 @@ impl Store {
         }
     }
 
-    async fn put(&self, path: &path::Path, bytes: Bytes) -> Result<(), StoreError> {
+    async fn put(&self, path: &path::Path, bytes: Bytes) -> Result<(), OriginStoreError> {
         self.objects.put(path, PutPayload::from(bytes)).await?;
         Ok(())
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Folders of a four-thousandth of the whole each, so that none grows too large for a file system.
+/// Folders of 1/4096 of all renders each, because file systems are slow with very large folders.
 fn render_path(key: &RenderKey) -> path::Path {
     let name = key.token();
     path::Path::from_iter(["renders", &name[..2], &name])
@@ -213,13 +214,13 @@ mod tests {
     #[tokio::test]
     async fn a_file_of_the_store_that_is_too_large_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::folder(folder.path()).unwrap();
+        let store = OriginStore::folder(folder.path()).unwrap();
         let block = Block::new(RAW, vec![7; 9]).unwrap();
         let key = RenderKey([1; 32].into());
         for path in [block_path(&block.cid), render_path(&key)] {
             let path = folder.path().join(path.as_ref());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            // Sixteen gibibytes, none of them on the disk.
+            // A sparse file of 16 GiB.
             std::fs::File::create(path).unwrap().set_len(16 << 30).unwrap();
         }
         assert_eq!(store.block(&block.cid).await.unwrap(), None);

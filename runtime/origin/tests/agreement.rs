@@ -11,12 +11,9 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-#[path = "../../../shaders-cpu/wgsl/tests/support/mod.rs"]
-mod support;
-
-use iridule_origin::{Bound, Gpu};
+use iridule_origin::{BoundResource, Gpu};
 use iridule_vm::{Level, Size};
-use support::{compiled, corpus, generator, painted, resources};
+use iridule_wgsl_testkit::{compiled, corpus, generator, painted, resources};
 
 const SIZE: Size = Size { width: 70, height: 37 };
 
@@ -50,9 +47,13 @@ fn gpu() -> Option<Gpu> {
 fn both(gpu: &Gpu, name: &str, source: &str) -> (Vec<f32>, Vec<f32>) {
     let program = compiled(name, source);
     let resources = resources(source, &program);
-    let bound: Vec<Bound<'_>> = resources
+    let bound: Vec<BoundResource<'_>> = resources
         .iter()
-        .map(|(group, binding, owned)| Bound { group: *group, binding: *binding, resource: owned.resource() })
+        .map(|(group, binding, owned)| BoundResource {
+            group: *group,
+            binding: *binding,
+            resource: owned.resource(),
+        })
         .collect();
     let theirs =
         gpu.paint(source, "main", &bound, SIZE).unwrap_or_else(|error| panic!("{name}: {error}\n{source}"));

@@ -7,14 +7,14 @@
 use std::{fs, path::Path};
 
 use alloy_primitives::U256;
-use iridule_origin::painter::{PaintedBy, Painter, Sources};
+use iridule_origin::painter::{PaintedBy, ScenePainter, ShaderSources};
 use iridule_scene::variant::{Asked, Format, Variant};
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 
 /// The share of pixels in which a byte may differ by more than 2: edges of what is sharp, where one device steps earlier.
 const SHARE: f64 = 0.001;
 
-fn sources(built: &Built) -> Sources {
+fn sources(built: &BuiltStyle) -> ShaderSources {
     let text = |path: &str| String::from_utf8(built.file(path).unwrap()).unwrap();
     let shaders = built.package.manifest.shaders();
     shaders.map(|shader| (shader.source.clone(), text(&shader.source))).collect()
@@ -22,14 +22,14 @@ fn sources(built: &Built) -> Sources {
 
 #[test]
 fn a_device_paints_every_shipped_style_as_the_cpu_does() {
-    let (painter, found) = Painter::open(true);
+    let (painter, found) = ScenePainter::open(true);
     if painter.devices() == 0 {
         eprintln!("skipped: no device passes the probe: {found:?}");
         return;
     }
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
     for entry in fs::read_dir(styles).unwrap() {
-        let built = Folder::open(entry.unwrap().path()).unwrap().build().unwrap();
+        let built = StyleFolder::open(entry.unwrap().path()).unwrap().build().unwrap();
         let (style, sources) = (built.style().unwrap(), sources(&built));
         let canvas = style.manifest.canvas.canvas();
         let asked = Asked { width: Some(320), ..Asked::default() };

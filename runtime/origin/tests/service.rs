@@ -10,7 +10,7 @@ use std::{
 use alloy_primitives::{U256, hex};
 use cid::Cid;
 use ed25519_dalek::SigningKey;
-use iridule_origin::{Config, ConnectionLimits, Origin, PaintingLimits, Store, child};
+use iridule_origin::{ConnectionLimits, Origin, OriginConfig, OriginStore, PaintingLimits, paint_job};
 use iridule_origin_api::{
     limits,
     order::{self, Errand, Order, Priority, Render, answer::Answer, answer::SIGNATURE},
@@ -20,9 +20,9 @@ use iridule_records::{
     block::{Block, RAW},
     signed::{TrustedKeys, key_id},
 };
-use iridule_sandbox::{Program, serve_if_asked};
+use iridule_sandbox::{WorkerProgram, serve_if_asked};
 use iridule_scene::variant::{Asked, Format, Variant};
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
 
@@ -44,15 +44,15 @@ fn origin_key() -> SigningKey {
     SigningKey::from_bytes(&[9; 32])
 }
 
-fn style(slug: &str) -> Built {
+fn style(slug: &str) -> BuiltStyle {
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
-    Folder::open(styles.join(slug)).unwrap().build().unwrap()
+    StyleFolder::open(styles.join(slug)).unwrap().build().unwrap()
 }
 
 /// No test: the children of the others begin here.
 #[test]
 fn sandbox_worker() {
-    serve_if_asked(child::SANDBOX_JOBS.iter().copied());
+    serve_if_asked(paint_job::SANDBOX_JOBS.iter().copied());
 }
 
 /// An order as an edge sends it.
@@ -80,12 +80,12 @@ impl Met {
         Self::start_with(data, |config| config.queue = queue).await
     }
 
-    async fn start_with(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+    async fn start_with(data: TempDir, change: impl FnOnce(&mut OriginConfig)) -> Self {
         let public = |key: SigningKey| hex::encode(key.verifying_key().as_bytes());
         let edges = TrustedKeys::parse(&[public(edge()), public(other_edge())].join(",")).unwrap();
-        let mut config = Config {
+        let mut config = OriginConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
-            store: Store::folder(data.path()).unwrap(),
+            store: OriginStore::folder(data.path()).unwrap(),
             edges,
             key: origin_key(),
             workers: 2,
@@ -94,7 +94,10 @@ impl Met {
             devices: true,
             software: true,
             connections: ConnectionLimits::default(),
-            painting: PaintingLimits { program: Program::this_test("sandbox_worker"), ..Default::default() },
+            painting: PaintingLimits {
+                program: WorkerProgram::this_test("sandbox_worker"),
+                ..Default::default()
+            },
         };
         change(&mut config);
         let origin = Origin::start(config).await.unwrap();
@@ -125,7 +128,7 @@ impl Met {
     }
 
     /// Asks, with the blocks that are wanted, as an edge does.
-    async fn picture(&self, built: &Built, render: &Render) -> Response {
+    async fn picture(&self, built: &BuiltStyle, render: &Render) -> Response {
         for _ in 0..limits::BLOCK_ROUNDS {
             let answer = self.ask(render).await;
             if answer.status() != StatusCode::PRECONDITION_REQUIRED {
@@ -151,7 +154,7 @@ fn wide(width: u32) -> Asked {
     Asked { width: Some(width), ..Asked::default() }
 }
 
-fn render(built: &Built, token: u64, asked: Asked, format: Format) -> Render {
+fn render(built: &BuiltStyle, token: u64, asked: Asked, format: Format) -> Render {
     let canvas = built.package.manifest.canvas.canvas();
     let variant = Variant::resolve(&asked, format, &canvas).unwrap();
     Render {

@@ -1,12 +1,13 @@
 //! The memory budget of a host: what the caches, the guests and the rest may use together, settled before it starts.
 //!
-//! How much there is, `machine.rs` reads; how guests share their part while they run is `guest_memory.rs`.
+//! How much there is, `iridule-machine` reads; how guests share their part while they run is `guest_memory.rs`.
+
+use iridule_machine::{Memory, MemorySource};
 
 use crate::{
     config::{Config, Limits},
     error::PopError,
     guest_memory::UNIT_BYTES,
-    machine::{Memory, Source},
     store::renders_buffers,
 };
 
@@ -97,8 +98,8 @@ impl Budget {
 /// a system, which others use too.
 fn share(machine: Memory) -> usize {
     let bytes = match machine.source {
-        Source::CgroupV2 | Source::CgroupV1 => machine.bytes / 8 * 7,
-        Source::System | Source::Unknown => machine.bytes / 2,
+        MemorySource::CgroupV2 | MemorySource::CgroupV1 => machine.bytes / 8 * 7,
+        MemorySource::System | MemorySource::Unknown => machine.bytes / 2,
     };
     usize::try_from(bytes).unwrap_or(usize::MAX).max(LEAST_BYTES)
 }
@@ -131,7 +132,7 @@ mod tests {
     fn settled(mebibytes: u64, change: impl FnOnce(&mut Config)) -> (Budget, Config) {
         let mut config = Config::new(Vec::new(), "data");
         change(&mut config);
-        let machine = Memory { bytes: mebibytes << 20, source: Source::CgroupV2 };
+        let machine = Memory { bytes: mebibytes << 20, source: MemorySource::CgroupV2 };
         let budget = Budget::settle(&mut config, machine).unwrap();
         (budget, config)
     }
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(budget.total, 768 << 20);
         let mut config = Config::new(Vec::new(), "data");
         config.memory = Some(100 << 20);
-        let machine = Memory { bytes: 1 << 30, source: Source::System };
+        let machine = Memory { bytes: 1 << 30, source: MemorySource::System };
         assert!(matches!(Budget::settle(&mut config, machine), Err(PopError::Config(_))));
     }
 

@@ -27,7 +27,6 @@ mod instance;
 mod kept;
 mod keyvalue;
 mod logs;
-mod machine;
 mod metrics;
 mod outbound;
 mod pop;

@@ -21,7 +21,6 @@ use crate::{
     guest_threads::GuestThreads,
     host::{self, Shared},
     instance::Nursery,
-    machine::{self, Memory},
     metrics::Metrics,
     outbound::Outbound,
     readiness::Readiness,
@@ -30,6 +29,10 @@ use crate::{
     store::{Records, Stores},
 };
 use iridule_http_cache::Cache;
+use iridule_machine::Memory;
+
+/// Assumed where the system does not say how much memory it has, bytes.
+const ASSUMED_MEMORY: u64 = 4 << 30;
 
 /// A running host.
 ///
@@ -67,8 +70,8 @@ impl Pop {
         seed: impl AsyncFnOnce(&Records) -> Result<(), E>,
     ) -> Result<Self, E> {
         config.limits.check().map_err(PopError::Config)?;
-        config.limits.fit_open_files(machine::raise_open_files());
-        let budget = Budget::settle(&mut config, Memory::read())?;
+        config.limits.fit_open_files(iridule_machine::raise_open_files());
+        let budget = Budget::settle(&mut config, Memory::read(ASSUMED_MEMORY))?;
         let limits = &config.limits;
         if config.admin_token.as_ref().is_some_and(|token| token.len() < 16) {
             return Err(PopError::Config("admin_token has at least 16 bytes".into()).into());

@@ -15,7 +15,6 @@ use crate::{
     front::Front,
     informational::Informational,
     kept::send,
-    machine,
     metrics::Metrics,
     outbound::{AllowedHost, HttpClient, client},
     server::{Server, Terms},
@@ -54,7 +53,7 @@ impl Proxy {
     /// When its port or its store cannot be opened.
     pub async fn start(mut config: ProxyConfig) -> Result<Self, PopError> {
         // Half of the descriptors, for a connection to the origin may stand behind each.
-        config.limits.fit_open_files(machine::raise_open_files());
+        config.limits.fit_open_files(iridule_machine::raise_open_files());
         let metrics = Metrics::new();
         let cache = config.cache.open(Keying::default(), metrics.clone()).await?;
         let server = Server::bind(config.listen, config.tls.as_ref()).await?;

@@ -17,7 +17,7 @@ use iridule_publish::{
     keys,
 };
 use iridule_records::{gauge::is_feed, signed::TrustedKeys, slug::is_slug};
-use iridule_sandbox::Program;
+use iridule_sandbox::WorkerProgram;
 use reqwest::Url;
 use serde::Deserialize;
 
@@ -427,8 +427,12 @@ impl Config {
 }
 
 /// What works on documents: the executable of the relay, or of its tests.
-fn worker() -> Program {
-    if cfg!(test) { Program::this_test("tokens::tests::sandbox_worker") } else { Program::this() }
+fn worker() -> WorkerProgram {
+    if cfg!(test) {
+        WorkerProgram::this_test("tokens::tests::sandbox_worker")
+    } else {
+        WorkerProgram::this_executable()
+    }
 }
 
 fn url_of(text: &str) -> Result<Url, String> {

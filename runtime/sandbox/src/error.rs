@@ -1,41 +1,41 @@
-//! Why a job gave no reply.
+//! Errors of the sandbox: why a job returned no reply.
 
 use std::{fmt, io};
 
-/// Why a job gave no reply.
+/// Why a job returned no reply.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError<E> {
-    /// The job itself says so.
+    /// The job ran and returned its own error.
     #[error("{0}")]
     Job(E),
-    /// The job was ended, because of what it was given: the same request would end in the same way.
+    /// The job was killed because of its request. The same request would be killed again.
     #[error(transparent)]
-    Ended(#[from] Ended),
-    /// The job did not run, or not to its end, for a reason that has nothing to do with what it was given.
+    Killed(#[from] JobKilled),
+    /// The job did not run to its end, for a reason that has nothing to do with its request.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(#[from] SandboxUnavailable),
 }
 
 impl<E> SandboxError<E> {
-    /// The same with another error of the job.
+    /// Replaces the job's own error.
     pub fn map<F>(self, map: impl FnOnce(E) -> F) -> SandboxError<F> {
         match self {
             Self::Job(error) => SandboxError::Job(map(error)),
-            Self::Ended(ended) => SandboxError::Ended(ended),
+            Self::Killed(killed) => SandboxError::Killed(killed),
             Self::Unavailable(why) => SandboxError::Unavailable(why),
         }
     }
 }
 
-/// A job that was ended.
+/// A job that was killed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{at}{}{limit}{}{detail}", colon(at), colon(detail))]
-pub struct Ended {
-    /// What it exceeded.
-    pub limit: Limit,
-    /// What it said last that it worked on ([`crate::note`]); may be empty.
-    pub at: String,
-    /// What else is known, for the log; may be empty. At most a few hundred bytes.
+#[error("{activity}{}{limit}{}{detail}", colon(activity), colon(detail))]
+pub struct JobKilled {
+    /// The limit that the job exceeded.
+    pub limit: ExceededLimit,
+    /// The last activity that the job reported ([`crate::report_activity`]). May be empty.
+    pub activity: String,
+    /// More details for the log, at most a few hundred bytes. May be empty.
     pub detail: String,
 }
 
@@ -43,23 +43,23 @@ fn colon(text: &str) -> &'static str {
     if text.is_empty() { "" } else { ": " }
 }
 
-/// What a job exceeded.
+/// The limit that a job exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Limit {
-    /// Its time.
+pub enum ExceededLimit {
+    /// Processor time or wall time.
     Time,
-    /// Its memory.
+    /// Memory.
     Memory,
-    /// It panicked, overflowed its stack, or aborted.
+    /// No limit: the job panicked, overflowed its stack, or aborted.
     Crashed,
-    /// The most bytes of a request or a reply.
+    /// The maximum size of a request or of a reply.
     Size,
 }
 
-impl Limit {
-    /// One word for metrics.
+impl ExceededLimit {
+    /// The limit's name for metrics.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Time => "time",
             Self::Memory => "memory",
@@ -69,7 +69,7 @@ impl Limit {
     }
 }
 
-impl fmt::Display for Limit {
+impl fmt::Display for ExceededLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Time => "it took too much time and was ended",
@@ -82,20 +82,20 @@ impl fmt::Display for Limit {
 
 /// Why the sandbox cannot run a job now.
 #[derive(Debug, thiserror::Error)]
-pub enum Unavailable {
-    /// All workers are busy, and as many callers wait as may.
+pub enum SandboxUnavailable {
+    /// All workers are busy, and the queue of callers is full.
     #[error("all sandbox workers are busy, and the queue for them is full")]
     Busy,
-    /// A worker cannot be started, or does not answer as one.
+    /// A worker cannot be started, or does not behave as a worker.
     #[error("a sandbox worker cannot be started: {0}")]
     Start(#[source] io::Error),
-    /// The executable does not call [`crate::serve_if_asked`], or not with this job.
+    /// The executable does not call [`crate::serve_if_asked`], or does not pass this job to it.
     #[error("this executable does not serve the sandbox job {0:?}")]
     NotServed(&'static str),
-    /// Somebody else killed the worker: an operator, or the system because it ran out of memory.
+    /// The worker was killed from outside: by an operator, or by the system when memory ran out.
     #[error("a sandbox worker was killed by signal {0}")]
     Killed(i32),
-    /// Request or reply cannot be encoded or decoded, or the connection to the worker failed.
+    /// The request or the reply cannot be encoded or decoded, or the connection to the worker failed.
     #[error("a sandbox worker cannot be talked to: {0}")]
     Connection(#[source] io::Error),
 }

@@ -1,76 +1,76 @@
-//! What a worker may be asked to do.
+//! Jobs: the functions that a worker can run.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::wire::{Answer, Kind};
+use crate::wire::{MessageKind, WorkerMessage};
 
-/// A function that runs in a worker.
+/// A function that runs in a worker process.
 ///
-/// Requests, replies and errors cross as DAG-CBOR: no NaN, map keys are strings, and long byte strings want
-/// `serde_bytes`.
+/// Requests, replies and errors are sent as DAG-CBOR. They must not contain NaN, map keys must be strings, and long byte
+/// strings should use `serde_bytes`.
 pub trait Job: 'static {
-    /// The name by which parent and child know it. No two jobs of an executable have the same, and at most 64 bytes.
+    /// The name that identifies the job to parent and child, at most 64 bytes. It must be unique within an executable.
     const NAME: &'static str;
-    /// What a worker keeps from one request to the next. Every worker begins with the default; which worker gets a
-    /// request is known only within a [`crate::Session`].
+    /// What a worker keeps between requests. A new worker starts with the default value. Only within a [`crate::Session`]
+    /// do consecutive requests go to the same worker.
     type State: Default + 'static;
-    /// What is asked.
+    /// The input.
     type Request: Serialize + DeserializeOwned;
-    /// What is answered.
+    /// The output.
     type Reply: Serialize + DeserializeOwned;
-    /// Why there is no answer.
+    /// The error that the job itself returns.
     type Error: Serialize + DeserializeOwned;
 
-    /// Does the work, in the child.
+    /// Runs the job, in the child process.
     ///
     /// # Errors
-    /// The job's own.
+    /// The job's own error.
     fn run(state: &mut Self::State, request: Self::Request) -> Result<Self::Reply, Self::Error>;
 }
 
-/// A job as an executable serves it.
+/// A job that an executable can serve.
 #[derive(Debug, Clone, Copy)]
-pub struct Registered {
+pub struct RegisteredJob {
     pub(crate) name: &'static str,
-    pub(crate) start: fn() -> Box<dyn Running>,
+    pub(crate) start: fn() -> Box<dyn JobInstance>,
 }
 
-impl Registered {
-    /// This job.
+impl RegisteredJob {
+    /// Registers a job.
     #[must_use]
     pub const fn of<J: Job>() -> Self {
-        Self { name: J::NAME, start: || Box::new(Started::<J>(J::State::default())) }
+        Self { name: J::NAME, start: || Box::new(TypedInstance::<J>(J::State::default())) }
     }
 }
 
-/// A job with its state, its types out of sight.
-pub(crate) trait Running {
-    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> Answer;
+/// A job with its state, without its types.
+pub(crate) trait JobInstance {
+    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> WorkerMessage;
 }
 
-struct Started<J: Job>(J::State);
+struct TypedInstance<J: Job>(J::State);
 
-impl<J: Job> Running for Started<J> {
-    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> Answer {
+impl<J: Job> JobInstance for TypedInstance<J> {
+    fn answer(&mut self, request: &[u8], reply_bytes: u64) -> WorkerMessage {
         let request: J::Request = match serde_ipld_dagcbor::from_slice(request) {
             Ok(request) => request,
-            Err(why) => return Answer::new(Kind::Undecodable, why.to_string().into_bytes()),
+            Err(why) => return WorkerMessage::new(MessageKind::Undecodable, why.to_string().into_bytes()),
         };
         let (kind, encoded) = match J::run(&mut self.0, request) {
-            Ok(reply) => (Kind::Reply, encode(&reply)),
-            Err(error) => (Kind::JobError, encode(&error)),
+            Ok(reply) => (MessageKind::Reply, encode(&reply)),
+            Err(error) => (MessageKind::JobError, encode(&error)),
         };
         match encoded {
             Ok(body) if body.len() as u64 > reply_bytes => {
-                Answer::new(Kind::TooLarge, body.len().to_string().into_bytes())
+                WorkerMessage::new(MessageKind::TooLarge, body.len().to_string().into_bytes())
             }
-            Ok(body) => Answer::new(kind, body),
-            Err(why) => Answer::new(Kind::Undecodable, why.into_bytes()),
+            Ok(body) => WorkerMessage::new(kind, body),
+            Err(why) => WorkerMessage::new(MessageKind::Undecodable, why.into_bytes()),
         }
     }
 }
 
-/// DAG-CBOR of a request or a reply.
+/// Encodes a request or a reply as DAG-CBOR.
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     serde_ipld_dagcbor::to_vec(value).map_err(|why| why.to_string())
 }

@@ -10,7 +10,7 @@
 //! sandbox calls [`serve_if_asked`] with all its jobs before anything else in `main`.
 //!
 //! ```standalone_crate
-//! use iridule_sandbox::{Config, Job, Registered, Sandbox, SandboxError, serve_if_asked};
+//! use iridule_sandbox::{SandboxConfig, Job, RegisteredJob, Sandbox, SandboxError, serve_if_asked};
 //!
 //! /// Counts the elements of a document, very carefully.
 //! struct Count;
@@ -32,37 +32,40 @@
 //! }
 //!
 //! fn main() {
-//!     serve_if_asked([Registered::of::<Count>()]);
+//!     serve_if_asked([RegisteredJob::of::<Count>()]);
 //!
 //!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 //!     runtime.block_on(async {
-//!         let sandbox = Sandbox::new(Config::default());
+//!         let sandbox = Sandbox::new(SandboxConfig::default());
 //!         assert_eq!(sandbox.run::<Count>(&"<a><b/></a>".into()).await.unwrap(), 3);
 //!         assert!(matches!(sandbox.run::<Count>(&"".into()).await, Err(SandboxError::Job(_))));
 //!         let mut limits = sandbox.limits();
-//!         limits.time = std::time::Duration::from_millis(100);
-//!         let ended = sandbox.run_within::<Count>(&"for ever".into(), limits).await;
-//!         assert!(matches!(ended, Err(SandboxError::Ended(_))));
+//!         limits.cpu_time = std::time::Duration::from_millis(100);
+//!         let ended = sandbox.run_with_limits::<Count>(&"for ever".into(), limits).await;
+//!         assert!(matches!(ended, Err(SandboxError::Killed(_))));
 //!     });
 //! }
 //! ```
 //!
-//! Tests have no `main` of their own: [`Program::this_test`] says how they use the sandbox.
+//! Tests have no `main` of their own: [`WorkerProgram::this_test`] says how they use the sandbox.
 //!
 //! The deadline holds on every Unix. The memory bound, the processor-time clock and the signal at the parent's death need
 //! Linux; elsewhere a child is ended by its deadline alone, and by the end of its connection to the parent.
 
+mod config;
 mod error;
 mod job;
 mod limits;
 mod pool;
 mod process;
+mod program;
 mod wire;
 mod worker;
 
-pub use error::{Ended, Limit, SandboxError, Unavailable};
-pub use job::{Job, Registered};
-pub use limits::{Confinement, Limits, MEMORY, TIME};
-pub use pool::{Config, Sandbox, Session};
-pub use process::Program;
-pub use worker::{note, serve_if_asked};
+pub use config::SandboxConfig;
+pub use error::{ExceededLimit, JobKilled, SandboxError, SandboxUnavailable};
+pub use job::{Job, RegisteredJob};
+pub use limits::{Confinement, DEFAULT_MEMORY, DEFAULT_TIME, JobLimits};
+pub use pool::{Sandbox, Session};
+pub use program::WorkerProgram;
+pub use worker::{report_activity, serve_if_asked};

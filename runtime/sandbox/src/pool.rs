@@ -1,7 +1,6 @@
-//! A few workers, and whoever waits for one.
+//! The sandbox: a bounded number of workers, and a bounded queue of callers.
 
 use std::{
-    ffi::OsString,
     fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,61 +11,28 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    error::{Ended, Limit, SandboxError, Unavailable},
+    config::SandboxConfig,
+    error::{ExceededLimit, JobKilled, SandboxError, SandboxUnavailable},
     job::{Job, encode},
-    limits::{Confinement, Limits},
-    process::{Outcome, Program, Worker},
-    wire::{Answer, Call, Kind},
+    limits::JobLimits,
+    process::{CallOutcome, Worker},
+    wire::{JobCall, MessageKind, WorkerMessage},
 };
 
-/// Calls after which a worker is replaced, lest what libraries leak adds up.
-const CALLS: u32 = 1000;
-/// The share of its memory that a worker may keep between jobs: with more, it is replaced.
-const KEPT_SHARE: u64 = 4;
+/// A worker is replaced after this many calls, because libraries may leak memory.
+const MAX_CALLS: u32 = 1000;
+/// A worker is replaced when it keeps more than this share (one in N) of its memory limit between jobs.
+const MAX_KEPT_SHARE: u64 = 4;
 
-/// How a sandbox is set up.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// What is started as a worker.
-    pub program: Program,
-    /// Most workers at once.
-    pub workers: usize,
-    /// Most callers that wait for a worker; further ones get [`Unavailable::Busy`].
-    pub waiting: usize,
-    /// The limits of a job for which no others are named.
-    pub limits: Limits,
-    /// Largest request, bytes.
-    pub request_bytes: u64,
-    /// What holds for the workers beside time and memory.
-    pub confinement: Confinement,
-    /// The environment of the workers, which otherwise is empty.
-    pub environment: Vec<(OsString, OsString)>,
-}
-
-impl Default for Config {
-    /// One worker of this executable, with the usual limits.
-    fn default() -> Self {
-        Self {
-            program: Program::this(),
-            workers: 1,
-            waiting: 1024,
-            limits: Limits::default(),
-            request_bytes: 128 << 20,
-            confinement: Confinement::Compute,
-            environment: Vec::new(),
-        }
-    }
-}
-
-/// Workers that run jobs. Clones share them. Workers are started when there is something to do, and end with the last
-/// clone.
+/// A pool of workers that run jobs. Clones share the workers. A worker is started when a job needs one, and ended when the
+/// last clone is dropped.
 #[derive(Clone)]
 pub struct Sandbox {
-    inner: Arc<Inner>,
+    inner: Arc<SandboxInner>,
 }
 
-struct Inner {
-    config: Config,
+struct SandboxInner {
+    config: SandboxConfig,
     slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     idle: Mutex<Vec<Worker>>,
@@ -78,53 +44,58 @@ impl fmt::Debug for Sandbox {
     }
 }
 
-/// A caller that waits.
-struct Waiting<'a>(&'a AtomicUsize);
+/// Counts a waiting caller until it is dropped.
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Sandbox {
-    /// A sandbox; no worker is started yet.
+    /// Makes a sandbox. It starts no worker yet.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: SandboxConfig) -> Self {
         let slots = Arc::new(Semaphore::new(config.workers.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            inner: Arc::new(Inner { config, slots, waiting: AtomicUsize::new(0), idle: Mutex::default() }),
+            inner: Arc::new(SandboxInner {
+                config,
+                slots,
+                waiting: AtomicUsize::new(0),
+                idle: Mutex::default(),
+            }),
         }
     }
 
-    /// The limits of a job for which no others are named.
+    /// The limits of a job that is run without limits of its own.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> JobLimits {
         self.inner.config.limits
     }
 
-    /// The most workers at once.
+    /// The maximum number of workers.
     #[must_use]
     pub fn workers(&self) -> usize {
         self.inner.config.workers
     }
 
-    /// Runs a job in any worker. When the caller no longer waits, the job is ended.
+    /// Runs a job in any worker. The job is killed when the future is dropped.
     ///
     /// # Errors
     /// [`SandboxError`].
     pub async fn run<J: Job>(&self, request: &J::Request) -> Result<J::Reply, SandboxError<J::Error>> {
-        self.run_within::<J>(request, self.limits()).await
+        self.run_with_limits::<J>(request, self.limits()).await
     }
 
-    /// The same within other limits.
+    /// Runs a job with limits of its own.
     ///
     /// # Errors
     /// [`SandboxError`].
-    pub async fn run_within<J: Job>(
+    pub async fn run_with_limits<J: Job>(
         &self,
         request: &J::Request,
-        limits: Limits,
+        limits: JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let call = self.call::<J>(request, &limits)?;
         let _slot = self.slot().await?;
@@ -136,75 +107,85 @@ impl Sandbox {
         reply
     }
 
-    /// Takes a worker for a row of jobs that share its state. It counts as busy until the session ends, and ends with it.
+    /// Reserves a worker for several jobs that share its state. The worker counts as busy, and lives, until the session is
+    /// dropped.
     ///
     /// # Errors
-    /// [`Unavailable::Busy`].
-    pub async fn session(&self) -> Result<Session, Unavailable> {
+    /// [`SandboxUnavailable::Busy`].
+    pub async fn session(&self) -> Result<Session, SandboxUnavailable> {
         Ok(Session { _slot: self.slot().await?, sandbox: self.clone(), worker: None })
     }
 
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
-        let Inner { config, slots, waiting, .. } = &*self.inner;
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, SandboxUnavailable> {
+        let SandboxInner { config, slots, waiting, .. } = &*self.inner;
         if let Ok(slot) = slots.clone().try_acquire_owned() {
             return Ok(slot);
         }
-        if waiting.fetch_add(1, Ordering::Relaxed) >= config.waiting {
+        if waiting.fetch_add(1, Ordering::Relaxed) >= config.max_waiting {
             waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Unavailable::Busy);
+            return Err(SandboxUnavailable::Busy);
         }
-        let _waiting = Waiting(waiting);
-        slots.clone().acquire_owned().await.map_err(|_| Unavailable::Busy)
+        let _waiting = WaitingGuard(waiting);
+        slots.clone().acquire_owned().await.map_err(|_| SandboxUnavailable::Busy)
     }
 
-    fn call<J: Job>(&self, request: &J::Request, limits: &Limits) -> Result<Call, SandboxError<J::Error>> {
-        let body = encode(request).map_err(|why| Unavailable::Connection(io::Error::other(why)))?;
-        let (bytes, most) = (body.len() as u64, self.inner.config.request_bytes);
-        if bytes > most {
-            return Err(size(format!("{bytes} bytes, at most {most}")).into());
+    fn call<J: Job>(
+        &self,
+        request: &J::Request,
+        limits: &JobLimits,
+    ) -> Result<JobCall, SandboxError<J::Error>> {
+        let body = encode(request).map_err(|why| SandboxUnavailable::Connection(io::Error::other(why)))?;
+        let (bytes, max_bytes) = (body.len() as u64, self.inner.config.max_request_bytes);
+        if bytes > max_bytes {
+            return Err(too_large(format!("{bytes} bytes, at most {max_bytes}")).into());
         }
-        let Limits { time, memory, reply_bytes, .. } = *limits;
-        Ok(Call { name: J::NAME.into(), time, memory, reply_bytes, body })
+        let JobLimits { cpu_time: time, memory, reply_bytes, .. } = *limits;
+        Ok(JobCall { name: J::NAME.into(), time, memory, reply_bytes, body })
     }
 
-    /// Runs a job in this worker, or in another if there is none yet. Afterwards there is one only if it can be used again.
+    /// Runs a job in `worker`, or in another one if it is `None`. Afterwards `worker` is set only if it can be used again.
     async fn run_in<J: Job>(
         &self,
         worker: &mut Option<Worker>,
-        call: &Call,
-        limits: &Limits,
+        call: &JobCall,
+        limits: &JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let mut used = match worker.take().or_else(|| self.idle().pop()) {
             Some(worker) => worker,
             None => Worker::start(&self.inner.config).await?,
         };
-        let Answer { kind, body } = match used.call(call, limits).await {
-            Outcome::Answer(answer) => answer,
-            Outcome::Ended(ended) => return Err(ended.into()),
-            Outcome::Unavailable(why) => return Err(why.into()),
+        let WorkerMessage { kind, body } = match used.call(call, limits).await {
+            CallOutcome::Answer(answer) => answer,
+            CallOutcome::Killed(killed) => return Err(killed.into()),
+            CallOutcome::Unavailable(why) => return Err(why.into()),
         };
         *worker = Some(used);
-        let failed = |why: String| Unavailable::Connection(io::Error::other(why));
+        let failed = |why: String| SandboxUnavailable::Connection(io::Error::other(why));
         match kind {
-            Kind::Reply => Ok(serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?),
-            Kind::JobError => {
+            MessageKind::Reply => {
+                Ok(serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?)
+            }
+            MessageKind::JobError => {
                 let error = serde_ipld_dagcbor::from_slice(&body).map_err(|why| failed(why.to_string()))?;
                 Err(SandboxError::Job(error))
             }
-            Kind::TooLarge => {
+            MessageKind::TooLarge => {
                 let bytes = String::from_utf8_lossy(&body);
-                Err(size(format!("what comes of it has {bytes} bytes, at most {}", limits.reply_bytes))
+                Err(too_large(format!("what comes of it has {bytes} bytes, at most {}", limits.reply_bytes))
                     .into())
             }
-            Kind::Unknown => Err(Unavailable::NotServed(J::NAME).into()),
-            Kind::Undecodable => Err(failed(String::from_utf8_lossy(&body).into_owned()).into()),
-            Kind::Ready | Kind::Panicked | Kind::Note => Err(failed("an answer out of turn".into()).into()),
+            MessageKind::Unknown => Err(SandboxUnavailable::NotServed(J::NAME).into()),
+            MessageKind::Undecodable => Err(failed(String::from_utf8_lossy(&body).into_owned()).into()),
+            MessageKind::Ready | MessageKind::Panicked | MessageKind::Note => {
+                Err(failed("an answer out of turn".into()).into())
+            }
         }
     }
 
-    fn put_back(&self, worker: Worker, limits: &Limits) {
-        let keeps_too_much = worker.kept().is_some_and(|kept| kept > limits.memory / KEPT_SHARE);
-        if worker.answered < CALLS && !keeps_too_much {
+    fn put_back(&self, worker: Worker, limits: &JobLimits) {
+        let keeps_too_much =
+            worker.memory_in_use().is_some_and(|bytes| bytes > limits.memory / MAX_KEPT_SHARE);
+        if worker.answered < MAX_CALLS && !keeps_too_much {
             self.idle().push(worker);
         }
     }
@@ -214,11 +195,11 @@ impl Sandbox {
     }
 }
 
-fn size(detail: String) -> Ended {
-    Ended { limit: Limit::Size, at: String::new(), detail }
+fn too_large(detail: String) -> JobKilled {
+    JobKilled { limit: ExceededLimit::Size, activity: String::new(), detail }
 }
 
-/// A worker for a row of jobs that share its state.
+/// A worker that is reserved for several jobs, which share its state.
 #[derive(Debug)]
 pub struct Session {
     sandbox: Sandbox,
@@ -227,15 +208,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs a job after those before. When one is ended, or a worker fails, the next begins in a new worker, without any
-    /// state.
+    /// Runs a job. When it is killed, or the worker fails, the next job runs in a new worker, with the default state.
     ///
     /// # Errors
     /// [`SandboxError`].
     pub async fn run<J: Job>(
         &mut self,
         request: &J::Request,
-        limits: Limits,
+        limits: JobLimits,
     ) -> Result<J::Reply, SandboxError<J::Error>> {
         let call = self.sandbox.call::<J>(request, &limits)?;
         let sandbox = self.sandbox.clone();
@@ -245,12 +225,12 @@ impl Session {
         sandbox.run_in::<J>(&mut self.worker, &call, &limits).await
     }
 
-    /// Ends the worker, if there is one: the next job begins without any state.
-    pub fn start_anew(&mut self) {
+    /// Ends the worker. The next job runs in a new one, with the default state.
+    pub fn restart(&mut self) {
         self.worker = None;
     }
 
-    /// Whether the next job begins without any state.
+    /// Whether the next job runs in a new worker, with the default state.
     #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.worker.is_none()

@@ -1,13 +1,11 @@
-//! The parent's side of one child: started, talked to, watched, ended.
+//! The parent's side of a worker process: starts it, sends it calls, watches its limits, and ends it.
 
 use std::{
-    ffi::OsString,
     io::{self, PipeReader, Read as _},
     os::{
         fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt as _, process::ExitStatusExt as _},
     },
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{LazyLock, Mutex, PoisonError, mpsc},
     thread,
@@ -17,198 +15,167 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    error::{Ended, Limit, Unavailable},
-    limits::Limits,
-    pool::Config,
-    wire::{self, Answer, Call, Kind},
+    config::SandboxConfig,
+    error::{ExceededLimit, JobKilled, SandboxUnavailable},
+    limits::JobLimits,
+    wire::{self, JobCall, MessageKind, WorkerMessage},
     worker::{self, VARIABLE},
 };
 
-/// How often a job under way is looked at.
-const LOOK: Duration = Duration::from_millis(5);
-/// How long a child may take to be ready.
-const START: Duration = Duration::from_secs(30);
-/// Most bytes of what a child complained of that are read.
-const COMPLAINT_BYTES: u64 = 64 << 10;
-/// Most bytes of it that are told on.
-const DETAIL_BYTES: usize = 400;
-/// Largest answer that is no reply, bytes.
-const ANSWER_BYTES: u64 = 4096;
+/// How often the watchdog checks a running job.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a new child may take until it reports that it is ready.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of the child's standard error is read, bytes.
+const STDERR_READ_BYTES: u64 = 64 << 10;
+/// How much of the child's standard error an error quotes, bytes.
+const MAX_DETAIL_BYTES: usize = 400;
+/// Maximum size of a message that is not a reply, bytes.
+const MAX_CONTROL_BYTES: u64 = 4096;
 
-/// What is started as a worker.
-#[derive(Debug, Clone, Default)]
-pub struct Program {
-    arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// This executable, whose `main` calls [`crate::serve_if_asked`].
-    #[must_use]
-    pub fn this() -> Self {
-        Self::default()
-    }
-
-    /// This executable, which is a test's: the one test whose name contains `name` calls [`crate::serve_if_asked`] and
-    /// does nothing else. It passes at once when tests are run, and serves when it is started as a worker.
-    ///
-    /// ```ignore
-    /// #[test]
-    /// fn sandbox_worker() {
-    ///     iridule_sandbox::serve_if_asked(JOBS);
-    /// }
-    /// ```
-    #[must_use]
-    pub fn this_test(name: &str) -> Self {
-        let arguments = [name, "--nocapture", "--test-threads=1"];
-        Self { arguments: arguments.into_iter().map(OsString::from).collect() }
-    }
-
-    fn command(&self) -> io::Result<Command> {
-        // The file that is run may have been replaced since, by an update: on Linux this still names what runs now.
-        let image = PathBuf::from("/proc/self/exe");
-        let image = if image.exists() { image } else { std::env::current_exe()? };
-        let mut command = Command::new(image);
-        command.args(&self.arguments);
-        Ok(command)
-    }
-}
-
-/// A child.
+/// A worker process.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// None once it was given to be reaped.
+    /// `None` once the process was handed to the reaper.
     child: Option<Child>,
     socket: UnixStream,
-    /// What it prints on its standard error.
-    complaints: PipeReader,
-    /// Calls that it has answered.
+    /// The child's standard error.
+    stderr: PipeReader,
+    /// How many calls the worker has answered.
     pub(crate) answered: u32,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Answer(Answer),
-    Ended(Ended),
-    Unavailable(Unavailable),
+pub(crate) enum CallOutcome {
+    Answer(WorkerMessage),
+    Killed(JobKilled),
+    Unavailable(SandboxUnavailable),
 }
 
 impl Worker {
-    /// Starts a child and waits until it is ready.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Unavailable> {
+    /// Starts a child process and waits until it is ready.
+    pub(crate) async fn start(config: &SandboxConfig) -> Result<Self, SandboxUnavailable> {
         if worker::is_worker() {
-            return Err(Unavailable::Start(io::Error::other("a worker starts no workers")));
+            return Err(SandboxUnavailable::Start(io::Error::other("a worker starts no workers")));
         }
-        if config.program.arguments.is_empty() && !worker::is_served() {
-            return Err(Unavailable::NotServed("any: its main does not call serve_if_asked"));
+        if config.program.is_plain() && !worker::is_served() {
+            return Err(SandboxUnavailable::NotServed("any: its main does not call serve_if_asked"));
         }
-        let mut worker = Self::spawn(config).await.map_err(Unavailable::Start)?;
-        match tokio::time::timeout(START, worker.receive(ANSWER_BYTES)).await {
-            Ok(Ok(Answer { kind: Kind::Ready, .. })) => Ok(worker),
-            Ok(Ok(_)) => Err(Unavailable::Start(io::Error::other("it does not answer as a worker"))),
+        let mut worker = Self::spawn(config).await.map_err(SandboxUnavailable::Start)?;
+        match tokio::time::timeout(START_TIMEOUT, worker.receive(MAX_CONTROL_BYTES)).await {
+            Ok(Ok(WorkerMessage { kind: MessageKind::Ready, .. })) => Ok(worker),
+            Ok(Ok(_)) => Err(SandboxUnavailable::Start(io::Error::other("it does not answer as a worker"))),
             Ok(Err(_)) => {
                 let status = worker.end().await;
-                let said = worker.complaint();
-                Err(Unavailable::Start(io::Error::other(format!("it ended: {} {said}", describe(status)))))
+                let said = worker.read_stderr();
+                Err(SandboxUnavailable::Start(io::Error::other(format!(
+                    "it ended: {} {said}",
+                    describe(status)
+                ))))
             }
-            Err(_) => Err(Unavailable::Start(io::ErrorKind::TimedOut.into())),
+            Err(_) => Err(SandboxUnavailable::Start(io::ErrorKind::TimedOut.into())),
         }
     }
 
-    async fn spawn(config: &Config) -> io::Result<Self> {
+    async fn spawn(config: &SandboxConfig) -> io::Result<Self> {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
-        // Neither side waits for the other here: what does not fit into the pipe is lost.
-        let (complaints, complain) = io::pipe()?;
-        rustix::io::ioctl_fionbio(&complaints, true)?;
-        rustix::io::ioctl_fionbio(&complain, true)?;
+        // Neither side blocks on this pipe: output that does not fit is lost.
+        let (stderr, stderr_writer) = io::pipe()?;
+        rustix::io::ioctl_fionbio(&stderr, true)?;
+        rustix::io::ioctl_fionbio(&stderr_writer, true)?;
         let mut command = config.program.command()?;
         command
             .env_clear()
-            .env(VARIABLE, format!("{} {}", std::process::id(), config.confinement.word()))
-            // An allocator that reserves memory far ahead would count as having used it.
+            .env(VARIABLE, format!("{} {}", std::process::id(), config.confinement.name()))
+            // Otherwise memory that the allocator only reserves would count as used.
             .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
             .envs(config.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            // What a terminal sends to its foreground processes is for the parent to decide on.
+            // Signals from the terminal, such as Ctrl-C, go to the parent only; the parent ends its children.
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            .stderr(complain);
+            .stderr(stderr_writer);
         let child = start(command).await?;
-        Ok(Self { child: Some(child), socket, complaints, answered: 0 })
+        Ok(Self { child: Some(child), socket, stderr, answered: 0 })
     }
 
-    /// Makes a call within its limits. Only a worker that answered can be used again.
-    pub(crate) async fn call(&mut self, call: &Call, limits: &Limits) -> Outcome {
-        let watch = Watch::new(self.child.as_ref().map_or(0, Child::id), limits);
-        let at = Mutex::new(String::new());
+    /// Sends a call and enforces its limits. The worker can be used again only if it answered.
+    pub(crate) async fn call(&mut self, call: &JobCall, limits: &JobLimits) -> CallOutcome {
+        let watchdog = Watchdog::new(self.child.as_ref().map_or(0, Child::id), limits);
+        let activity = Mutex::new(String::new());
         let exchange = async {
             let mut socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
             wire::write_call(&mut socket, call).await?;
             loop {
-                match Answer::read(&mut socket, limits.reply_bytes.max(ANSWER_BYTES)).await? {
-                    Answer { kind: Kind::Note, body } => {
-                        *at.lock().unwrap_or_else(PoisonError::into_inner) = text(&body);
+                match WorkerMessage::read(&mut socket, limits.reply_bytes.max(MAX_CONTROL_BYTES)).await? {
+                    WorkerMessage { kind: MessageKind::Note, body } => {
+                        *activity.lock().unwrap_or_else(PoisonError::into_inner) = text(&body);
                     }
                     answer => return Ok(answer),
                 }
             }
         };
-        let answered: Result<io::Result<Answer>, Exceeded> = tokio::select! {
+        let answered: Result<io::Result<WorkerMessage>, LimitExceeded> = tokio::select! {
             biased;
             answer = exchange => Ok(answer),
-            exceeded = watch.run() => Err(exceeded),
+            exceeded = watchdog.run() => Err(exceeded),
         };
-        let at = at.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let activity = activity.into_inner().unwrap_or_else(PoisonError::into_inner);
         match answered {
-            Ok(Ok(Answer { kind: Kind::Panicked, body })) => {
-                Outcome::Ended(Ended { limit: Limit::Crashed, at, detail: text(&body) })
-            }
+            Ok(Ok(WorkerMessage { kind: MessageKind::Panicked, body })) => CallOutcome::Killed(JobKilled {
+                limit: ExceededLimit::Crashed,
+                activity,
+                detail: text(&body),
+            }),
             Ok(Ok(answer)) => {
                 self.answered += 1;
-                // Warnings of one job are not the next one's.
-                drop(self.complaint());
-                Outcome::Answer(answer)
+                // Discards this job's warnings, so that they are not reported with the next one.
+                drop(self.read_stderr());
+                CallOutcome::Answer(answer)
             }
-            Ok(Err(why)) => self.fate(why, at).await,
-            Err(Exceeded { limit, detail }) => {
-                // How it ends is known.
+            Ok(Err(why)) => self.why_it_ended(why, activity).await,
+            Err(LimitExceeded { limit, detail }) => {
+                // The limit is reported, whatever the exit status.
                 let _ = self.end().await;
-                Outcome::Ended(Ended { limit, at, detail })
+                CallOutcome::Killed(JobKilled { limit, activity, detail })
             }
         }
     }
 
-    /// Why a child no longer answers.
-    async fn fate(&mut self, why: io::Error, at: String) -> Outcome {
+    /// Finds out why a child closed the connection.
+    async fn why_it_ended(&mut self, why: io::Error, activity: String) -> CallOutcome {
         let status = self.end().await;
-        let said = self.complaint();
+        let said = self.read_stderr();
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
-        // What Rust's own handlers print before they abort.
+        // These are the texts that Rust's own handlers print before they abort.
         let (limit, detail) = if said.contains("memory allocation of") {
-            (Limit::Memory, said)
+            (ExceededLimit::Memory, said)
         } else if said.contains("has overflowed its stack") {
-            (Limit::Crashed, "a stack overflow".into())
+            (ExceededLimit::Crashed, "a stack overflow".into())
         } else {
             match (signal, status) {
-                (Some(XCPU), _) => (Limit::Time, "processor time".into()),
+                (Some(XCPU), _) => (ExceededLimit::Time, "processor time".into()),
                 (Some(signal @ (HUP | INT | KILL | TERM)), _) => {
-                    return Outcome::Unavailable(Unavailable::Killed(signal));
+                    return CallOutcome::Unavailable(SandboxUnavailable::Killed(signal));
                 }
-                (_, Err(_)) => return Outcome::Unavailable(Unavailable::Connection(why)),
-                (_, status) => (Limit::Crashed, format!("{} {said}", describe(status)).trim_end().to_owned()),
+                (_, Err(_)) => return CallOutcome::Unavailable(SandboxUnavailable::Connection(why)),
+                (_, status) => {
+                    (ExceededLimit::Crashed, format!("{} {said}", describe(status)).trim_end().to_owned())
+                }
             }
         };
-        Outcome::Ended(Ended { limit, at, detail })
+        CallOutcome::Killed(JobKilled { limit, activity, detail })
     }
 
-    async fn receive(&mut self, most: u64) -> io::Result<Answer> {
+    async fn receive(&mut self, max_bytes: u64) -> io::Result<WorkerMessage> {
         let mut socket = tokio::net::UnixStream::from_std(self.socket.try_clone()?)?;
-        Answer::read(&mut socket, most).await
+        WorkerMessage::read(&mut socket, max_bytes).await
     }
 
-    /// Kills it, and waits for how it ended: by itself before, perhaps.
+    /// Kills the child and returns its exit status. It may have ended before.
     async fn end(&mut self) -> io::Result<ExitStatus> {
         let Some(child) = self.child.take() else { return Err(io::Error::other("it was ended before")) };
         let (tell, told) = oneshot::channel();
@@ -216,19 +183,19 @@ impl Worker {
         told.await.map_err(io::Error::other)?
     }
 
-    /// What it printed on its standard error since the last call, the beginning of it.
-    fn complaint(&mut self) -> String {
+    /// Reads the beginning of what the child printed on its standard error since the last call.
+    fn read_stderr(&mut self) -> String {
         let mut bytes = Vec::new();
-        // An error is that there is no more now.
-        let _ = (&self.complaints).take(COMPLAINT_BYTES).read_to_end(&mut bytes);
+        // The pipe does not block: an error means that nothing more is there.
+        let _ = (&self.stderr).take(STDERR_READ_BYTES).read_to_end(&mut bytes);
         let mut text = String::from_utf8_lossy(&bytes).trim().replace('\n', " ");
-        text.truncate(text.floor_char_boundary(DETAIL_BYTES));
+        text.truncate(text.floor_char_boundary(MAX_DETAIL_BYTES));
         text
     }
 
-    /// What it keeps allocated, bytes, where that can be known.
-    pub(crate) fn kept(&self) -> Option<u64> {
-        used(self.child.as_ref()?.id()).map(|used| used.memory)
+    /// The memory that the worker uses, bytes. `None` where the system does not report it.
+    pub(crate) fn memory_in_use(&self) -> Option<u64> {
+        resource_usage(self.child.as_ref()?.id()).map(|used| used.memory)
     }
 }
 
@@ -254,86 +221,87 @@ fn describe(status: io::Result<ExitStatus>) -> String {
     status.map_or_else(|why| why.to_string(), |status| status.to_string())
 }
 
-/// A limit that a job exceeded, and by how much.
-struct Exceeded {
-    limit: Limit,
+/// The limit that a job exceeded, and the measured value.
+struct LimitExceeded {
+    limit: ExceededLimit,
     detail: String,
 }
 
-/// Looks after a job under way.
-struct Watch {
+/// Watches the limits of a running job.
+struct Watchdog {
     pid: u32,
-    limits: Limits,
+    limits: JobLimits,
     started: Instant,
-    /// What the child had used when the job began; none where the system does not tell.
-    before: Option<Used>,
+    /// What the child had used when the job started. `None` where the system does not report it.
+    before: Option<ResourceUsage>,
 }
 
-impl Watch {
-    fn new(pid: u32, limits: &Limits) -> Self {
-        Self { pid, limits: *limits, started: Instant::now(), before: used(pid) }
+impl Watchdog {
+    fn new(pid: u32, limits: &JobLimits) -> Self {
+        Self { pid, limits: *limits, started: Instant::now(), before: resource_usage(pid) }
     }
 
-    /// Waits until the job exceeds a limit.
-    async fn run(&self) -> Exceeded {
-        let exceeded = |limit, detail| Exceeded { limit, detail };
+    /// Returns when the job exceeds a limit.
+    async fn run(&self) -> LimitExceeded {
+        let exceeded = |limit, detail| LimitExceeded { limit, detail };
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             let elapsed = self.started.elapsed();
-            let now = self.before.and_then(|_| used(self.pid));
+            let now = self.before.and_then(|_| resource_usage(self.pid));
             let time = match (self.before, now) {
                 (Some(before), Some(now)) => now.time.saturating_sub(before.time),
                 _ => elapsed,
             };
-            if time >= self.limits.time || elapsed >= self.limits.clock {
+            if time >= self.limits.cpu_time || elapsed >= self.limits.wall_time {
                 let detail =
                     format!("{} ms of processor time in {} ms", time.as_millis(), elapsed.as_millis());
-                return exceeded(Limit::Time, detail);
+                return exceeded(ExceededLimit::Time, detail);
             }
             if let Some(now) = now
                 && now.memory > self.limits.memory
             {
-                return exceeded(Limit::Memory, format!("{} MiB", now.memory >> 20));
+                return exceeded(ExceededLimit::Memory, format!("{} MiB", now.memory >> 20));
             }
         }
     }
 }
 
-/// What a process uses.
+/// Resources that a process has used.
 #[derive(Debug, Clone, Copy)]
-struct Used {
-    /// Processor time, user and system.
+struct ResourceUsage {
+    /// Processor time, user and system together.
     time: Duration,
-    /// Resident memory that no file backs, bytes.
+    /// Resident memory that is not backed by a file, bytes.
     memory: u64,
 }
 
-/// What a process uses; none where the system does not tell.
-fn used(pid: u32) -> Option<Used> {
-    // The second field is the program's name, in brackets, and may hold anything; 14 and 15 are times in ticks.
+/// Reads what a process has used. `None` where the system does not report it.
+fn resource_usage(pid: u32) -> Option<ResourceUsage> {
+    // The second field is the program's name in brackets, with any characters. Fields 14 and 15 are user and system time in
+    // ticks.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
     let ticks = ticks.next()?.ok()? + ticks.next()?.ok()?;
     let time = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
-    // Pages: all, resident, resident and shared or of files.
+    // Fields, in pages: total, resident, resident and shared or file-backed.
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let mut pages = statm.split_ascii_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
     let memory = resident.saturating_sub(shared) * rustix::param::page_size() as u64;
-    Some(Used { time, memory })
+    Some(ResourceUsage { time, memory })
 }
 
-type Start = (Command, oneshot::Sender<io::Result<Child>>);
+type StartRequest = (Command, oneshot::Sender<io::Result<Child>>);
 
-/// The thread that starts every child. A child is told to end with the *thread* that started it, so that is one which
-/// ends with the process.
-static STARTER: LazyLock<mpsc::Sender<Start>> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel::<Start>();
+/// The thread that starts all children. Linux ends a child together with the *thread* that started it, so this thread lives
+/// as long as the process.
+static STARTER: LazyLock<mpsc::Sender<StartRequest>> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel::<StartRequest>();
     on_a_thread("sandbox-start", move || {
         for (mut command, tell) in receiver {
             let child = command.spawn();
-            // It holds the child's end of the connection.
+            // Closes the parent's copy of the child's end of the connection.
             drop(command);
             if let Err(Ok(child)) = tell.send(child) {
                 reap(child, None);
@@ -343,11 +311,11 @@ static STARTER: LazyLock<mpsc::Sender<Start>> = LazyLock::new(|| {
     sender
 });
 
-type Reap = (Child, Option<oneshot::Sender<io::Result<ExitStatus>>>);
+type ReapRequest = (Child, Option<oneshot::Sender<io::Result<ExitStatus>>>);
 
-/// The thread that waits for killed children, so that none is left as a zombie.
-static REAPER: LazyLock<mpsc::Sender<Reap>> = LazyLock::new(|| {
-    let (sender, receiver) = mpsc::channel::<Reap>();
+/// The thread that waits for killed children, so that they do not stay as zombies.
+static REAPER: LazyLock<mpsc::Sender<ReapRequest>> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel::<ReapRequest>();
     on_a_thread("sandbox-reap", move || {
         for (mut child, tell) in receiver {
             let status = child.wait();
@@ -359,7 +327,7 @@ static REAPER: LazyLock<mpsc::Sender<Reap>> = LazyLock::new(|| {
     sender
 });
 
-/// Runs this on a thread. Without one, whoever sends to it finds that nobody listens.
+/// Starts a thread. If that fails, sending to its channel fails.
 fn on_a_thread(name: &str, run: impl FnOnce() + Send + 'static) {
     let _ = thread::Builder::new().name(name.into()).spawn(run);
 }
@@ -370,9 +338,9 @@ async fn start(command: Command) -> io::Result<Child> {
     told.await.map_err(io::Error::other)?
 }
 
-/// Kills a child and has it waited for.
+/// Kills a child and hands it to the reaper thread.
 fn reap(mut child: Child, tell: Option<oneshot::Sender<io::Result<ExitStatus>>>) {
-    // An error is that it has ended already.
+    // Fails only when the child has ended already.
     let _ = child.kill();
     let _ = REAPER.send((child, tell));
 }

@@ -1,7 +1,7 @@
-//! Calls and answers between parent and child: a head of fixed size, then a body of the length that the head says.
+//! The protocol between parent and child: a header of fixed size, then a body whose length is in the header.
 //!
-//! Both directions share one socket, which is the child's standard input. What a library prints on the child's standard
-//! output or error can therefore never be taken for an answer.
+//! Both directions use one socket, which is the child's standard input. So output that a library prints on the child's
+//! standard output or error cannot be mistaken for a message.
 
 use std::{
     io::{self, Read, Write},
@@ -10,73 +10,73 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Longest name of a job, bytes.
-const NAME_BYTES: usize = 64;
-/// How much of a body is made room for before it arrives, bytes.
-const AHEAD: u64 = 1 << 20;
+/// Maximum length of a job's name, bytes.
+const MAX_NAME_BYTES: usize = 64;
+/// How much memory is reserved for a body before it arrives, bytes.
+const PREALLOCATED_BYTES: u64 = 1 << 20;
 
-/// What a parent asks.
+/// A call, from parent to child.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct JobCall {
     /// The job's name.
     pub(crate) name: String,
-    /// By when the system is to end the child if the parent does not: processor time.
+    /// Processor time after which the system ends the child, in case the parent does not.
     pub(crate) time: Duration,
-    /// Memory, bytes.
+    /// Memory limit, bytes.
     pub(crate) memory: u64,
-    /// Largest reply, bytes.
+    /// Maximum size of the reply, bytes.
     pub(crate) reply_bytes: u64,
-    /// The request.
+    /// The encoded request.
     pub(crate) body: Vec<u8>,
 }
 
-/// What a child answers.
+/// A message, from child to parent.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) kind: Kind,
+pub(crate) struct WorkerMessage {
+    pub(crate) kind: MessageKind,
     pub(crate) body: Vec<u8>,
 }
 
-/// What an answer's body is.
+/// What the body of a message contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Nothing: the child is ready for its first call.
+pub(crate) enum MessageKind {
+    /// Empty: the child is ready for its first call.
     Ready,
-    /// The job's reply.
+    /// The job's encoded reply.
     Reply,
-    /// The job's error.
+    /// The job's encoded error.
     JobError,
-    /// What the job's panic said. The child ends after it.
+    /// The message of the job's panic. The child ends after sending it.
     Panicked,
-    /// Nothing: the child serves no such job.
+    /// Empty: the child does not serve this job.
     Unknown,
-    /// Why a request does not decode or a reply does not encode.
+    /// Why the request could not be decoded, or the reply not encoded.
     Undecodable,
-    /// The length of the reply, in digits.
+    /// The length of the reply in decimal digits. It was longer than allowed.
     TooLarge,
-    /// What the job says that it works on. More answers follow.
+    /// The activity that the job reports. More messages follow.
     Note,
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Ready,
-    Kind::Reply,
-    Kind::JobError,
-    Kind::Panicked,
-    Kind::Unknown,
-    Kind::Undecodable,
-    Kind::TooLarge,
-    Kind::Note,
+const MESSAGE_KINDS: [MessageKind; 8] = [
+    MessageKind::Ready,
+    MessageKind::Reply,
+    MessageKind::JobError,
+    MessageKind::Panicked,
+    MessageKind::Unknown,
+    MessageKind::Undecodable,
+    MessageKind::TooLarge,
+    MessageKind::Note,
 ];
 
-impl Answer {
-    pub(crate) fn new(kind: Kind, body: Vec<u8>) -> Self {
+impl WorkerMessage {
+    pub(crate) fn new(kind: MessageKind, body: Vec<u8>) -> Self {
         Self { kind, body }
     }
 
-    /// Writes it, from the child.
+    /// Writes the message, in the child.
     pub(crate) fn write(&self, to: &mut impl Write) -> io::Result<()> {
-        let kind = KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        let kind = MESSAGE_KINDS.iter().position(|kind| *kind == self.kind).unwrap_or_default();
         let mut head = [u8::try_from(kind).unwrap_or_default(); 9];
         head[1..].copy_from_slice(&(self.body.len() as u64).to_le_bytes());
         to.write_all(&head)?;
@@ -84,18 +84,19 @@ impl Answer {
         to.flush()
     }
 
-    /// Reads one in the parent; one of more bytes than `most` is an error.
-    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), most: u64) -> io::Result<Self> {
+    /// Reads a message, in the parent. A body of more than `max_bytes` is an error.
+    pub(crate) async fn read(from: &mut (impl AsyncRead + Unpin), max_bytes: u64) -> io::Result<Self> {
         let mut head = [0; 9];
         from.read_exact(&mut head).await?;
         let [kind, length @ ..] = head;
-        let kind = KINDS.get(usize::from(kind)).copied();
+        let kind = MESSAGE_KINDS.get(usize::from(kind)).copied();
         let kind = kind.ok_or_else(|| io::Error::other("an answer of no kind"))?;
         let length = u64::from_le_bytes(length);
-        if length > most {
+        if length > max_bytes {
             return Err(io::Error::other("an answer that is too long"));
         }
-        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        let mut body =
+            Vec::with_capacity(usize::try_from(length.min(PREALLOCATED_BYTES)).unwrap_or_default());
         from.take(length).read_to_end(&mut body).await?;
         if (body.len() as u64) < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -104,9 +105,9 @@ impl Answer {
     }
 }
 
-/// Writes a call, from the parent.
-pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &Call) -> io::Result<()> {
-    let name = call.name.as_bytes().get(..call.name.len().min(NAME_BYTES)).unwrap_or_default();
+/// Writes a call, in the parent.
+pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &JobCall) -> io::Result<()> {
+    let name = call.name.as_bytes().get(..call.name.len().min(MAX_NAME_BYTES)).unwrap_or_default();
     let mut head = Vec::with_capacity(1 + name.len() + 4 * 8);
     head.push(u8::try_from(name.len()).unwrap_or_default());
     head.extend_from_slice(name);
@@ -119,8 +120,8 @@ pub(crate) async fn write_call(to: &mut (impl AsyncWrite + Unpin), call: &Call) 
     to.flush().await
 }
 
-impl Call {
-    /// Reads one in the child. The parent bounds its length.
+impl JobCall {
+    /// Reads a call, in the child. The parent has limited its length.
     pub(crate) fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut length = [0; 1];
         from.read_exact(&mut length)?;
@@ -132,7 +133,8 @@ impl Call {
             from.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
         };
         let (milliseconds, memory, reply_bytes, length) = (number()?, number()?, number()?, number()?);
-        let mut body = Vec::with_capacity(usize::try_from(length.min(AHEAD)).unwrap_or_default());
+        let mut body =
+            Vec::with_capacity(usize::try_from(length.min(PREALLOCATED_BYTES)).unwrap_or_default());
         from.by_ref().take(length).read_to_end(&mut body)?;
         if (body.len() as u64) < length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -147,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_and_an_answer_arrive_as_they_were_sent() {
-        let call = Call {
+        let call = JobCall {
             name: "paint".into(),
             time: Duration::from_millis(2000),
             memory: 7,
@@ -156,17 +158,17 @@ mod tests {
         };
         let mut bytes = Vec::new();
         write_call(&mut bytes, &call).await.unwrap();
-        assert_eq!(Call::read(&mut bytes.as_slice()).unwrap(), call);
+        assert_eq!(JobCall::read(&mut bytes.as_slice()).unwrap(), call);
         for cut in 0..bytes.len() {
-            assert!(Call::read(&mut &bytes[..cut]).is_err(), "{cut} bytes are no call");
+            assert!(JobCall::read(&mut &bytes[..cut]).is_err(), "{cut} bytes are no call");
         }
-        let answer = Answer::new(Kind::TooLarge, b"12".to_vec());
+        let answer = WorkerMessage::new(MessageKind::TooLarge, b"12".to_vec());
         let mut bytes = Vec::new();
         answer.write(&mut bytes).unwrap();
-        assert_eq!(Answer::read(&mut bytes.as_slice(), 2).await.unwrap(), answer);
-        assert!(Answer::read(&mut bytes.as_slice(), 1).await.is_err(), "it is longer than may be");
+        assert_eq!(WorkerMessage::read(&mut bytes.as_slice(), 2).await.unwrap(), answer);
+        assert!(WorkerMessage::read(&mut bytes.as_slice(), 1).await.is_err(), "it is longer than may be");
         for cut in 0..bytes.len() {
-            assert!(Answer::read(&mut &bytes[..cut], 2).await.is_err(), "{cut} bytes are no answer");
+            assert!(WorkerMessage::read(&mut &bytes[..cut], 2).await.is_err(), "{cut} bytes are no answer");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The child: confines itself, then answers calls until its parent is gone.
+//! The child process: restricts itself, then runs jobs until its parent ends.
 
 use std::{
     any::Any,
@@ -23,89 +23,89 @@ use std::{
 use rustix::process::{Resource, Rlimit};
 
 use crate::{
-    job::{Registered, Running},
+    job::{JobInstance, RegisteredJob},
     limits::Confinement,
-    wire::{Answer, Call, Kind},
+    wire::{JobCall, MessageKind, WorkerMessage},
 };
 
-/// The variable that makes a worker of an executable: the parent's process id and the confinement.
+/// The environment variable that makes an executable a worker. It holds the parent's process id and the confinement.
 pub(crate) const VARIABLE: &str = "IRIDULE_SANDBOX_WORKER";
-/// The job's stack, bytes: what the main thread of a process usually has.
+/// The stack of a job, bytes: as much as the main thread of a process usually has.
 const STACK_BYTES: usize = 8 << 20;
-/// Descriptors that a worker may have open when it only computes.
-const DESCRIPTORS: u64 = 16;
-/// Most bytes of a panic's message.
-const MESSAGE_BYTES: usize = 400;
-/// Processor time that a job may take beyond its own before the system ends it. The parent ends it earlier.
-const SPARE: Duration = Duration::from_secs(2);
+/// Maximum number of open files of a worker that only computes.
+const MAX_DESCRIPTORS: u64 = 16;
+/// Maximum length of a panic's message, bytes.
+const MAX_MESSAGE_BYTES: usize = 400;
+/// Extra processor time before the system ends the process. The parent's own check is earlier.
+const EXTRA_CPU_TIME: Duration = Duration::from_secs(2);
 
 /// Whether this executable can be started as a worker.
-static SERVED: AtomicBool = AtomicBool::new(false);
-/// Where answers go; none outside of a worker.
-static ANSWERS: Mutex<Option<UnixStream>> = Mutex::new(None);
-/// What the last panic said.
-static PANIC: Mutex<String> = Mutex::new(String::new());
+static SERVES_WORKERS: AtomicBool = AtomicBool::new(false);
+/// The connection to the parent. `None` in a process that is not a worker.
+static PARENT: Mutex<Option<UnixStream>> = Mutex::new(None);
+/// The message of the last panic.
+static PANIC_MESSAGE: Mutex<String> = Mutex::new(String::new());
 
 /// Whether [`serve_if_asked`] was called in this process.
 pub(crate) fn is_served() -> bool {
-    SERVED.load(Ordering::Relaxed)
+    SERVES_WORKERS.load(Ordering::Relaxed)
 }
 
-/// Whether this process is itself a worker, which must not start workers.
+/// Whether this process is a worker. A worker must not start workers.
 pub(crate) fn is_worker() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
-/// Makes this process a worker if a parent started it as one, and then never returns. Otherwise returns at once.
+/// Runs this process as a worker, and never returns, if a parent started it as one. Otherwise returns at once.
 ///
-/// Call it first in `main`, with every job that the executable's sandboxes run: before arguments are read, files are
-/// opened and threads are started.
-pub fn serve_if_asked(jobs: impl IntoIterator<Item = Registered>) {
+/// Call it first in `main`, before anything reads arguments, opens files or starts threads, and pass every job that the
+/// executable's sandboxes run.
+pub fn serve_if_asked(jobs: impl IntoIterator<Item = RegisteredJob>) {
     let Ok(asked) = env::var(VARIABLE) else {
-        SERVED.store(true, Ordering::Relaxed);
+        SERVES_WORKERS.store(true, Ordering::Relaxed);
         return;
     };
-    let jobs: Vec<Registered> = jobs.into_iter().collect();
-    // Whatever fails here, the parent sees that the connection ends, and says that no worker could be started.
+    let jobs: Vec<RegisteredJob> = jobs.into_iter().collect();
+    // On any failure the connection closes, and the parent reports that no worker could be started.
     let _ = serve(&asked, &jobs);
     process::exit(1);
 }
 
-/// Says, in a job, what it works on now: a file, a token. Should the job be ended there, the error names it. At most a few
-/// hundred bytes are told on; outside of a worker nothing happens.
-pub fn note(text: &str) {
-    let text = &text[..text.floor_char_boundary(MESSAGE_BYTES)];
-    // A parent that cannot be told is gone.
-    let _ = answer(&Answer::new(Kind::Note, text.as_bytes().to_vec()));
+/// Reports what the job works on now, such as a file or a token. If the job is killed, the error contains the last report.
+/// Longer texts are cut to 400 bytes. Does nothing outside of a worker.
+pub fn report_activity(text: &str) {
+    let text = &text[..text.floor_char_boundary(MAX_MESSAGE_BYTES)];
+    // Fails only when the parent has ended.
+    let _ = send(&WorkerMessage::new(MessageKind::Note, text.as_bytes().to_vec()));
 }
 
-fn answer(answer: &Answer) -> io::Result<()> {
-    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
-    answers.as_mut().map_or(Ok(()), |answers| answer.write(answers))
+fn send(message: &WorkerMessage) -> io::Result<()> {
+    let mut parent = PARENT.lock().unwrap_or_else(PoisonError::into_inner);
+    parent.as_mut().map_or(Ok(()), |parent| message.write(parent))
 }
 
-fn serve(asked: &str, jobs: &[Registered]) -> io::Result<()> {
+fn serve(asked: &str, jobs: &[RegisteredJob]) -> io::Result<()> {
     let (parent, confinement) = asked.split_once(' ').unwrap_or((asked, ""));
-    end_with(parent)?;
+    end_with_parent(parent)?;
     close_inherited();
-    confine(confinement == Confinement::Compute.word())?;
+    confine(confinement == Confinement::Compute.name())?;
     panic::set_hook(Box::new(|panic| {
         let mut message = panic.payload_as_str().unwrap_or("a panic").to_owned();
         if let Some(place) = panic.location() {
             message = format!("{place}: {message}");
         }
-        message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
-        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = message;
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        *PANIC_MESSAGE.lock().unwrap_or_else(PoisonError::into_inner) = message;
     }));
     let calls = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
-    *ANSWERS.lock().unwrap_or_else(PoisonError::into_inner) = Some(calls.try_clone()?);
+    *PARENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(calls.try_clone()?);
     let mut calls = BufReader::new(calls);
     let (sender, receiver) = mpsc::channel();
     let jobs = jobs.to_vec();
     let worker = move || work(&jobs, &receiver);
     thread::Builder::new().name("job".into()).stack_size(STACK_BYTES).spawn(worker)?;
-    // When the parent ends, however it ends, this connection does, and a job under way ends with it.
-    while let Ok(call) = Call::read(&mut calls) {
+    // The connection closes when the parent ends, in whatever way. Then this process ends too, with any running job.
+    while let Ok(call) = JobCall::read(&mut calls) {
         if sender.send(call).is_err() {
             break;
         }
@@ -113,41 +113,41 @@ fn serve(asked: &str, jobs: &[Registered]) -> io::Result<()> {
     end()
 }
 
-/// Answers one call after the other.
-fn work(jobs: &[Registered], calls: &mpsc::Receiver<Call>) {
-    let mut started: HashMap<&str, Box<dyn Running>> = HashMap::new();
-    let write = |said: &Answer| {
-        if answer(said).is_err() || said.kind == Kind::Panicked {
+/// Runs calls one after the other.
+fn work(jobs: &[RegisteredJob], calls: &mpsc::Receiver<JobCall>) {
+    let mut started: HashMap<&str, Box<dyn JobInstance>> = HashMap::new();
+    let write = |message: &WorkerMessage| {
+        if send(message).is_err() || message.kind == MessageKind::Panicked {
             end();
         }
     };
-    write(&Answer::new(Kind::Ready, Vec::new()));
+    write(&WorkerMessage::new(MessageKind::Ready, Vec::new()));
     for call in calls {
         let Some(job) = jobs.iter().find(|job| job.name == call.name) else {
-            write(&Answer::new(Kind::Unknown, Vec::new()));
+            write(&WorkerMessage::new(MessageKind::Unknown, Vec::new()));
             continue;
         };
         let running = started.entry(job.name).or_insert_with(job.start);
-        limit(&call);
+        set_limits(&call);
         let answer = panic::catch_unwind(AssertUnwindSafe(|| running.answer(&call.body, call.reply_bytes)));
         write(&answer.unwrap_or_else(panicked));
     }
 }
 
-fn panicked(_: Box<dyn Any + Send>) -> Answer {
-    let message = PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Answer::new(Kind::Panicked, message.into_bytes())
+fn panicked(_: Box<dyn Any + Send>) -> WorkerMessage {
+    let message = PANIC_MESSAGE.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    WorkerMessage::new(MessageKind::Panicked, message.into_bytes())
 }
 
-/// Ends this process when its parent ends, and at once if that has happened already.
-fn end_with(parent: &str) -> io::Result<()> {
+/// Makes this process end when its parent ends. Fails if the parent has ended already.
+fn end_with_parent(parent: &str) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
     if parent.parse() == Ok(now) { Ok(()) } else { Err(io::Error::other("the parent has ended")) }
 }
 
-/// Closes what the parent itself inherited and passed on; all that the parent opened closes by itself.
+/// Closes descriptors that the parent inherited and passed on. Descriptors that the parent opened close by themselves.
 #[expect(unsafe_code, reason = "closing descriptors by number; see below")]
 fn close_inherited() {
     let Ok(entries) = fs::read_dir("/dev/fd") else { return };
@@ -167,40 +167,40 @@ fn close_inherited() {
     }
 }
 
-/// Takes away what no job needs.
-fn confine(computes: bool) -> io::Result<()> {
+/// Gives up permissions that no job needs.
+fn confine(compute_only: bool) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::thread::set_no_new_privs(true)?;
-    let most = |most| Rlimit { current: Some(most), maximum: Some(most) };
-    rustix::process::setrlimit(Resource::Core, most(0))?;
-    if computes {
-        rustix::process::setrlimit(Resource::Fsize, most(0))?;
-        rustix::process::setrlimit(Resource::Nofile, most(DESCRIPTORS))?;
+    let limit = |value| Rlimit { current: Some(value), maximum: Some(value) };
+    rustix::process::setrlimit(Resource::Core, limit(0))?;
+    if compute_only {
+        rustix::process::setrlimit(Resource::Fsize, limit(0))?;
+        rustix::process::setrlimit(Resource::Nofile, limit(MAX_DESCRIPTORS))?;
     }
-    COMPUTES.store(computes, Ordering::Relaxed);
+    LIMITED_BY_SYSTEM.store(compute_only, Ordering::Relaxed);
     Ok(())
 }
 
-/// Whether memory and processor time are limited by the system.
-static COMPUTES: AtomicBool = AtomicBool::new(false);
+/// Whether the system limits memory and processor time.
+static LIMITED_BY_SYSTEM: AtomicBool = AtomicBool::new(false);
 
-/// Sets the limits of a call: the system's, which hold even when the parent is stopped. A limit that cannot be set leaves
-/// the parent's, which come first anyway.
-fn limit(call: &Call) {
-    if !COMPUTES.load(Ordering::Relaxed) {
+/// Sets the system's limits for a call. They hold even when the parent is stopped. A limit that cannot be set is left to
+/// the parent, whose checks are earlier anyway.
+fn set_limits(call: &JobCall) {
+    if !LIMITED_BY_SYSTEM.load(Ordering::Relaxed) {
         return;
     }
-    let soft = |resource, most| {
+    let set_soft_limit = |resource, value| {
         let maximum = rustix::process::getrlimit(resource).maximum;
-        let _ = rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum });
+        let _ = rustix::process::setrlimit(resource, Rlimit { current: Some(value), maximum });
     };
-    soft(Resource::Data, call.memory);
+    set_soft_limit(Resource::Data, call.memory);
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let used = Duration::from_secs(u64::try_from(used.tv_sec).unwrap_or_default());
-    soft(Resource::Cpu, (used + call.time + SPARE).as_secs());
+    set_soft_limit(Resource::Cpu, (used + call.time + EXTRA_CPU_TIME).as_secs());
 }
 
-/// Ends this process at once. `exit` would run what libraries have registered, while a job is still under way.
+/// Ends this process at once. `exit` would run handlers of libraries while a job is still running.
 fn end() -> ! {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     process::abort()

@@ -12,7 +12,8 @@ use std::{
 };
 
 use iridule_sandbox::{
-    Config, Job, Limit, Limits, Program, Registered, Sandbox, SandboxError, Unavailable, serve_if_asked,
+    ExceededLimit, Job, JobLimits, RegisteredJob, Sandbox, SandboxConfig, SandboxError, SandboxUnavailable,
+    WorkerProgram, serve_if_asked,
 };
 use jobs::{JOBS, Misbehave, Order, Remember};
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,11 +25,11 @@ fn sandbox_worker() {
     serve_if_asked(JOBS.iter().copied());
 }
 
-fn config() -> Config {
-    Config {
-        program: Program::this_test("sandbox_worker"),
-        limits: Limits::new(Duration::from_millis(300), 128 * MIB),
-        ..Config::default()
+fn config() -> SandboxConfig {
+    SandboxConfig {
+        program: WorkerProgram::this_test("sandbox_worker"),
+        limits: JobLimits::new(Duration::from_millis(300), 128 * MIB),
+        ..SandboxConfig::default()
     }
 }
 
@@ -38,15 +39,15 @@ async fn run(sandbox: &Sandbox, order: Order) -> Outcome {
     sandbox.run::<Misbehave>(&order).await
 }
 
-fn limit(outcome: &Outcome) -> Limit {
+fn limit(outcome: &Outcome) -> ExceededLimit {
     match outcome {
-        Err(SandboxError::Ended(ended)) => ended.limit,
+        Err(SandboxError::Killed(ended)) => ended.limit,
         other => panic!("it was not ended: {other:?}"),
     }
 }
 
 /// After each of these the next job succeeds.
-async fn ends_and_the_next_succeeds(order: Order, expected: Limit, detail: &str) {
+async fn ends_and_the_next_succeeds(order: Order, expected: ExceededLimit, detail: &str) {
     let sandbox = Sandbox::new(config());
     let started = Instant::now();
     let outcome = run(&sandbox, order).await;
@@ -59,14 +60,14 @@ async fn ends_and_the_next_succeeds(order: Order, expected: Limit, detail: &str)
 
 #[tokio::test]
 async fn a_job_that_loops_is_ended_at_its_deadline() {
-    ends_and_the_next_succeeds(Order::Loop, Limit::Time, "processor time").await;
+    ends_and_the_next_succeeds(Order::Loop, ExceededLimit::Time, "processor time").await;
 }
 
 #[tokio::test]
 async fn a_job_that_is_ended_is_named_by_what_it_worked_on() {
     ends_and_the_next_succeeds(
         Order::LoopAt("sky.svg".into()),
-        Limit::Time,
+        ExceededLimit::Time,
         "sky.svg: it took too much time",
     )
     .await;
@@ -74,13 +75,13 @@ async fn a_job_that_is_ended_is_named_by_what_it_worked_on() {
 
 #[tokio::test]
 async fn a_job_that_waits_for_ever_is_ended_by_the_clock() {
-    ends_and_the_next_succeeds(Order::Sleep(3_600_000), Limit::Time, "too much time").await;
+    ends_and_the_next_succeeds(Order::Sleep(3_600_000), ExceededLimit::Time, "too much time").await;
 }
 
 #[tokio::test]
 async fn a_job_that_allocates_without_end_is_ended() {
     for piece in [100, 4 << 10, 1 << 20, 1 << 30] {
-        ends_and_the_next_succeeds(Order::Allocate(piece), Limit::Memory, "too much memory").await;
+        ends_and_the_next_succeeds(Order::Allocate(piece), ExceededLimit::Memory, "too much memory").await;
     }
 }
 
@@ -92,23 +93,23 @@ async fn a_job_within_its_memory_is_left_alone() {
 
 #[tokio::test]
 async fn a_job_that_panics_or_aborts_says_so() {
-    ends_and_the_next_succeeds(Order::Panic, Limit::Crashed, "as it was told").await;
-    ends_and_the_next_succeeds(Order::Abort, Limit::Crashed, "signal").await;
-    ends_and_the_next_succeeds(Order::Exit, Limit::Crashed, "exit").await;
+    ends_and_the_next_succeeds(Order::Panic, ExceededLimit::Crashed, "as it was told").await;
+    ends_and_the_next_succeeds(Order::Abort, ExceededLimit::Crashed, "signal").await;
+    ends_and_the_next_succeeds(Order::Exit, ExceededLimit::Crashed, "exit").await;
 }
 
 #[tokio::test]
 async fn a_stack_that_overflows_ends_the_child_only() {
-    ends_and_the_next_succeeds(Order::Recurse(10_000_000), Limit::Crashed, "stack overflow").await;
+    ends_and_the_next_succeeds(Order::Recurse(10_000_000), ExceededLimit::Crashed, "stack overflow").await;
 }
 
 #[tokio::test]
 async fn requests_and_replies_have_a_largest_size() {
-    let sandbox = Sandbox::new(Config { request_bytes: 1000, ..config() });
-    assert_eq!(limit(&run(&sandbox, Order::Echo("x".repeat(1001))).await), Limit::Size);
-    let limits = Limits { reply_bytes: 1000, ..sandbox.limits() };
-    let outcome = sandbox.run_within::<Misbehave>(&Order::Reply(1001), limits).await;
-    assert_eq!(limit(&outcome), Limit::Size);
+    let sandbox = Sandbox::new(SandboxConfig { max_request_bytes: 1000, ..config() });
+    assert_eq!(limit(&run(&sandbox, Order::Echo("x".repeat(1001))).await), ExceededLimit::Size);
+    let limits = JobLimits { reply_bytes: 1000, ..sandbox.limits() };
+    let outcome = sandbox.run_with_limits::<Misbehave>(&Order::Reply(1001), limits).await;
+    assert_eq!(limit(&outcome), ExceededLimit::Size);
     assert_eq!(run(&sandbox, Order::Reply(2_000_000)).await.unwrap().len(), 2_000_000);
 }
 
@@ -136,7 +137,7 @@ async fn a_worker_has_no_environment_no_descriptors_and_writes_no_files() {
     let seen = run(&sandbox, Order::Look).await.unwrap();
     // Standard input, output and error, two clones of the connection, and the folder that is read.
     assert_eq!(seen, "IRIDULE_SANDBOX_WORKER,MIMALLOC_ARENA_EAGER_COMMIT 6", "{seen}");
-    assert_eq!(limit(&run(&sandbox, Order::Write).await), Limit::Crashed);
+    assert_eq!(limit(&run(&sandbox, Order::Write).await), ExceededLimit::Crashed);
 }
 
 #[tokio::test]
@@ -144,13 +145,13 @@ async fn workers_are_used_again_and_replaced_only_when_ended() {
     let sandbox = Sandbox::new(config());
     let first = run(&sandbox, Order::Pid).await.unwrap();
     assert_eq!(run(&sandbox, Order::Pid).await.unwrap(), first);
-    assert_eq!(limit(&run(&sandbox, Order::Loop).await), Limit::Time);
+    assert_eq!(limit(&run(&sandbox, Order::Loop).await), ExceededLimit::Time);
     assert_ne!(run(&sandbox, Order::Pid).await.unwrap(), first);
 }
 
 #[tokio::test]
 async fn a_session_keeps_its_state_until_a_job_is_ended() {
-    let sandbox = Sandbox::new(Config { workers: 2, ..config() });
+    let sandbox = Sandbox::new(SandboxConfig { workers: 2, ..config() });
     let limits = sandbox.limits();
     let (mut one, mut other) = (sandbox.session().await.unwrap(), sandbox.session().await.unwrap());
     assert!(one.is_fresh());
@@ -159,14 +160,14 @@ async fn a_session_keeps_its_state_until_a_job_is_ended() {
     }
     assert_eq!(other.run::<Remember>(&10, limits).await.unwrap(), 10);
     assert!(!one.is_fresh());
-    assert_eq!(limit(&one.run::<Misbehave>(&Order::Loop, limits).await), Limit::Time);
+    assert_eq!(limit(&one.run::<Misbehave>(&Order::Loop, limits).await), ExceededLimit::Time);
     assert!(one.is_fresh());
     assert_eq!(one.run::<Remember>(&1, limits).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_jobs_share_few_workers_and_too_many_are_told_so() {
-    let sandbox = Sandbox::new(Config { workers: 2, waiting: 30, ..config() });
+    let sandbox = Sandbox::new(SandboxConfig { workers: 2, max_waiting: 30, ..config() });
     let started = Instant::now();
     let tasks: Vec<_> = (0..60)
         .map(|number| {
@@ -184,9 +185,9 @@ async fn many_jobs_share_few_workers_and_too_many_are_told_so() {
                 assert_eq!(text, number.to_string());
                 echoed += 1;
             }
-            (_, Err(SandboxError::Unavailable(Unavailable::Busy))) => busy += 1,
+            (_, Err(SandboxError::Unavailable(SandboxUnavailable::Busy))) => busy += 1,
             (number, outcome) => {
-                assert_eq!((limit(&outcome), number % 10), (Limit::Crashed, 0));
+                assert_eq!((limit(&outcome), number % 10), (ExceededLimit::Crashed, 0));
                 panicked += 1;
             }
         }
@@ -197,8 +198,10 @@ async fn many_jobs_share_few_workers_and_too_many_are_told_so() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_frees_its_worker_and_ends_its_job() {
-    let sandbox =
-        Sandbox::new(Config { limits: Limits::new(Duration::from_secs(3600), 128 * MIB), ..config() });
+    let sandbox = Sandbox::new(SandboxConfig {
+        limits: JobLimits::new(Duration::from_secs(3600), 128 * MIB),
+        ..config()
+    });
     let left = tokio::time::timeout(Duration::from_millis(200), run(&sandbox, Order::Loop)).await;
     assert!(left.is_err());
     assert_eq!(run(&sandbox, Order::Echo("next".into())).await.unwrap(), "next");
@@ -206,14 +209,16 @@ async fn a_caller_that_leaves_frees_its_worker_and_ends_its_job() {
 
 #[tokio::test]
 async fn a_worker_that_somebody_else_kills_is_not_the_jobs_fault() {
-    let sandbox =
-        Sandbox::new(Config { limits: Limits::new(Duration::from_secs(3600), 128 * MIB), ..config() });
+    let sandbox = Sandbox::new(SandboxConfig {
+        limits: JobLimits::new(Duration::from_secs(3600), 128 * MIB),
+        ..config()
+    });
     let pid = run(&sandbox, Order::Pid).await.unwrap().parse().unwrap();
     let (outcome, ()) = tokio::join!(run(&sandbox, Order::Sleep(60_000)), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     });
-    assert!(matches!(outcome, Err(SandboxError::Unavailable(Unavailable::Killed(9)))), "{outcome:?}");
+    assert!(matches!(outcome, Err(SandboxError::Unavailable(SandboxUnavailable::Killed(9)))), "{outcome:?}");
     assert_eq!(run(&sandbox, Order::Echo("next".into())).await.unwrap(), "next");
 }
 
@@ -234,12 +239,12 @@ impl Job for Unknown {
 
 #[tokio::test]
 async fn an_executable_that_does_not_serve_a_job_says_so() {
-    let _ = Registered::of::<Unknown>();
+    let _ = RegisteredJob::of::<Unknown>();
     let outcome = Sandbox::new(config()).run::<Unknown>(&()).await;
-    assert!(matches!(outcome, Err(SandboxError::Unavailable(Unavailable::NotServed("unknown")))));
-    let elsewhere = Config { program: Program::this_test("no_such_test_at_all"), ..config() };
+    assert!(matches!(outcome, Err(SandboxError::Unavailable(SandboxUnavailable::NotServed("unknown")))));
+    let elsewhere = SandboxConfig { program: WorkerProgram::this_test("no_such_test_at_all"), ..config() };
     let outcome = Sandbox::new(elsewhere).run::<Misbehave>(&Order::Pid).await;
-    assert!(matches!(outcome, Err(SandboxError::Unavailable(Unavailable::Start(_)))), "{outcome:?}");
+    assert!(matches!(outcome, Err(SandboxError::Unavailable(SandboxUnavailable::Start(_)))), "{outcome:?}");
 }
 
 /// Is a parent, when the test below starts it as one: says who its child is, then has it work for ever.
@@ -248,8 +253,11 @@ async fn parent_for_the_test_below() {
     if env::var_os("PARENT").is_none() {
         return;
     }
-    let sandbox = Sandbox::new(Config {
-        limits: Limits { clock: Duration::from_secs(3600), ..Limits::new(Duration::from_secs(3), 128 * MIB) },
+    let sandbox = Sandbox::new(SandboxConfig {
+        limits: JobLimits {
+            wall_time: Duration::from_secs(3600),
+            ..JobLimits::new(Duration::from_secs(3), 128 * MIB)
+        },
         ..config()
     });
     println!("child {}", run(&sandbox, Order::Pid).await.unwrap());

@@ -1,4 +1,4 @@
-//! A package as one file: a CARv1 archive (<https://ipld.io/specs/transport/car/carv1/>), which IPFS tools read too.
+//! Writes a package as one file: a CARv1 archive (<https://ipld.io/specs/transport/car/carv1/>), which IPFS tools can read.
 
 use iridule_records::block::Block;
 use iridule_style::author::Package;
@@ -10,13 +10,18 @@ struct Header<'a> {
     version: u64,
 }
 
-/// The archive: the manifest is its root and comes first, then its files in the manifest's order.
+/// Why an archive could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the archive's header cannot be encoded: {0}")]
+pub struct CarError(String);
+
+/// Writes the archive. The manifest is its root and its first block; the blocks of the files follow.
 ///
 /// # Errors
-/// A sentence, when the header cannot be encoded.
-pub fn archive(package: &Package) -> Result<Vec<u8>, String> {
+/// [`CarError`]
+pub fn archive(package: &Package) -> Result<Vec<u8>, CarError> {
     let header = Header { roots: [&package.cid], version: 1 };
-    let header = serde_ipld_dagcbor::to_vec(&header).map_err(|why| why.to_string())?;
+    let header = serde_ipld_dagcbor::to_vec(&header).map_err(|why| CarError(why.to_string()))?;
     let mut out = Vec::new();
     section(&mut out, &[&header]);
     for Block { cid, bytes } in package.blocks.iter().rev() {
@@ -25,7 +30,7 @@ pub fn archive(package: &Package) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// A section: its length as an unsigned LEB128, then its parts.
+/// Appends a section: its length as an unsigned LEB128 number, then its parts.
 fn section(out: &mut Vec<u8>, parts: &[&[u8]]) {
     let mut length: usize = parts.iter().map(|part| part.len()).sum();
     while length >= 0x80 {

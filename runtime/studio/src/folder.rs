@@ -1,4 +1,4 @@
-//! A style's folder, on the disk or carried in a binary, and what is built from it.
+//! A style's folder, on disk or embedded in a binary, and the style that is built from it.
 
 use std::{
     fs,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use iridule_records::{block::Block, collection::Collection, gauge::State, seed::Seed};
-use iridule_sandbox::{Ended, Unavailable};
+use iridule_sandbox::{JobKilled, SandboxUnavailable};
 use iridule_scene::{limits, scene::Scene};
 use iridule_style::{
     author::{self, Package},
@@ -16,7 +16,7 @@ use iridule_style::{
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::Tools;
+use crate::StyleTools;
 
 /// Why a style cannot be built or resolved.
 #[derive(Debug, thiserror::Error)]
@@ -24,58 +24,58 @@ pub enum StudioError {
     /// A file cannot be read or written.
     #[error("{}: {why}", path.display())]
     File {
-        /// The file.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: io::Error,
     },
-    /// The folder has no name that a collection could have.
+    /// The folder's name is not a valid slug for a collection.
     #[error("{}: the folder's name is the collection's: use a-z, 0-9 and -", .0.display())]
     Slug(PathBuf),
-    /// What the author wrote makes no style. The text names the file, the part and, where there is one, the line.
+    /// The author's files do not make a valid style. The text names the file, the part and, if known, the line.
     #[error("{slug}/{why}")]
     Style {
         /// The folder's name.
         slug: String,
-        /// What is wrong.
+        /// What is wrong, and where.
         why: String,
     },
-    /// The same, as a sandbox said it.
+    /// An error of a style that was reported by a worker.
     #[error("{0}")]
-    Said(String),
-    /// Work on the style exceeded a limit, and was ended.
-    #[error("{slug}: {ended}")]
-    Ended {
+    Reported(String),
+    /// Work on the style exceeded a limit and was killed.
+    #[error("{slug}: {killed}")]
+    Killed {
         /// The folder's name.
         slug: String,
-        /// Which limit, and what was worked on: the file, or the token and its state.
-        ended: Ended,
+        /// The limit, and what was worked on: the file, or the token and its state.
+        killed: JobKilled,
     },
-    /// The sandbox that styles are worked on in does not work.
+    /// The sandbox cannot run work now.
     #[error(transparent)]
-    Sandbox(#[from] Unavailable),
+    Sandbox(#[from] SandboxUnavailable),
 }
 
 /// A style's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Folder {
-    /// Its name, which is the demo collection's slug.
+pub struct StyleFolder {
+    /// The folder's name: the slug of the demo collection.
     pub slug: String,
     files: Files,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Files {
-    /// Paths with contents.
-    Carried(Vec<(String, ByteBuf)>),
+    /// Paths with their contents.
+    Embedded(Vec<(String, ByteBuf)>),
     Disk(PathBuf),
 }
 
-impl Folder {
-    /// A folder on the disk.
+impl StyleFolder {
+    /// Opens a folder on disk.
     ///
     /// # Errors
-    /// [`StudioError::File`] when it is not there, [`StudioError::Slug`].
+    /// [`StudioError::File`] if it does not exist, [`StudioError::Slug`] if its name is not a slug.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StudioError> {
         let path = path.into();
         let whole = path.canonicalize().map_err(|why| StudioError::File { path: path.clone(), why })?;
@@ -84,26 +84,26 @@ impl Folder {
         Ok(Self { slug: slug.ok_or(StudioError::Slug(path))?, files: Files::Disk(whole) })
     }
 
-    /// A folder carried in a binary: paths with their contents.
+    /// A folder that is embedded in a binary, as paths with contents.
     #[must_use]
-    pub fn carried(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
+    pub fn embedded(slug: &str, files: &'static [(&'static str, &'static [u8])]) -> Self {
         let file = |(path, bytes): &(&str, &[u8])| ((*path).to_owned(), ByteBuf::from(*bytes));
-        Self { slug: slug.into(), files: Files::Carried(files.iter().map(file).collect()) }
+        Self { slug: slug.into(), files: Files::Embedded(files.iter().map(file).collect()) }
     }
 
-    /// Where it lies, when it is on the disk.
+    /// The path of a folder on disk.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match &self.files {
-            Files::Carried(_) => None,
+            Files::Embedded(_) => None,
             Files::Disk(path) => Some(path),
         }
     }
 
     fn read(&self, name: &str) -> Result<Vec<u8>, String> {
-        iridule_sandbox::note(name);
+        iridule_sandbox::report_activity(name);
         match &self.files {
-            Files::Carried(files) => {
+            Files::Embedded(files) => {
                 let file = files.iter().find(|(path, _)| path == name);
                 file.map(|(_, bytes)| bytes.to_vec()).ok_or_else(|| format!("{name}: no such file"))
             }
@@ -120,25 +120,25 @@ impl Folder {
         String::from_utf8(self.read(name)?).map_err(|_| format!("{name}: not UTF-8"))
     }
 
-    /// Builds the style on this thread; [`crate::Bench::build`] does it in a sandbox. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
+    /// Builds the style on this thread; [`crate::StyleSession::build`] does it in a sandbox. Without a `collection.toml` its tokens are those of a collection of a thousand on no chain.
     ///
     /// # Errors
     /// [`StudioError::Style`].
-    pub fn build(&self) -> Result<Built, StudioError> {
+    pub fn build(&self) -> Result<BuiltStyle, StudioError> {
         let blame = |why: String| StudioError::Style { slug: self.slug.clone(), why };
         let style = self.text("style.toml").map_err(blame)?;
         let collection = self.text("collection.toml").ok();
-        let package =
-            author::build(&style, collection.as_deref(), &Tools, |name| self.read(name)).map_err(blame)?;
+        let package = author::build(&style, collection.as_deref(), &StyleTools, |name| self.read(name))
+            .map_err(blame)?;
         let collection = collection.unwrap_or_else(|| UNBOUND.into());
         let collection = author::collection(&self.slug, &collection, package.cid).map_err(blame)?;
-        Ok(Built { package, collection })
+        Ok(BuiltStyle { package, collection })
     }
 }
 
-/// Reads a file of a style, which may be no larger than a style's file may be.
+/// Reads a file, up to the maximum size of a style's files.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a named pipe would block until somebody writes to it.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no file"));
     }
@@ -150,7 +150,7 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What stands in for a missing `collection.toml`.
+/// The default for a missing `collection.toml`.
 const UNBOUND: &str = r#"
 name = "Untitled"
 description = ""
@@ -162,15 +162,15 @@ supply = 1000
 
 /// A built style and the collection that its folder describes.
 #[derive(Debug, Clone)]
-pub struct Built {
+pub struct BuiltStyle {
     /// The package.
     pub package: Package,
     /// The collection's first record.
     pub collection: Collection,
 }
 
-impl Built {
-    /// The style at work, loaded from its blocks as an edge would.
+impl BuiltStyle {
+    /// Loads the style from its blocks, as an edge does.
     ///
     /// # Errors
     /// [`StudioError::Style`].
@@ -179,7 +179,7 @@ impl Built {
         loaded.map_err(|why| self.blame(why))
     }
 
-    /// A file of the package.
+    /// Returns the contents of a file of the package.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<Vec<u8>> {
         let file = self.package.manifest.file_at(path)?;
@@ -188,7 +188,7 @@ impl Built {
         Some(blocks?.into_iter().flatten().copied().collect())
     }
 
-    /// A token in a state, ready to be painted.
+    /// Builds the scene of a token in a state.
     ///
     /// # Errors
     /// [`StudioError::Style`], when a template or expression fails on this token.
@@ -199,12 +199,12 @@ impl Built {
         })
     }
 
-    /// An error of this style.
+    /// Makes an error of this style.
     pub(crate) fn blame(&self, why: String) -> StudioError {
         StudioError::Style { slug: self.collection.slug.clone(), why }
     }
 
-    /// The package's blocks, the manifest last.
+    /// The package's blocks; the manifest's block is the last.
     #[must_use]
     pub fn blocks(&self) -> &[Block] {
         &self.package.blocks

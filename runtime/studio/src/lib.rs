@@ -1,18 +1,17 @@
-//! What an artist does with a style: build it from its folder, check it, look at it, put it live.
+//! The tools of an artist: build a style from its folder, check it, preview it, publish it.
 //!
-//! - [`folder`]: a style's folder, and what is built from it.
-//! - [`mod@bench`]: the same and all below in a sandbox, for files that come from somebody else.
-//! - [`scaffold`]: a new one to start from.
-//! - [`mod@check`]: what it costs and uses, and what of it is never seen.
-//! - [`rarity`]: how the traits of its tokens turn out.
+//! - [`folder`]: a style's folder, and the style that is built from it.
+//! - [`session`]: the same work in a sandbox, for files of somebody else.
+//! - [`scaffold`]: the files of a new style.
+//! - [`mod@check`]: what a style costs, how much it uses of what it declares, and which parts never show.
+//! - [`rarity`]: the distribution of traits over a collection.
 //! - [`car`]: the package as one file.
-//! - [`preview`]: a page of tokens and states that follows the files.
-//! - [`release`]: published, on trial, rolled back.
+//! - [`preview`]: a web page of tokens and states that updates when the files change.
+//! - [`release`]: publishing, canaries and rollback.
 //!
-//! Core reads `style.toml` and makes packages; what that takes beyond core, a WGSL compiler and picture decoders, comes
-//! together here. Nothing of this runs at the edge.
+//! `style.toml` is read, and packages are made, by the style crate. This crate adds what that needs: a WGSL compiler and
+//! image decoders. Nothing here runs at the edge.
 
-pub mod bench;
 pub mod car;
 pub mod check;
 pub mod folder;
@@ -20,11 +19,12 @@ pub mod preview;
 pub mod rarity;
 pub mod release;
 pub mod scaffold;
+pub mod session;
 pub mod tools;
 
-pub use bench::Bench;
-pub use check::{Report, check};
-pub use folder::{Built, Folder, StudioError};
+pub use check::{CheckReport, check};
+pub use folder::{BuiltStyle, StudioError, StyleFolder};
 pub use rarity::Rarity;
 pub use scaffold::Scaffold;
-pub use tools::Tools;
+pub use session::StyleSession;
+pub use tools::StyleTools;

@@ -1,4 +1,4 @@
-//! How the traits of a collection's tokens turn out: what is rare, and what never comes.
+//! The distribution of traits over the tokens of a collection: which values are rare, and which never occur.
 
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
@@ -9,104 +9,110 @@ use iridule_style::{
     traits::TraitValue,
 };
 
-use crate::{Built, StudioError};
+use crate::{BuiltStyle, StudioError};
 
-/// Most tokens that are drawn.
-const MOST: u64 = 1_000_000;
+/// Maximum number of tokens that are drawn.
+const MAX_TOKENS: u64 = 1_000_000;
 
-/// The realised distribution of every trait.
+/// The distribution of every trait.
 #[derive(Debug, Clone)]
 pub struct Rarity {
     /// How many tokens were drawn: all of the collection, or its first million.
     pub tokens: u64,
     /// How many tokens the collection has.
     pub supply: u64,
-    /// Tokens that an exclusion still holds for after all redraws.
+    /// How many tokens have an excluded combination even after all redraws.
     pub excluded: u64,
-    /// A spread for each trait, in the manifest's order.
-    pub traits: Vec<(Trait, Spread)>,
+    /// Each trait with its distribution, in the manifest's order.
+    pub traits: Vec<(Trait, TraitDistribution)>,
 }
 
-/// How one trait turned out.
+/// The distribution of one trait.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Spread {
-    /// Texts. What a choice or palette offers comes first, in its order, drawn or not.
-    Options(Vec<Share>),
+pub enum TraitDistribution {
+    /// Texts. The options of a choice or palette come first, in their order, even those that no token has.
+    Options(Vec<OptionCount>),
     /// Numbers.
-    Numbers(Numbers),
-    /// Colours, of which there are this many different ones.
-    Colours(usize),
+    Numbers(NumberStats),
+    /// Colors; the number of different ones.
+    Colors(usize),
 }
 
 /// One option, and how often it was drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
+pub struct OptionCount {
     /// The option.
     pub value: String,
-    /// Its weight, in parts of 10,000 of all; a derived text has none.
-    pub meant: Option<u64>,
+    /// Its weight, in parts of 10,000 of the sum of weights. `None` for a derived text.
+    pub intended: Option<u64>,
     /// How many tokens have it.
     pub count: u64,
 }
 
-/// Numbers in ten classes of equal width.
+/// A histogram of numbers, with ten classes of equal width.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Numbers {
-    /// The least of them.
-    pub least: f64,
-    /// The greatest of them.
-    pub greatest: f64,
-    /// Their mean.
+pub struct NumberStats {
+    /// The minimum.
+    pub min: f64,
+    /// The maximum.
+    pub max: f64,
+    /// The mean.
     pub mean: f64,
-    /// How many lie in each tenth between least and greatest.
+    /// How many numbers are in each class between minimum and maximum.
     pub classes: [u64; 10],
 }
 
 impl Rarity {
-    /// Draws every token of a collection, or its first million, on this thread. [`crate::Bench::rarity`] does it in a sandbox.
+    /// Draws every token of a collection, or its first million, on this thread. [`crate::StyleSession::rarity`] does it in a sandbox.
     ///
     /// # Errors
     /// [`StudioError::Style`], when an expression fails on a token; the text names it.
-    pub fn of(built: &Built, style: &Style) -> Result<Self, StudioError> {
-        let mut drawing = Drawing::begin(built, style);
-        while drawing.go_on(built, style, usize::MAX)? {}
+    pub fn of(built: &BuiltStyle, style: &Style) -> Result<Self, StudioError> {
+        let mut drawing = TraitDraws::start(built, style);
+        while drawing.draw_next(built, style, usize::MAX)? {}
         Ok(drawing.rarity(built, style))
     }
 
-    /// What was offered, and no token has: the trait's name and the option.
-    pub fn never(&self) -> impl Iterator<Item = (&str, &Share)> {
+    /// The options that no token has, each with the name of its trait.
+    pub fn never(&self) -> impl Iterator<Item = (&str, &OptionCount)> {
         self.traits.iter().flat_map(|(of, spread)| {
-            let options: &[Share] = if let Spread::Options(options) = spread { options } else { &[] };
+            let options: &[OptionCount] =
+                if let TraitDistribution::Options(options) = spread { options } else { &[] };
             options.iter().filter(|share| share.count == 0).map(|share| (of.name.as_str(), share))
         })
     }
 }
 
-/// Drawing under way: some tokens at a time.
-pub(crate) struct Drawing {
+/// The drawing of a collection's tokens, a few at a time.
+pub(crate) struct TraitDraws {
     tallies: Vec<Tally>,
     excluded: u64,
-    /// The tokens that are left.
+    /// The tokens that are not drawn yet.
     left: RangeInclusive<u64>,
 }
 
-impl Drawing {
-    pub(crate) fn begin(built: &Built, style: &Style) -> Self {
+impl TraitDraws {
+    pub(crate) fn start(built: &BuiltStyle, style: &Style) -> Self {
         let tallies = style.manifest.traits.iter().map(Tally::of).collect();
         let first = built.collection.first;
-        let last = built.collection.last().min(first.saturating_add(MOST - 1));
+        let last = built.collection.last().min(first.saturating_add(MAX_TOKENS - 1));
         Self { tallies, excluded: 0, left: first..=last }
     }
 
-    /// How many tokens were drawn, and how many there are.
-    pub(crate) fn progress(&self, built: &Built) -> (u64, u64) {
+    /// The number of drawn tokens, and the total.
+    pub(crate) fn progress(&self, built: &BuiltStyle) -> (u64, u64) {
         let left = if self.left.is_empty() { 0 } else { self.left.end() - self.left.start() + 1 };
-        let all = built.collection.supply.min(MOST);
+        let all = built.collection.supply.min(MAX_TOKENS);
         (all.saturating_sub(left), all)
     }
 
-    /// Draws the next tokens, at most so many. Gives whether any are left.
-    pub(crate) fn go_on(&mut self, built: &Built, style: &Style, most: usize) -> Result<bool, StudioError> {
+    /// Draws up to `most` more tokens. Returns whether any are left.
+    pub(crate) fn draw_next(
+        &mut self,
+        built: &BuiltStyle,
+        style: &Style,
+        most: usize,
+    ) -> Result<bool, StudioError> {
         for token in self.left.by_ref().take(most) {
             let blame = |why: String| built.blame(format!("token {token}: {why}"));
             let seed = built.collection.seed(U256::from(token)).map_err(|why| blame(why.to_string()))?;
@@ -119,28 +125,28 @@ impl Drawing {
         Ok(!self.left.is_empty())
     }
 
-    pub(crate) fn rarity(self, built: &Built, style: &Style) -> Rarity {
+    pub(crate) fn rarity(self, built: &BuiltStyle, style: &Style) -> Rarity {
         let spreads = self.tallies.into_iter().map(Tally::spread);
         let traits = style.manifest.traits.iter().cloned().zip(spreads).collect();
         let supply = built.collection.supply;
-        Rarity { tokens: supply.min(MOST), supply, excluded: self.excluded, traits }
+        Rarity { tokens: supply.min(MAX_TOKENS), supply, excluded: self.excluded, traits }
     }
 }
 
-/// A spread while tokens come in.
+/// A distribution that is being collected.
 enum Tally {
-    Options { order: Vec<Share>, others: BTreeMap<String, u64> },
+    Options { order: Vec<OptionCount>, others: BTreeMap<String, u64> },
     Numbers(Vec<f64>),
-    Colours(Vec<String>),
+    Colors(Vec<String>),
 }
 
 impl Tally {
     fn of(of: &Trait) -> Self {
         let options = |all: Vec<(&String, u32)>| {
             let sum: u64 = all.iter().map(|(_, weight)| u64::from(*weight)).sum();
-            let share = |(value, weight): (&String, u32)| Share {
+            let share = |(value, weight): (&String, u32)| OptionCount {
                 value: value.clone(),
-                meant: Some(u64::from(weight) * 10_000 / sum.max(1)),
+                intended: Some(u64::from(weight) * 10_000 / sum.max(1)),
                 count: 0,
             };
             Self::Options { order: all.into_iter().map(share).collect(), others: BTreeMap::new() }
@@ -148,7 +154,7 @@ impl Tally {
         match &of.draw {
             Drawn::Choice(all) => options(all.iter().map(|one| (&one.value, one.weight)).collect()),
             Drawn::Palette(all) => options(all.iter().map(|one| (&one.value, one.weight)).collect()),
-            Drawn::Colour { .. } => Self::Colours(Vec::new()),
+            Drawn::Colour { .. } => Self::Colors(Vec::new()),
             Drawn::Float { .. } | Drawn::Integer { .. } => Self::Numbers(Vec::new()),
             Drawn::Derived(_) => Self::Options { order: Vec::new(), others: BTreeMap::new() },
         }
@@ -161,45 +167,46 @@ impl Tally {
             TraitValue::Float(number) => return self.add_number(number),
             TraitValue::Choice { text, .. } | TraitValue::Text(text) => text,
             TraitValue::Palette { name, .. } => name,
-            TraitValue::Colour(colour) => colour.to_string(),
+            TraitValue::Colour(color) => color.to_string(),
         };
         match self {
             Self::Options { order, others } => match order.iter_mut().find(|share| share.value == text) {
                 Some(share) => share.count += 1,
                 None => *others.entry(text).or_default() += 1,
             },
-            Self::Colours(all) => all.push(text),
+            Self::Colors(all) => all.push(text),
             Self::Numbers(_) => {}
         }
     }
 
-    /// A derived trait shows by its first value whether it is a number.
+    /// Whether a derived trait is a number is known from its first value.
     fn add_number(&mut self, number: f64) {
         match self {
             Self::Numbers(all) => all.push(number),
             Self::Options { others, .. } if others.is_empty() => *self = Self::Numbers(vec![number]),
-            Self::Options { .. } | Self::Colours(_) => {}
+            Self::Options { .. } | Self::Colors(_) => {}
         }
     }
 
-    fn spread(self) -> Spread {
+    fn spread(self) -> TraitDistribution {
         match self {
             Self::Options { mut order, others } => {
-                let others = others.into_iter().map(|(value, count)| Share { value, meant: None, count });
+                let others =
+                    others.into_iter().map(|(value, count)| OptionCount { value, intended: None, count });
                 order.extend(others);
-                Spread::Options(order)
+                TraitDistribution::Options(order)
             }
-            Self::Colours(mut all) => {
+            Self::Colors(mut all) => {
                 all.sort_unstable();
                 all.dedup();
-                Spread::Colours(all.len())
+                TraitDistribution::Colors(all.len())
             }
-            Self::Numbers(all) => Spread::Numbers(Numbers::of(&all)),
+            Self::Numbers(all) => TraitDistribution::Numbers(NumberStats::of(&all)),
         }
     }
 }
 
-impl Numbers {
+impl NumberStats {
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -207,14 +214,14 @@ impl Numbers {
         reason = "a statistic: tokens are counted in thousands, and classes from 0 to 9"
     )]
     fn of(all: &[f64]) -> Self {
-        let least = all.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let min = all.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut classes = [0; 10];
         for number in all {
-            let at = (number - least) / (greatest - least).max(f64::MIN_POSITIVE) * 10.0;
+            let at = (number - min) / (max - min).max(f64::MIN_POSITIVE) * 10.0;
             classes[(at as usize).min(9)] += 1;
         }
-        Self { least, greatest, mean: all.iter().sum::<f64>() / all.len().max(1) as f64, classes }
+        Self { min, max, mean: all.iter().sum::<f64>() / all.len().max(1) as f64, classes }
     }
 }
 
@@ -230,11 +237,12 @@ impl fmt::Display for Rarity {
             let kept = if of.label.is_some() { "" } else { " (not in the metadata)" };
             writeln!(f, "\n{}{kept}", of.label.as_deref().unwrap_or(&of.name))?;
             match spread {
-                Spread::Options(options) => {
+                TraitDistribution::Options(options) => {
                     let width = options.iter().map(|one| one.value.chars().count()).max().unwrap_or(0);
                     for one in options {
                         let share = one.count * 10_000 / self.tokens.max(1);
-                        let meant = one.meant.map(|meant| format!("  meant {}", Percent(meant)));
+                        let intended =
+                            one.intended.map(|intended| format!("  intended {}", Percent(intended)));
                         let bar = "█".repeat(usize::try_from(share / 250).unwrap_or(0));
                         writeln!(
                             f,
@@ -242,19 +250,19 @@ impl fmt::Display for Rarity {
                             one.value,
                             one.count,
                             Percent(share),
-                            meant.unwrap_or_default()
+                            intended.unwrap_or_default()
                         )?;
                     }
                 }
-                Spread::Numbers(numbers) => {
+                TraitDistribution::Numbers(numbers) => {
                     let most = numbers.classes.iter().copied().max().unwrap_or(0).max(1);
                     let bars = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
                     let bar = |count: &u64| bars[usize::try_from(count * 7 / most).unwrap_or(0).min(7)];
                     let bars: String = numbers.classes.iter().map(bar).collect();
-                    let Numbers { least, greatest, mean, .. } = numbers;
-                    writeln!(f, "  {least:.3} {bars} {greatest:.3}, mean {mean:.3}")?;
+                    let NumberStats { min, max, mean, .. } = numbers;
+                    writeln!(f, "  {min:.3} {bars} {max:.3}, mean {mean:.3}")?;
                 }
-                Spread::Colours(different) => writeln!(f, "  {different} different colours")?,
+                TraitDistribution::Colors(different) => writeln!(f, "  {different} different colours")?,
             }
         }
         if self.excluded > 0 {
@@ -264,7 +272,7 @@ impl fmt::Display for Rarity {
     }
 }
 
-/// Parts of 10,000, as percent.
+/// Parts of 10,000, displayed in percent.
 struct Percent(u64);
 
 impl fmt::Display for Percent {

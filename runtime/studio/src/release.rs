@@ -1,7 +1,7 @@
-//! A style goes live, on trial for a share of the tokens, or back to what it was.
+//! Publishes a style to all tokens or, as a canary, to a share of them, and rolls it back.
 //!
-//! Blocks first, the manifest's last, then the collection's signed record: an edge that reads the record finds all of
-//! the style. Nothing that was published is taken away, so pinned pictures stay valid and a way back is one record.
+//! First the blocks are written, the manifest's last, then the collection's signed record. So an edge that reads the record
+//! finds all blocks of the style. Nothing is ever deleted: pinned pictures stay valid, and a rollback writes one record.
 
 use cid::Cid;
 use ed25519_dalek::SigningKey;
@@ -12,15 +12,15 @@ use iridule_records::{
     signed::TrustedKeys,
 };
 
-use crate::Built;
+use crate::BuiltStyle;
 
-/// Why a style did not go live. Nothing that visitors see has changed then.
+/// Why a release failed. What visitors see has not changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    /// The place did not do its part.
+    /// The publish target failed.
     #[error(transparent)]
     Place(#[from] PlaceError),
-    /// The record in force is somebody else's, or broken.
+    /// The current record was signed by somebody else, or is damaged.
     #[error("the record of {slug} that is published there cannot be followed up: {why}")]
     Foreign {
         /// The collection.
@@ -28,10 +28,10 @@ pub enum ReleaseError {
         /// What is wrong with it.
         why: String,
     },
-    /// No record can be made of this.
+    /// The record is not valid.
     #[error("{0}")]
     Record(String),
-    /// A trial needs a style beside it.
+    /// A canary needs a published style beside it.
     #[error("{0} is not published there yet: a canary is tried beside a style; publish one first")]
     NothingBeside(String),
     /// There is no such collection.
@@ -39,32 +39,32 @@ pub enum ReleaseError {
     Unknown {
         /// The slug that was given.
         slug: String,
-        /// Those that there are.
+        /// The slugs that exist there.
         known: String,
     },
-    /// There is no way back.
+    /// There is no earlier style.
     #[error("{0} has shown one style only: there is nothing to roll back to")]
     NothingBefore(String),
-    /// It never showed that style.
+    /// The collection never showed that style.
     #[error("{slug} never showed {style}; it showed: {known}")]
     NeverShown {
         /// The collection.
         slug: String,
-        /// The style asked for.
+        /// The requested style.
         style: Cid,
-        /// Those before.
+        /// The styles that it showed.
         known: String,
     },
 }
 
-/// What a release did.
+/// The result of a release.
 #[derive(Debug, Clone)]
 pub struct Release {
-    /// The record in force before.
+    /// The record before the release.
     pub before: Option<Collection>,
-    /// The record in force now; the same one when there was nothing to change.
+    /// The record now. It is the same one if nothing had to change.
     pub record: Collection,
-    /// How many blocks were new there.
+    /// How many blocks were not there before.
     pub new_blocks: usize,
 }
 
@@ -76,14 +76,14 @@ impl Release {
     }
 }
 
-/// Publishes a style: to all tokens, or to a share of them beside the style in force, in parts of 10,000. What
-/// `collection.toml` says of name, supply and contract becomes true with it. `sent` is told of each block that is there.
+/// Publishes a style to all tokens or, as a canary, to `share` parts of 10,000 of them. Name, supply and contract in
+/// `collection.toml` take effect too. `sent` is called for each block that is there.
 ///
 /// # Errors
 /// [`ReleaseError`].
 pub async fn publish(
     place: &Place,
-    built: &Built,
+    built: &BuiltStyle,
     key: &SigningKey,
     share: Option<u16>,
     mut sent: impl FnMut(&Block),
@@ -111,8 +111,8 @@ pub async fn publish(
     Ok(Release { before, record, new_blocks })
 }
 
-/// Goes back: to a style that the collection showed, or, with none named, to the one before; a canary ends with it. While
-/// a canary is on trial and no style is named, only the canary ends.
+/// Rolls back to a style that the collection has shown; without `to`, to the previous one, or, while there is a canary, to
+/// the current style without it. A canary always ends.
 ///
 /// # Errors
 /// [`ReleaseError`].
@@ -139,32 +139,32 @@ pub async fn rollback(
     Ok(Release { before: Some(before), record, new_blocks: 0 })
 }
 
-/// A collection as it is published somewhere.
+/// A published collection.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedCollection {
     /// Its slug.
     pub slug: String,
-    /// Its record; or why it cannot be read with this key.
+    /// Its record, or why it cannot be read with these keys.
     pub record: Result<Collection, String>,
 }
 
-/// The collections of a place, read with the keys of these publishers.
+/// Lists the collections at a target. Their records are verified with the keys of these publishers.
 ///
 /// # Errors
 /// [`PlaceError`].
-pub async fn list(place: &Place, publishers: &TrustedKeys) -> Result<Vec<Listed>, PlaceError> {
+pub async fn list(place: &Place, publishers: &TrustedKeys) -> Result<Vec<ListedCollection>, PlaceError> {
     let mut all = Vec::new();
     for slug in place.slugs().await? {
         let record = match place.collection(&slug).await? {
             Some(signed) => Collection::open(&signed, publishers).map_err(|why| why.to_string()),
             None => Err("it is listed, and not there".into()),
         };
-        all.push(Listed { slug, record });
+        all.push(ListedCollection { slug, record });
     }
     Ok(all)
 }
 
-/// The record in force, which this publisher must have signed.
+/// Reads the current record, which this publisher must have signed.
 async fn current(place: &Place, slug: &str, key: &SigningKey) -> Result<Option<Collection>, ReleaseError> {
     let Some(signed) = place.collection(slug).await? else { return Ok(None) };
     let mine = TrustedKeys::parse(&keys::public(key)).map_err(ReleaseError::Record)?;
@@ -172,7 +172,7 @@ async fn current(place: &Place, slug: &str, key: &SigningKey) -> Result<Option<C
     Collection::open(&signed, &mine).map(Some).map_err(|why| foreign(why.to_string()))
 }
 
-/// Signs a record and publishes it, unless it says what is in force already.
+/// Signs and publishes a record, unless the current one has the same content.
 async fn put(
     place: &Place,
     before: Option<&Collection>,

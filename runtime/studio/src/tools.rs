@@ -1,13 +1,13 @@
-//! The tools that building takes beyond core: the WGSL compiler, the picture decoders, the reader of fonts.
+//! The tools that building a style needs: the WGSL compiler, the image decoders, the font reader.
 
 use iridule_style::author::{Compiled, Workshop};
 use iridule_wgsl::{Diagnostic, Options};
 
 /// The WGSL compiler of `iridule-wgsl` and what `iridule-raster` reads.
 #[derive(Debug, Clone, Copy)]
-pub struct Tools;
+pub struct StyleTools;
 
-impl Workshop for Tools {
+impl Workshop for StyleTools {
     fn compile(&self, path: &str, module: &str) -> Result<Compiled, String> {
         let all = |found: &[Diagnostic]| found.iter().map(|one| one.render(path, module)).collect::<Vec<_>>();
         match iridule_wgsl::compile(module, &Options::default()) {

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use iridule_studio::{Folder, check};
+use iridule_studio::{StyleFolder, check};
 use tempfile::TempDir;
 
 const HEAD: &str =
@@ -20,7 +20,7 @@ fn complaint(layer: &str, file: &str, bytes: &[u8]) -> String {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("style.toml"), format!("{HEAD}{layer}")).unwrap();
     fs::write(folder.join(file), bytes).unwrap();
-    let built = Folder::open(&folder).unwrap().build();
+    let built = StyleFolder::open(&folder).unwrap().build();
     match built.and_then(|built| check(&built, 2)) {
         Err(why) => why.to_string(),
         Ok(report) => panic!("{file} was admitted:\n{report}"),

@@ -8,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iridule_sandbox::{Config, Limit, Limits, Program, Sandbox};
+use iridule_sandbox::{ExceededLimit, JobLimits, Sandbox, SandboxConfig, WorkerProgram};
 use iridule_studio::{
-    Bench, Folder, StudioError,
-    bench::{Picture, SANDBOX_JOBS},
-    check,
+    StudioError, StyleFolder, StyleSession, check,
+    session::{PictureRequest, SANDBOX_JOBS},
 };
 use tempfile::TempDir;
 
@@ -25,46 +24,52 @@ fn sandbox_worker() {
 }
 
 fn sandbox(workers: usize) -> Sandbox {
-    Sandbox::new(Config { program: Program::this_test("sandbox_worker"), workers, ..Config::default() })
+    Sandbox::new(SandboxConfig {
+        program: WorkerProgram::this_test("sandbox_worker"),
+        workers,
+        ..SandboxConfig::default()
+    })
 }
 
-fn limits() -> Limits {
-    Limits::new(Duration::from_secs(5), 512 << 20)
+fn limits() -> JobLimits {
+    JobLimits::new(Duration::from_secs(5), 512 << 20)
 }
 
-fn folder(home: &TempDir, layer: &str, file: &str, bytes: &[u8]) -> Folder {
+fn folder(home: &TempDir, layer: &str, file: &str, bytes: &[u8]) -> StyleFolder {
     let folder = home.path().join("bad");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("style.toml"), format!("{HEAD}{layer}")).unwrap();
     fs::write(folder.join(file), bytes).unwrap();
-    Folder::open(&folder).unwrap()
+    StyleFolder::open(&folder).unwrap()
 }
 
-fn shipped(slug: &str) -> Folder {
-    Folder::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug)).unwrap()
+fn shipped(slug: &str) -> StyleFolder {
+    StyleFolder::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles").join(slug))
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_style_is_the_same_in_a_sandbox_as_outside_of_one() {
     let folder = shipped("orbits");
     let outside = folder.build().unwrap();
-    let mut bench = Bench::new(&sandbox(1), limits()).await.unwrap();
-    let built = bench.build(&folder).await.unwrap();
+    let mut session = StyleSession::new(&sandbox(1), limits()).await.unwrap();
+    let built = session.build(&folder).await.unwrap();
     assert_eq!(built.package.cid, outside.package.cid);
     assert_eq!(built.blocks(), outside.blocks());
     assert_eq!(built.collection, outside.collection);
     let mut told = Vec::new();
-    let checked = bench.check(4, |done, all| told.push((done, all))).await.unwrap();
+    let checked = session.check(4, |done, all| told.push((done, all))).await.unwrap();
     assert_eq!(checked.text, check(&outside, 4).unwrap().to_string());
     assert_eq!((told.first(), told.last()), (Some(&(0, 4)), Some(&(4, 4))));
     let bands = outside.package.manifest.rest().0;
-    let picture = Picture { token: 7, bands, width: Some(64), extension: "png".into(), tile: Some(64) };
-    let painted = bench.paint(&picture).await.unwrap();
+    let picture =
+        PictureRequest { token: 7, bands, width: Some(64), extension: "png".into(), tile: Some(64) };
+    let painted = session.paint(&picture).await.unwrap();
     assert!(painted.file.starts_with(b"\x89PNG"));
     assert_eq!(painted.tile.unwrap().pixels.len(), 64 * 64 * 4);
-    // Another bench, on which it was not built.
-    let mut other = Bench::new(&sandbox(1), limits()).await.unwrap();
-    other.open(&outside);
+    // Another session, on which it was not built.
+    let mut other = StyleSession::new(&sandbox(1), limits()).await.unwrap();
+    other.load(&outside);
     assert_eq!(other.paint(&picture).await.unwrap().file, painted.file);
 }
 
@@ -79,10 +84,10 @@ async fn shaders_that_overflow_the_compilers_stack_name_the_file_and_harm_nobody
     );
     let home = TempDir::new().unwrap();
     let folder = folder(&home, layer, "a.wgsl", shader.as_bytes());
-    let mut bench = Bench::new(&sandbox(1), limits()).await.unwrap();
-    let why = bench.build(&folder).await.unwrap_err();
+    let mut session = StyleSession::new(&sandbox(1), limits()).await.unwrap();
+    let why = session.build(&folder).await.unwrap_err();
     assert!(why.to_string().contains("a.wgsl"), "{why}");
-    assert!(bench.build(&shipped("orbits")).await.is_ok(), "the next style builds");
+    assert!(session.build(&shipped("orbits")).await.is_ok(), "the next style builds");
 }
 
 #[tokio::test]
@@ -93,17 +98,19 @@ async fn work_over_its_bounds_is_ended_and_named() {
                {% if b < 0 %}<g/>{% endif %}{% endfor %}{% endfor %}</svg>";
     let home = TempDir::new().unwrap();
     let folder = folder(&home, layer, "a.svg", svg.as_bytes());
-    let limits =
-        Limits { clock: Duration::from_millis(20), ..Limits::new(Duration::from_millis(10), 512 << 20) };
-    let mut bench = Bench::new(&sandbox(1), limits).await.unwrap();
+    let limits = JobLimits {
+        wall_time: Duration::from_millis(20),
+        ..JobLimits::new(Duration::from_millis(10), 512 << 20)
+    };
+    let mut session = StyleSession::new(&sandbox(1), limits).await.unwrap();
     let started = Instant::now();
-    let why = match bench.build(&folder).await {
-        Ok(_) => bench.check(1000, |_, _| ()).await.map(drop).unwrap_err(),
+    let why = match session.build(&folder).await {
+        Ok(_) => session.check(1000, |_, _| ()).await.map(drop).unwrap_err(),
         Err(why) => why,
     };
-    let StudioError::Ended { slug, ended } = &why else { panic!("{why}") };
-    assert_eq!((slug.as_str(), ended.limit), ("bad", Limit::Time));
-    assert!(!ended.at.is_empty(), "{why}");
+    let StudioError::Killed { slug, killed } = &why else { panic!("{why}") };
+    assert_eq!((slug.as_str(), killed.limit), ("bad", ExceededLimit::Time));
+    assert!(!killed.activity.is_empty(), "{why}");
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
@@ -114,11 +121,11 @@ async fn files_that_never_end_or_are_none_are_refused() {
     let folder = folder(&home, layer, "b.png", b"");
     let path = home.path().join("bad/a.png");
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    let mut bench = Bench::new(&sandbox(1), limits()).await.unwrap();
-    let why = bench.build(&folder).await.unwrap_err().to_string();
+    let mut session = StyleSession::new(&sandbox(1), limits()).await.unwrap();
+    let why = session.build(&folder).await.unwrap_err().to_string();
     assert!(why.contains("a.png"), "{why}");
     fs::remove_file(&path).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-    let why = bench.build(&folder).await.unwrap_err().to_string();
+    let why = session.build(&folder).await.unwrap_err().to_string();
     assert!(why.contains("a.png"), "{why}");
 }

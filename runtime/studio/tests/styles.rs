@@ -8,16 +8,16 @@ use std::{fs, path::Path};
 use alloy_primitives::U256;
 use iridule_records::gauge::State;
 use iridule_scene::variant::{Asked, Format, Variant};
-use iridule_studio::{Built, Folder, Rarity, Scaffold, check, rarity::Spread};
+use iridule_studio::{BuiltStyle, Rarity, Scaffold, StyleFolder, check, rarity::TraitDistribution};
 use iridule_style::style::Style;
 use tempfile::TempDir;
 
-fn shipped() -> Vec<(String, Built, Style)> {
+fn shipped() -> Vec<(String, BuiltStyle, Style)> {
     let styles = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/styles");
     let mut folders: Vec<_> = fs::read_dir(styles).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     let built = folders.into_iter().map(|path| {
-        let folder = Folder::open(&path).unwrap();
+        let folder = StyleFolder::open(&path).unwrap();
         let built = folder.build().unwrap_or_else(|why| panic!("{why}"));
         assert_eq!(built.package.cid, folder.build().unwrap().package.cid, "{} builds the same", folder.slug);
         let style = built.style().unwrap();
@@ -42,7 +42,7 @@ fn a_new_style_passes_its_check_without_a_finding() {
         let home = TempDir::new().unwrap();
         let folder = home.path().join("night-market");
         scaffold.write(&folder).unwrap();
-        let built = Folder::open(&folder).unwrap().build().unwrap();
+        let built = StyleFolder::open(&folder).unwrap().build().unwrap();
         let report = check(&built, 32).unwrap();
         assert!(report.findings.is_empty(), "{report}");
         assert!(scaffold.write(&folder).is_err(), "what is there is left alone");
@@ -55,12 +55,12 @@ fn rarities_follow_the_weights() {
     let rarity = Rarity::of(&built, &style).unwrap();
     assert_eq!(rarity.tokens, 4096);
     let options = rarity.traits.iter().filter_map(|(_, spread)| match spread {
-        Spread::Options(options) => Some(options),
+        TraitDistribution::Options(options) => Some(options),
         _ => None,
     });
     for share in options.flatten() {
-        let Some(meant) = share.meant else { continue };
-        let expected = meant * rarity.tokens / 10_000;
+        let Some(intended) = share.intended else { continue };
+        let expected = intended * rarity.tokens / 10_000;
         // Four standard deviations of a binomial, and some air for the rarest.
         let far = 4 * expected.isqrt() + 4;
         assert!(share.count.abs_diff(expected) <= far, "{share:?} of {expected}");

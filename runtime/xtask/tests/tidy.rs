@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 /// Which of our crates each crate may use: the direction is shaders-cpu ← functions ← runtime ← benches.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 26] = [
     (
         "iridule",
         &[
@@ -49,10 +49,12 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("iridule-bench-empty", &[]),
     ("iridule-edge", &["iridule-origin-api", "iridule-records", "iridule-scene", "iridule-style"]),
     ("iridule-http-cache", &[]),
+    ("iridule-machine", &[]),
     ("iridule-node", &[]),
     (
         "iridule-origin",
         &[
+            "iridule-machine",
             "iridule-origin-api",
             "iridule-raster",
             "iridule-records",
@@ -65,7 +67,14 @@ const ARROWS: [(&str, &[&str]); 23] = [
     ("iridule-origin-api", &["iridule-records", "iridule-scene"]),
     (
         "iridule-pop",
-        &["iridule-edge", "iridule-http-cache", "iridule-records", "iridule-scene", "iridule-style"],
+        &[
+            "iridule-edge",
+            "iridule-http-cache",
+            "iridule-machine",
+            "iridule-records",
+            "iridule-scene",
+            "iridule-style",
+        ],
     ),
     ("iridule-pop-guest", &[]),
     ("iridule-publish", &["iridule-records", "iridule-style"]),
@@ -101,8 +110,10 @@ const ARROWS: [(&str, &[&str]); 23] = [
         ],
     ),
     ("iridule-style", &["iridule-records", "iridule-scene"]),
+    ("iridule-testkit", &["iridule-edge", "iridule-raster", "iridule-records", "iridule-scene"]),
     ("iridule-vm", &[]),
     ("iridule-wgsl", &["iridule-vm"]),
+    ("iridule-wgsl-testkit", &["iridule-vm", "iridule-wgsl"]),
     (
         "iridule-worker",
         &["iridule-edge", "iridule-origin-api", "iridule-raster", "iridule-records", "iridule-scene"],

@@ -10,11 +10,8 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use iridule_vm::{Level, Size};
-use support::{Owned, compiled, corpus, painted, resources};
+use iridule_wgsl_testkit::{OwnedResource, compiled, corpus, painted, resources};
 
 fn main() -> std::io::Result<()> {
     let folder = std::path::PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| ".".into()));
@@ -25,7 +22,7 @@ fn main() -> std::io::Result<()> {
         let size = Size { width: 512, height: 512 };
         let picture = painted(&program, &resources, Level::best(), size).map_err(std::io::Error::other)?;
         let uniform = resources.iter().find_map(|(_, _, owned)| match owned {
-            Owned::Uniform(bytes) => Some(bytes.clone()),
+            OwnedResource::Uniform(bytes) => Some(bytes.clone()),
             _ => None,
         });
         let file = |extension: &str| folder.join(format!("{name}.{extension}"));

@@ -8,10 +8,8 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-mod support;
-
 use iridule_vm::{Level, Program, Size};
-use support::{compiled, corpus, difference, generator, painted, resources};
+use iridule_wgsl_testkit::{compiled, corpus, difference, generator, painted, resources};
 
 const SIZE: Size = Size { width: 70, height: 37 };
 

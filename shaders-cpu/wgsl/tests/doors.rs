@@ -11,13 +11,14 @@
     reason = "a test may show its figures, cut numbers and panic"
 )]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use iridule_vm::{Budget, Inputs, Machine, Program, Size};
-use support::generator::{self, Dice};
-use support::{compiled, corpus, resources};
+use iridule_wgsl_testkit::{
+    compiled, corpus,
+    generator::{self, Dice},
+    resources,
+};
 
 const SIZE: Size = Size { width: 9, height: 4 };
 

@@ -17,8 +17,8 @@ use iridule_records::{
 };
 use iridule_scene::variant::Variant;
 use iridule_studio::{
-    Built,
-    release::{self, Listed, Release},
+    BuiltStyle,
+    release::{self, ListedCollection, Release},
 };
 use iridule_style::plan::{Plan, plan};
 
@@ -138,7 +138,7 @@ pub(super) fn list(args: &ListArgs) -> anyhow::Result<()> {
     if all.is_empty() {
         say!("no collections on {}", args.target.to)?;
     }
-    for Listed { slug, record } in all {
+    for ListedCollection { slug, record } in all {
         match record {
             Ok(record) => describe(&record)?,
             Err(why) => say!("{slug}: {why}")?,
@@ -189,7 +189,7 @@ fn report(release: &Release, target: &Target, key: &SigningKey) -> anyhow::Resul
 }
 
 /// A style that no edge can paint at its own size is published all the same, but not in silence.
-fn warn_of_cost(built: &Built) -> anyhow::Result<()> {
+fn warn_of_cost(built: &BuiltStyle) -> anyhow::Result<()> {
     let manifest = &built.package.manifest;
     let master = Variant::master(&manifest.canvas.canvas())?;
     if let Plan::Escalate(reason) = plan(manifest, &master) {

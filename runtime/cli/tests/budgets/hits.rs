@@ -15,9 +15,11 @@ use iridule_edge::{isolate::Isolate, platform::block_on, serve::serve, settings:
 use iridule_pop::{CacheLimits, Limits, Proxy, ProxyConfig};
 use iridule_publish::keys;
 use iridule_records::{collection::encode_index, record_keys};
-use iridule_studio::Folder;
+use iridule_studio::StyleFolder;
 
-use crate::{hold, in_process::InProcess, root};
+use iridule_testkit::InProcess;
+
+use crate::{hold, root};
 
 const PATH: &str = "/t/orbits/1.png?w=512";
 /// Requests after which everything that grows once has grown.
@@ -28,7 +30,7 @@ const COUNTED: u64 = 1000;
 #[test]
 fn core_allocates_little_for_a_hit() {
     let publisher = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
-    let built = Folder::open(root().join("functions/styles/orbits")).unwrap().build().unwrap();
+    let built = StyleFolder::open(root().join("functions/styles/orbits")).unwrap().build().unwrap();
     let mut all =
         BTreeMap::from([(record_keys::COLLECTIONS.to_owned(), encode_index(vec!["orbits".into()]).unwrap())]);
     all.insert(record_keys::collection("orbits"), built.collection.seal(&publisher).unwrap());

@@ -2,15 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "what a test cannot go on without, it stops at")]
 
 mod hits;
-#[allow(dead_code, reason = "nothing is published later here")]
-#[path = "../table/hosts/in_process.rs"]
-mod in_process;
 
 use std::{env, fs, io::Write as _, path::Path};
 
 use flate2::{Compression, write::GzEncoder};
 use iridule_scene::variant::{Asked, Format, Variant};
-use iridule_studio::Folder;
+use iridule_studio::StyleFolder;
 use iridule_style::plan;
 
 fn budget(module: &str, what: &str) -> u64 {
@@ -58,7 +55,7 @@ fn the_worker_keeps_its_size() {
 #[test]
 fn styles_cost_what_was_reckoned() {
     for entry in fs::read_dir(root().join("functions/styles")).unwrap() {
-        let built = Folder::open(entry.unwrap().path()).unwrap().build().unwrap();
+        let built = StyleFolder::open(entry.unwrap().path()).unwrap().build().unwrap();
         let manifest = &built.package.manifest;
         let asked = Asked { width: Some(512), ..Asked::default() };
         let png = Variant::resolve(&asked, Format::Png, &manifest.canvas.canvas()).unwrap();

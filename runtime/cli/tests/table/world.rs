@@ -16,7 +16,7 @@ use iridule_records::{
     snapshot::Snapshot,
 };
 use iridule_relay::statement;
-use iridule_studio::{Built, Folder};
+use iridule_studio::{BuiltStyle, StyleFolder};
 use iridule_style::author::Package;
 use sha2::{Digest as _, Sha256};
 
@@ -42,7 +42,7 @@ impl World {
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         slugs.sort();
         let collections = slugs.iter().map(|folder| {
-            let Built { collection, package } = Folder::open(folder).unwrap().build().unwrap();
+            let BuiltStyle { collection, package } = StyleFolder::open(folder).unwrap().build().unwrap();
             (collection, package)
         });
         Self {

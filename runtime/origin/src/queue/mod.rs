@@ -10,7 +10,8 @@
 //! All of it is one state behind one lock ([`state`]), so that joining, finishing, dropping and leaving cannot overlap; the
 //! tests try every order of their steps.
 
-pub mod state;
+mod request;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -22,13 +23,15 @@ use std::{
 
 use iridule_records::render_key::RenderKey;
 
-use state::State;
-pub use state::{Bounds, CLASSES, Estimate, Refused, Request};
+use crate::lock::lock;
+
+pub use request::{CLASSES, CostEstimate, QueueLimits, QueueRefusal, QueueRequest};
+use state::QueueState;
 
 /// The queue. `J` is what a worker needs to know of a job, `D` what becomes of one.
 #[derive(Debug)]
 pub struct Queue<J, D> {
-    state: Mutex<State<J, D>>,
+    state: Mutex<QueueState<J, D>>,
     /// Told when there may be something for a worker.
     ready: Condvar,
 }
@@ -45,19 +48,19 @@ pub struct Waiter<J, D: Clone> {
 impl<J, D: Clone> Queue<J, D> {
     /// An empty queue.
     #[must_use]
-    pub fn new(bounds: Bounds) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(State::new(bounds)), ready: Condvar::new() })
+    pub fn new(bounds: QueueLimits) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(QueueState::new(bounds)), ready: Condvar::new() })
     }
 
     /// Waits for a job, which is made and queued unless it is here already.
     ///
     /// # Errors
-    /// [`Refused`].
+    /// [`QueueRefusal`].
     pub fn enter(
         self: &Arc<Self>,
-        request: &Request<'_>,
+        request: &QueueRequest<'_>,
         job: impl FnOnce() -> J,
-    ) -> Result<Waiter<J, D>, Refused> {
+    ) -> Result<Waiter<J, D>, QueueRefusal> {
         let entered = self.step(|state, wake| state.enter(request, job, wake));
         let (number, joined) = entered?;
         self.ready.notify_one();
@@ -71,7 +74,7 @@ impl<J, D: Clone> Queue<J, D> {
         let mut state = self.lock();
         let next = loop {
             let taken = state.take(now(), &mut wake);
-            if taken.is_some() || state.is_over() {
+            if taken.is_some() || state.is_finished() {
                 break taken;
             }
             if !wake.is_empty() {
@@ -112,7 +115,7 @@ impl<J, D: Clone> Queue<J, D> {
     }
 
     /// One step of the state; whom it concerns is woken after the lock is free.
-    fn step<T>(&self, step: impl FnOnce(&mut State<J, D>, &mut Vec<Waker>) -> T) -> T {
+    fn step<T>(&self, step: impl FnOnce(&mut QueueState<J, D>, &mut Vec<Waker>) -> T) -> T {
         let mut wake = Vec::new();
         let result = step(&mut self.lock(), &mut wake);
         wake.into_iter().for_each(Waker::wake);
@@ -120,8 +123,8 @@ impl<J, D: Clone> Queue<J, D> {
     }
 
     /// A poisoned lock means that a step panicked, which none does.
-    fn lock(&self) -> MutexGuard<'_, State<J, D>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, QueueState<J, D>> {
+        lock(&self.state)
     }
 }
 

@@ -10,88 +10,35 @@ use std::{
 use iridule_origin_api::order::Priority;
 use iridule_records::render_key::RenderKey;
 
-/// What a job costs, before it was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Estimate {
-    /// Work, in units of any size that stay in proportion within a class.
-    pub units: u64,
-    /// Which of [`CLASSES`] kinds of work it is: each has a speed of its own.
-    pub class: usize,
-    /// Memory while it runs, bytes.
-    pub bytes: u64,
-}
-
-/// Kinds of work whose speed is measured apart.
-pub const CLASSES: usize = 4;
+use super::request::{CLASSES, CostEstimate, QueueLimits, QueueRefusal, QueueRequest};
 
 /// Nanoseconds that a unit takes until there are measurements.
-const UNMEASURED: f64 = 0.5;
+const DEFAULT_NANOS_PER_UNIT: f64 = 0.5;
 /// How many times slower or faster than expected a job may have been, as far as that counts.
-const MOST_CHANGE: f64 = 4.0;
+const MAX_SPEED_CHANGE: f64 = 4.0;
 /// How much the newest measurement counts.
-const NEWEST: f64 = 0.2;
-
-/// Who asks for what, and for how long they wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The picture.
-    pub key: RenderKey,
-    /// The edge that asks.
-    pub edge: &'a str,
-    /// Who waits for it there.
-    pub priority: Priority,
-    /// When nobody waits any more, Unix milliseconds.
-    pub deadline_ms: u64,
-    /// The time now.
-    pub now_ms: u64,
-    /// What it is expected to cost.
-    pub estimate: Estimate,
-}
-
-/// Why a request is not taken. Each says after how many milliseconds it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
-    /// There is no room, for this edge or at all.
-    Full(u64),
-    /// It could not be done by its deadline.
-    TooLate(u64),
-    /// The origin is leaving.
-    Closed,
-}
-
-/// What bounds a queue.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Jobs that wait or run.
-    pub jobs: usize,
-    /// Requests of one edge that wait.
-    pub per_edge: usize,
-    /// Memory of the jobs that run, bytes. A job that alone needs more runs alone.
-    pub bytes: u64,
-    /// Jobs that run at once.
-    pub workers: usize,
-}
+const NEWEST_WEIGHT: f64 = 0.2;
 
 /// The queue. `J` is what a worker needs to know of a job, `D` what becomes of one.
 #[derive(Debug)]
-pub(super) struct State<J, D> {
-    bounds: Bounds,
-    jobs: HashMap<RenderKey, Job<J>>,
-    waiters: HashMap<u64, Waiting<D>>,
-    edges: BTreeMap<String, Edge>,
+pub(super) struct QueueState<J, D> {
+    bounds: QueueLimits,
+    jobs: HashMap<RenderKey, QueuedJob<J>>,
+    waiters: HashMap<u64, WaiterEntry<D>>,
+    edges: BTreeMap<String, EdgeShare>,
     running: usize,
     /// Jobs made ahead that run.
-    ahead: usize,
+    running_ahead: usize,
     /// Memory of the jobs that run.
     bytes: u64,
-    next: u64,
+    last_number: u64,
     closed: bool,
     /// Nanoseconds that a unit takes, by class.
     speeds: [f64; CLASSES],
 }
 
 #[derive(Debug)]
-struct Job<J> {
+struct QueuedJob<J> {
     /// The edge that asked first.
     edge: String,
     priority: Priority,
@@ -99,13 +46,13 @@ struct Job<J> {
     deadline_ms: u64,
     /// Its place in the order of arrival.
     number: u64,
-    estimate: Estimate,
-    phase: Phase<J>,
+    estimate: CostEstimate,
+    phase: JobPhase<J>,
     waiters: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
-enum Phase<J> {
+enum JobPhase<J> {
     Queued(J),
     Running {
         /// The edge whose turn it was, and what it was charged, nanoseconds.
@@ -115,14 +62,14 @@ enum Phase<J> {
     },
 }
 
-impl<J> Job<J> {
+impl<J> QueuedJob<J> {
     fn is_queued(&self) -> bool {
-        matches!(self.phase, Phase::Queued(_))
+        matches!(self.phase, JobPhase::Queued(_))
     }
 }
 
 #[derive(Debug)]
-struct Waiting<D> {
+struct WaiterEntry<D> {
     key: RenderKey,
     edge: String,
     waker: Option<Waker>,
@@ -132,26 +79,26 @@ struct Waiting<D> {
 
 /// What an edge has had.
 #[derive(Debug, Default)]
-struct Edge {
+struct EdgeShare {
     /// Nanoseconds of work done for it, on a clock that passes over the time in which it wanted none.
     served: f64,
     /// Its requests that wait.
     waiting: usize,
 }
 
-impl<J, D: Clone> State<J, D> {
-    pub(super) fn new(bounds: Bounds) -> Self {
+impl<J, D: Clone> QueueState<J, D> {
+    pub(super) fn new(bounds: QueueLimits) -> Self {
         Self {
             bounds,
             jobs: HashMap::new(),
             waiters: HashMap::new(),
             edges: BTreeMap::new(),
             running: 0,
-            ahead: 0,
+            running_ahead: 0,
             bytes: 0,
-            next: 0,
+            last_number: 0,
             closed: false,
-            speeds: [UNMEASURED; CLASSES],
+            speeds: [DEFAULT_NANOS_PER_UNIT; CLASSES],
         }
     }
 
@@ -159,44 +106,46 @@ impl<J, D: Clone> State<J, D> {
     /// are of waiters whose job had to give way.
     pub(super) fn enter(
         &mut self,
-        request: &Request<'_>,
+        request: &QueueRequest<'_>,
         job: impl FnOnce() -> J,
         wake: &mut Vec<Waker>,
-    ) -> Result<(u64, bool), Refused> {
-        let Request { key, edge, priority, deadline_ms, estimate, .. } = *request;
+    ) -> Result<(u64, bool), QueueRefusal> {
+        let QueueRequest { key, edge, priority, deadline_ms, estimate, .. } = *request;
         self.drop_late(request.now_ms, wake);
         let backlog = |state: &Self| millis(state.backlog(None) / state.workers());
         if self.edges.get(edge).is_some_and(|edge| edge.waiting >= self.bounds.per_edge) {
-            return Err(Refused::Full(backlog(self)));
+            return Err(QueueRefusal::Full(backlog(self)));
         }
         if let Some(job) = self.jobs.get_mut(&key) {
             job.deadline_ms = job.deadline_ms.max(deadline_ms);
             job.priority = job.priority.max(priority);
-            return Ok((self.wait(key, edge), true));
+            return Ok((self.add_waiter(key, edge), true));
         }
         if self.closed {
-            return Err(Refused::Closed);
+            return Err(QueueRefusal::Closed);
         }
         if self.jobs.len() >= self.bounds.jobs && !self.make_room(edge, priority, wake) {
-            return Err(Refused::Full(backlog(self)));
+            return Err(QueueRefusal::Full(backlog(self)));
         }
         let finish = request.now_ms.saturating_add(self.time_to_finish(request));
         if finish > deadline_ms && !self.is_idle() {
-            return Err(Refused::TooLate(finish - deadline_ms));
+            return Err(QueueRefusal::TooLate(finish - deadline_ms));
         }
-        self.activate(edge);
-        let number = self.number();
-        let phase = Phase::Queued(job());
+        self.activate_edge(edge);
+        let number = self.next_number();
+        let phase = JobPhase::Queued(job());
         let edge_name = edge.to_owned();
         let waiters = BTreeSet::new();
-        self.jobs
-            .insert(key, Job { edge: edge_name, priority, deadline_ms, number, estimate, phase, waiters });
-        Ok((self.wait(key, edge), false))
+        self.jobs.insert(
+            key,
+            QueuedJob { edge: edge_name, priority, deadline_ms, number, estimate, phase, waiters },
+        );
+        Ok((self.add_waiter(key, edge), false))
     }
 
-    fn wait(&mut self, key: RenderKey, edge: &str) -> u64 {
-        let number = self.number();
-        let waiting = Waiting { key, edge: edge.to_owned(), waker: None, done: None };
+    fn add_waiter(&mut self, key: RenderKey, edge: &str) -> u64 {
+        let number = self.next_number();
+        let waiting = WaiterEntry { key, edge: edge.to_owned(), waker: None, done: None };
         self.waiters.insert(number, waiting);
         self.edges.entry(edge.to_owned()).or_default().waiting += 1;
         if let Some(job) = self.jobs.get_mut(&key) {
@@ -244,7 +193,7 @@ impl<J, D: Clone> State<J, D> {
             self.drop_late(now_ms, wake);
             let (key, edge) = self.choose()?;
             let job = self.jobs.get(&key)?;
-            let takes = self.nanos(&job.estimate);
+            let takes = self.expected_nanos(&job.estimate);
             let queued = self.jobs.len() - self.running;
             if now_ms.saturating_add(millis(takes)) > job.deadline_ms && queued > 1 {
                 self.drop_job(&key, wake);
@@ -256,11 +205,11 @@ impl<J, D: Clone> State<J, D> {
             }
             let job = self.jobs.get_mut(&key)?;
             let began_ahead = job.priority == Priority::Ahead;
-            let running = Phase::Running { charged: (edge.clone(), takes), since_ms: now_ms, began_ahead };
-            let Phase::Queued(payload) = std::mem::replace(&mut job.phase, running) else { return None };
+            let running = JobPhase::Running { charged: (edge.clone(), takes), since_ms: now_ms, began_ahead };
+            let JobPhase::Queued(payload) = std::mem::replace(&mut job.phase, running) else { return None };
             self.bytes += job.estimate.bytes;
             self.running += 1;
-            self.ahead += usize::from(began_ahead);
+            self.running_ahead += usize::from(began_ahead);
             self.edges.entry(edge).or_default().served += takes;
             return Some((key, payload));
         }
@@ -279,7 +228,7 @@ impl<J, D: Clone> State<J, D> {
         if let Some((key, _, edge)) = next {
             return Some((*key, edge.to_owned()));
         }
-        if self.ahead >= self.bounds.workers.saturating_sub(1).max(1) {
+        if self.running_ahead >= self.bounds.workers.saturating_sub(1).max(1) {
             return None;
         }
         let (key, job) = queued().min_by_key(|(_, job)| (job.deadline_ms, job.number))?;
@@ -287,7 +236,7 @@ impl<J, D: Clone> State<J, D> {
     }
 
     /// The edges that wait for a job, or the one that asked for it.
-    fn edges_of<'a>(&'a self, job: &'a Job<J>) -> impl Iterator<Item = &'a str> {
+    fn edges_of<'a>(&'a self, job: &'a QueuedJob<J>) -> impl Iterator<Item = &'a str> {
         let waiting = job.waiters.iter().filter_map(|waiter| self.waiters.get(waiter));
         let edges = waiting.map(|waiting| &*waiting.edge);
         edges.chain(job.waiters.is_empty().then_some(&*job.edge))
@@ -296,13 +245,13 @@ impl<J, D: Clone> State<J, D> {
     /// A job is over, after so many milliseconds where it was done.
     pub(super) fn finish(&mut self, key: &RenderKey, done: &D, took_ms: Option<f64>, wake: &mut Vec<Waker>) {
         let Some(job) = self.jobs.remove(key) else { return };
-        let Phase::Running { charged: (edge, charged), began_ahead, .. } = &job.phase else {
+        let JobPhase::Running { charged: (edge, charged), began_ahead, .. } = &job.phase else {
             // Nobody finishes what does not run.
             self.jobs.insert(*key, job);
             return;
         };
         self.running -= 1;
-        self.ahead -= usize::from(*began_ahead);
+        self.running_ahead -= usize::from(*began_ahead);
         self.bytes -= job.estimate.bytes;
         if let Some(took_ms) = took_ms {
             if let Some(edge) = self.edges.get_mut(edge) {
@@ -311,11 +260,11 @@ impl<J, D: Clone> State<J, D> {
             if let Some(speed) = self.speeds.get_mut(job.estimate.class) {
                 let measured = took_ms * 1e6 / as_f64(job.estimate.units.max(1));
                 // One picture that took very long says little of the next.
-                let measured = measured.clamp(*speed / MOST_CHANGE, *speed * MOST_CHANGE);
-                *speed += NEWEST * (measured - *speed);
+                let measured = measured.clamp(*speed / MAX_SPEED_CHANGE, *speed * MAX_SPEED_CHANGE);
+                *speed += NEWEST_WEIGHT * (measured - *speed);
             }
         }
-        self.tell(&job, Some(done), wake);
+        self.notify(&job, Some(done), wake);
     }
 
     /// Takes nothing more. What is queued is still done.
@@ -324,7 +273,7 @@ impl<J, D: Clone> State<J, D> {
     }
 
     /// Whether nothing more will come.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.closed && self.jobs.values().all(|job| !job.is_queued())
     }
 
@@ -338,9 +287,9 @@ impl<J, D: Clone> State<J, D> {
         if self.running < self.bounds.workers { 0 } else { millis(self.backlog(None) / self.workers()) }
     }
 
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     fn workers(&self) -> f64 {
@@ -352,15 +301,15 @@ impl<J, D: Clone> State<J, D> {
     }
 
     /// Nanoseconds that a job is expected to take.
-    fn nanos(&self, estimate: &Estimate) -> f64 {
-        as_f64(estimate.units) * self.speeds.get(estimate.class).copied().unwrap_or(UNMEASURED)
+    fn expected_nanos(&self, estimate: &CostEstimate) -> f64 {
+        as_f64(estimate.units) * self.speeds.get(estimate.class).copied().unwrap_or(DEFAULT_NANOS_PER_UNIT)
     }
 
     /// An edge that wants nothing saves up nothing: its share begins where those of the others are.
-    fn activate(&mut self, edge: &str) {
+    fn activate_edge(&mut self, edge: &str) {
         let of_jobs = self.jobs.values().flat_map(|job| match &job.phase {
-            Phase::Queued(_) => self.edges_of(job).collect::<Vec<_>>(),
-            Phase::Running { charged, .. } => vec![&*charged.0],
+            JobPhase::Queued(_) => self.edges_of(job).collect::<Vec<_>>(),
+            JobPhase::Running { charged, .. } => vec![&*charged.0],
         });
         let active: BTreeSet<&str> = of_jobs.collect();
         if active.contains(edge) {
@@ -375,32 +324,32 @@ impl<J, D: Clone> State<J, D> {
     /// Nanoseconds of work queued for visitors and running; of one edge where it is named, without what runs.
     fn backlog(&self, of: Option<&str>) -> f64 {
         let counted = self.jobs.values().filter(|job| match (&job.phase, of) {
-            (Phase::Queued(_), Some(edge)) => job.priority == Priority::Visitor && job.edge == edge,
-            (Phase::Queued(_), None) => job.priority == Priority::Visitor,
-            (Phase::Running { .. }, of) => of.is_none(),
+            (JobPhase::Queued(_), Some(edge)) => job.priority == Priority::Visitor && job.edge == edge,
+            (JobPhase::Queued(_), None) => job.priority == Priority::Visitor,
+            (JobPhase::Running { .. }, of) => of.is_none(),
         });
-        counted.map(|job| self.nanos(&job.estimate)).sum()
+        counted.map(|job| self.expected_nanos(&job.estimate)).sum()
     }
 
     /// How long a new job would take from now to its end, milliseconds: what runs has to end, what is more urgent of the same
     /// edge comes before it, and each other edge gets as much as this one meanwhile.
-    fn time_to_finish(&self, request: &Request<'_>) -> u64 {
-        let own_cost = self.nanos(&request.estimate);
+    fn time_to_finish(&self, request: &QueueRequest<'_>) -> u64 {
+        let own_cost = self.expected_nanos(&request.estimate);
         let running = self.jobs.values().filter_map(|job| match &job.phase {
-            Phase::Running { since_ms, .. } => {
+            JobPhase::Running { since_ms, .. } => {
                 let elapsed = as_f64(request.now_ms.saturating_sub(*since_ms)) * 1e6;
-                Some((self.nanos(&job.estimate) - elapsed).max(0.0))
+                Some((self.expected_nanos(&job.estimate) - elapsed).max(0.0))
             }
-            Phase::Queued(_) => None,
+            JobPhase::Queued(_) => None,
         });
         let running = if self.running < self.bounds.workers { 0.0 } else { running.sum::<f64>() };
         let visitor = request.priority == Priority::Visitor;
-        let before = |job: &Job<J>| match visitor {
+        let before = |job: &QueuedJob<J>| match visitor {
             true => job.priority == Priority::Visitor && job.deadline_ms <= request.deadline_ms,
             false => true,
         };
         let own = self.jobs.values().filter(|job| job.is_queued() && job.edge == request.edge && before(job));
-        let own: f64 = own.map(|job| self.nanos(&job.estimate)).sum();
+        let own: f64 = own.map(|job| self.expected_nanos(&job.estimate)).sum();
         let others = self.edges.keys().filter(|edge| *edge != request.edge).map(|edge| {
             let theirs = self.backlog(Some(edge));
             if visitor { theirs.min(own + own_cost) } else { theirs }
@@ -418,11 +367,11 @@ impl<J, D: Clone> State<J, D> {
 
     fn drop_job(&mut self, key: &RenderKey, wake: &mut Vec<Waker>) {
         if let Some(job) = self.jobs.remove(key) {
-            self.tell(&job, None, wake);
+            self.notify(&job, None, wake);
         }
     }
 
-    fn tell(&mut self, job: &Job<J>, done: Option<&D>, wake: &mut Vec<Waker>) {
+    fn notify(&mut self, job: &QueuedJob<J>, done: Option<&D>, wake: &mut Vec<Waker>) {
         for waiter in &job.waiters {
             if let Some(waiting) = self.waiters.get_mut(waiter) {
                 waiting.done = Some(done.cloned());
@@ -459,14 +408,15 @@ impl<J, D: Clone> State<J, D> {
     #[cfg(test)]
     pub(super) fn check(&self) {
         let running = self.jobs.values().filter(|job| !job.is_queued());
-        let began_ahead = |job: &&Job<J>| matches!(job.phase, Phase::Running { began_ahead: true, .. });
+        let began_ahead =
+            |job: &&QueuedJob<J>| matches!(job.phase, JobPhase::Running { began_ahead: true, .. });
         assert_eq!(self.running, running.clone().count());
-        assert_eq!(self.ahead, running.clone().filter(began_ahead).count());
+        assert_eq!(self.running_ahead, running.clone().filter(began_ahead).count());
         assert_eq!(self.bytes, running.map(|job| job.estimate.bytes).sum::<u64>());
         assert!(self.jobs.len() <= self.bounds.jobs);
         for (key, job) in &self.jobs {
             let knows = |waiter| {
-                self.waiters.get(waiter).is_some_and(|w: &Waiting<D>| w.key == *key && w.done.is_none())
+                self.waiters.get(waiter).is_some_and(|w: &WaiterEntry<D>| w.key == *key && w.done.is_none())
             };
             assert!(job.waiters.iter().all(knows), "a job's waiter that is gone, or was told");
         }

@@ -14,24 +14,24 @@ fn key(n: u8) -> RenderKey {
     RenderKey([n; 32].into())
 }
 
-fn bounds(jobs: usize, workers: usize) -> Bounds {
-    Bounds { jobs, per_edge: usize::MAX, bytes: u64::MAX, workers }
+fn bounds(jobs: usize, workers: usize) -> QueueLimits {
+    QueueLimits { jobs, per_edge: usize::MAX, bytes: u64::MAX, workers }
 }
 
 fn queue(jobs: usize, workers: usize) -> Arc<Queue<u8, u8>> {
     Queue::new(bounds(jobs, workers))
 }
 
-fn request(n: u8, edge: &str, priority: Priority, deadline_ms: u64, cost_ms: u64) -> Request<'_> {
-    let estimate = Estimate { units: cost_ms * MS, class: 0, bytes: 1 };
-    Request { key: key(n), edge, priority, deadline_ms, now_ms: 0, estimate }
+fn request(n: u8, edge: &str, priority: Priority, deadline_ms: u64, cost_ms: u64) -> QueueRequest<'_> {
+    let estimate = CostEstimate { units: cost_ms * MS, class: 0, bytes: 1 };
+    QueueRequest { key: key(n), edge, priority, deadline_ms, now_ms: 0, estimate }
 }
 
-fn visitor(queue: &Arc<Queue<u8, u8>>, n: u8, deadline_ms: u64) -> Result<Waiter<u8, u8>, Refused> {
+fn visitor(queue: &Arc<Queue<u8, u8>>, n: u8, deadline_ms: u64) -> Result<Waiter<u8, u8>, QueueRefusal> {
     queue.enter(&request(n, "edge", Priority::Visitor, deadline_ms, 0), || n)
 }
 
-fn ahead(queue: &Arc<Queue<u8, u8>>, n: u8) -> Result<Waiter<u8, u8>, Refused> {
+fn ahead(queue: &Arc<Queue<u8, u8>>, n: u8) -> Result<Waiter<u8, u8>, QueueRefusal> {
     queue.enter(&request(n, "edge", Priority::Ahead, 9, 0), || n)
 }
 
@@ -89,11 +89,11 @@ fn a_visitor_takes_the_place_of_what_is_made_ahead() {
     let queue = queue(2, 1);
     let _one = ahead(&queue, 1).unwrap();
     let mut two = ahead(&queue, 2).unwrap();
-    assert!(matches!(ahead(&queue, 3), Err(Refused::Full(_))));
+    assert!(matches!(ahead(&queue, 3), Err(QueueRefusal::Full(_))));
     let _visitor = visitor(&queue, 4, 9).unwrap();
     assert_eq!(pollster::block_on(two.wait()), None);
     let _visitor = visitor(&queue, 5, 9).unwrap();
-    assert!(matches!(visitor(&queue, 6, 9), Err(Refused::Full(_))));
+    assert!(matches!(visitor(&queue, 6, 9), Err(QueueRefusal::Full(_))));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_closed_queue_is_worked_off() {
     let queue = queue(9, 1);
     let _waiter = visitor(&queue, 1, 9).unwrap();
     queue.close();
-    assert_eq!(visitor(&queue, 2, 9).err(), Some(Refused::Closed));
+    assert_eq!(visitor(&queue, 2, 9).err(), Some(QueueRefusal::Closed));
     assert_eq!(next(&queue), 1);
     assert!(queue.next(|| 0).is_none());
 }
@@ -169,15 +169,15 @@ fn a_full_queue_gives_room_to_the_edge_that_has_less_in_it() {
     let _modest = enter(10, "modest").unwrap();
     assert_eq!(pollster::block_on(greedy[3].wait()), None, "its least urgent job gave way");
     let _modest = enter(11, "modest").unwrap();
-    assert!(matches!(enter(12, "modest"), Err(Refused::Full(_))), "both have two");
-    assert!(matches!(enter(4, "greedy"), Err(Refused::Full(_))));
+    assert!(matches!(enter(12, "modest"), Err(QueueRefusal::Full(_))), "both have two");
+    assert!(matches!(enter(4, "greedy"), Err(QueueRefusal::Full(_))));
 }
 
 #[test]
 fn requests_of_one_edge_that_wait_are_bounded() {
-    let queue: Arc<Queue<u8, u8>> = Queue::new(Bounds { per_edge: 2, ..bounds(9, 1) });
+    let queue: Arc<Queue<u8, u8>> = Queue::new(QueueLimits { per_edge: 2, ..bounds(9, 1) });
     let _two = [visitor(&queue, 1, 9).unwrap(), visitor(&queue, 1, 9).unwrap()];
-    assert!(matches!(visitor(&queue, 1, 9), Err(Refused::Full(_))));
+    assert!(matches!(visitor(&queue, 1, 9), Err(QueueRefusal::Full(_))));
     assert!(queue.enter(&request(1, "other", Priority::Visitor, 9, 0), || 1).is_ok());
 }
 
@@ -192,7 +192,7 @@ fn what_cannot_be_done_in_time_is_refused_at_once_and_told_when_to_come() {
     // More urgent than both: after 200 and 300 ms.
     waiters.push(enter(3, 250, 100).unwrap());
     waiters.push(enter(4, 300, 100).unwrap());
-    assert_eq!(enter(5, 350, 100).err(), Some(Refused::TooLate(50)), "after 400 ms");
+    assert_eq!(enter(5, 350, 100).err(), Some(QueueRefusal::TooLate(50)), "after 400 ms");
     // What was taken and has come too late is dropped before it starts.
     queue.finish(&key(0), &0, None);
     assert_eq!(take(&queue, 950), Some(2), "the last one is tried");
@@ -210,15 +210,17 @@ fn speed_is_measured() {
     let _running = queue.enter(&request(1, "edge", Priority::Visitor, 9000, 10), || 1).unwrap();
     assert_eq!(next(&queue), 1);
     let refused = queue.enter(&request(2, "edge", Priority::Visitor, 50, 10), || 2).err();
-    assert!(matches!(refused, Some(Refused::TooLate(ms)) if (140..=151).contains(&ms)), "{refused:?}");
+    assert!(matches!(refused, Some(QueueRefusal::TooLate(ms)) if (140..=151).contains(&ms)), "{refused:?}");
 }
 
 #[test]
 fn jobs_that_run_fit_into_memory() {
-    let queue: Arc<Queue<u8, u8>> = Queue::new(Bounds { bytes: 100, ..bounds(9, 3) });
+    let queue: Arc<Queue<u8, u8>> = Queue::new(QueueLimits { bytes: 100, ..bounds(9, 3) });
     let enter = |n, bytes| {
         let request = request(n, "edge", Priority::Visitor, 1000 + u64::from(n), 0);
-        queue.enter(&Request { estimate: Estimate { bytes, ..request.estimate }, ..request }, || n).unwrap()
+        queue
+            .enter(&QueueRequest { estimate: CostEstimate { bytes, ..request.estimate }, ..request }, || n)
+            .unwrap()
     };
     let _waiters = [enter(1, 60), enter(2, 60), enter(3, 500)];
     assert_eq!((take(&queue, 0), take(&queue, 0)), (Some(1), None));
@@ -297,7 +299,7 @@ fn interleave(
 }
 
 fn play(script: &[&[Step]], order: &[usize]) {
-    let mut state: State<u8, u8> = State::new(bounds(9, 2));
+    let mut state: QueueState<u8, u8> = QueueState::new(bounds(9, 2));
     let waker = Waker::from(Arc::new(Nobody));
     let mut context = Context::from_waker(&waker);
     let mut actors: Vec<Actor> = script.iter().map(|_| Actor::default()).collect();
@@ -381,7 +383,7 @@ proptest! {
     fn any_order_of_events_keeps_the_counts(
         steps in prop::collection::vec((0u8..4, 0u8..6, any::<bool>(), 1u64..20, 0u8..3), 1..80),
     ) {
-        let queue: Arc<Queue<u8, u8>> = Queue::new(Bounds { bytes: 2, ..bounds(4, 2) });
+        let queue: Arc<Queue<u8, u8>> = Queue::new(QueueLimits { bytes: 2, ..bounds(4, 2) });
         let (mut waiting, mut running) = (Vec::new(), Vec::new());
         for (what, n, is_visitor, deadline, edge) in steps {
             let priority = if is_visitor { Priority::Visitor } else { Priority::Ahead };

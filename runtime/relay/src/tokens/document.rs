@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use alloy::primitives::{B256, Keccak256};
 use iridule_records::{block::Block, seed::Seed, token::RecordedAttribute};
-use iridule_sandbox::{Config, Ended, Job, Limits, Program, Registered, Sandbox, SandboxError, Unavailable};
+use iridule_sandbox::{
+    Job, JobKilled, JobLimits, RegisteredJob, Sandbox, SandboxConfig, SandboxError, SandboxUnavailable,
+    WorkerProgram,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{art::Art, mirror};
 
 /// What a relay's sandbox is asked to do; the executable passes it to [`iridule_sandbox::serve_if_asked`].
-pub const SANDBOX_JOBS: &[Registered] = &[Registered::of::<MirrorDocument>()];
+pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<MirrorDocument>()];
 
 /// Most documents of one collection that are worked on at once: another collection's get their turn.
 pub(super) const OF_ONE_COLLECTION: usize = 2;
@@ -82,10 +85,10 @@ impl Job for MirrorDocument {
 /// Why a document has no style.
 #[derive(Debug)]
 pub(crate) enum Unmirrored {
-    /// It cannot be shown, and cannot be until it changes. [`Ended`] when it exceeded a limit.
-    Refused { why: String, ended: Option<Ended> },
+    /// It cannot be shown, and cannot be until it changes. [`JobKilled`] when it exceeded a limit.
+    Refused { why: String, ended: Option<JobKilled> },
     /// It could not be worked on now.
-    Unavailable(Unavailable),
+    Unavailable(SandboxUnavailable),
 }
 
 /// Works on documents.
@@ -107,28 +110,34 @@ pub(crate) struct DocumentsFile {
 impl Default for DocumentsFile {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
-        Self { time: iridule_sandbox::TIME, memory_mib: iridule_sandbox::MEMORY >> 20, workers }
+        Self {
+            time: iridule_sandbox::DEFAULT_TIME,
+            memory_mib: iridule_sandbox::DEFAULT_MEMORY >> 20,
+            workers,
+        }
     }
 }
 
 impl Documents {
     /// By what the configuration says, with this executable as the worker.
-    pub(crate) fn new(file: &DocumentsFile, program: Program) -> Result<Self, String> {
+    pub(crate) fn new(file: &DocumentsFile, program: WorkerProgram) -> Result<Self, String> {
         if file.time.is_zero()
             || !(64..=1 << 20).contains(&file.memory_mib)
             || !(1..=256).contains(&file.workers)
         {
             return Err("time is above 0, memory_mib 64 to 1048576, workers 1 to 256".into());
         }
-        let limits = Limits::new(file.time, file.memory_mib << 20);
+        let limits = JobLimits::new(file.time, file.memory_mib << 20);
         let workers = file.workers;
-        Ok(Self { sandbox: Sandbox::new(Config { program, workers, limits, ..Config::default() }) })
+        Ok(Self {
+            sandbox: Sandbox::new(SandboxConfig { program, workers, limits, ..SandboxConfig::default() }),
+        })
     }
 
     /// What names a document together with the bounds that it was worked on under: a refusal stands for as long as neither
     /// changes.
     pub(crate) fn digest(&self, uri: &str) -> B256 {
-        let Limits { time, memory, .. } = self.sandbox.limits();
+        let JobLimits { cpu_time: time, memory, .. } = self.sandbox.limits();
         let mut hash = Keccak256::new();
         hash.update(format!("{} {} {memory}\n", env!("CARGO_PKG_VERSION"), time.as_millis()));
         hash.update(uri);
@@ -143,7 +152,7 @@ impl Documents {
         };
         self.sandbox.run::<MirrorDocument>(&document).await.map_err(|why| match why {
             SandboxError::Job(why) => refused(why, None),
-            SandboxError::Ended(ended) => refused(format!("its document was refused: {ended}"), Some(ended)),
+            SandboxError::Killed(ended) => refused(format!("its document was refused: {ended}"), Some(ended)),
             SandboxError::Unavailable(why) => Unmirrored::Unavailable(why),
         })
     }
@@ -153,7 +162,7 @@ impl Documents {
 mod tests {
     use std::{fmt::Write as _, time::Instant};
 
-    use iridule_sandbox::Limit;
+    use iridule_sandbox::ExceededLimit;
 
     use super::*;
 
@@ -165,7 +174,7 @@ mod tests {
     /// Documents that are worked on by the test above, within little time.
     fn documents() -> Documents {
         let file = DocumentsFile { time: Duration::from_secs(2), memory_mib: 256, workers: 2 };
-        Documents::new(&file, Program::this_test("tokens::document::tests::sandbox_worker")).unwrap()
+        Documents::new(&file, WorkerProgram::this_test("tokens::document::tests::sandbox_worker")).unwrap()
     }
 
     /// What a contract answers, with this SVG in it.
@@ -215,12 +224,13 @@ mod tests {
     async fn a_document_over_its_bound_is_refused_with_the_limit_that_it_exceeded() {
         let file = DocumentsFile { time: Duration::from_millis(1), memory_mib: 256, workers: 1 };
         let hurried =
-            Documents::new(&file, Program::this_test("tokens::document::tests::sandbox_worker")).unwrap();
+            Documents::new(&file, WorkerProgram::this_test("tokens::document::tests::sandbox_worker"))
+                .unwrap();
         let large = "<path d='M1 2 3 4'/>".repeat(15_000);
         let large = uri(&format!("<svg xmlns='http://www.w3.org/2000/svg'>{large}</svg>"));
         match hurried.mirror(large, 7, &Seed(B256::ZERO)).await {
             Err(Unmirrored::Refused { why, ended: Some(ended) }) => {
-                assert_eq!(ended.limit, Limit::Time);
+                assert_eq!(ended.limit, ExceededLimit::Time);
                 assert!(why.contains("too much time"), "{why}");
             }
             other => panic!("{other:?}"),

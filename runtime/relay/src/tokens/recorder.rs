@@ -211,7 +211,7 @@ impl Recorder {
                 let found = match documents.mirror(read, number, &seed).await {
                     Ok(mirrored) => Found::Mirrored { mirrored: Box::new(mirrored), digest },
                     Err(Unmirrored::Refused { why, ended }) => {
-                        Found::Refused { digest, why, ended: ended.map(|ended| ended.limit.word()) }
+                        Found::Refused { digest, why, ended: ended.map(|ended| ended.limit.name()) }
                     }
                     Err(Unmirrored::Unavailable(why)) => Found::Failed(why.to_string()),
                 };

@@ -14,7 +14,7 @@ use alloy::{
 };
 use axum::{Json, Router, extract::State, routing::post};
 use iridule_publish::keys;
-use iridule_sandbox::{Job, Program, Registered};
+use iridule_sandbox::{Job, RegisteredJob, WorkerProgram};
 use reqwest::Url;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ impl Job for Trouble {
 
 #[test]
 fn sandbox_worker() {
-    iridule_sandbox::serve_if_asked([Registered::of::<Trouble>()]);
+    iridule_sandbox::serve_if_asked([RegisteredJob::of::<Trouble>()]);
 }
 
 /// What a contract answers, with this SVG in it.
@@ -172,7 +172,8 @@ impl Running {
         };
         let file: DocumentsFile =
             serde_json::from_value(json!({"time": "500ms", "memory_mib": 128, "workers": 2})).unwrap();
-        let documents = Documents::new(&file, Program::this_test("tokens::tests::sandbox_worker")).unwrap();
+        let documents =
+            Documents::new(&file, WorkerProgram::this_test("tokens::tests::sandbox_worker")).unwrap();
         let ledger = Ledger::open(folder.path()).unwrap();
         let recorder = Recorder::new(contract, documents);
         let shown = recorder.shown();

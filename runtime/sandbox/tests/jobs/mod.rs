@@ -2,11 +2,11 @@
 
 use std::{env, fs, hint, process, thread, time::Duration};
 
-use iridule_sandbox::{Job, Registered};
+use iridule_sandbox::{Job, RegisteredJob};
 use serde::{Deserialize, Serialize};
 
 /// All of them.
-pub const JOBS: &[Registered] = &[Registered::of::<Misbehave>(), Registered::of::<Remember>()];
+pub const JOBS: &[RegisteredJob] = &[RegisteredJob::of::<Misbehave>(), RegisteredJob::of::<Remember>()];
 
 /// Does as it is told.
 pub struct Misbehave;
@@ -68,8 +68,8 @@ impl Job for Misbehave {
             Order::Abort => process::abort(),
             Order::Recurse(depth) => Ok(recurse(depth).to_string()),
             Order::LoopAt(what) => {
-                iridule_sandbox::note("something else");
-                iridule_sandbox::note(&what);
+                iridule_sandbox::report_activity("something else");
+                iridule_sandbox::report_activity(&what);
                 loop {
                     hint::spin_loop();
                 }

@@ -1,8 +1,7 @@
-//! What an artist wants to know of a style before it is live: what it costs, what it uses of what it declares, and what
-//! of it is never seen.
+//! Checks a style before it is published: what it costs, how much it uses of what it declares, and which parts never show.
 //!
-//! What makes a style impossible is an error of building. This looks at tokens and states: each is resolved as an edge
-//! would, some are painted, and what fails on one of them fails here.
+//! A style that is invalid fails when it is built. The check resolves tokens in several states as an edge does, and paints
+//! some of them; an error on any of them is an error of the check.
 
 mod report;
 
@@ -24,106 +23,111 @@ use iridule_style::{
     style::Style,
 };
 
-use crate::{Built, Rarity, StudioError};
+use crate::{BuiltStyle, Rarity, StudioError};
 
-/// Pixels across of the pictures that are painted.
-const PAINTED: u16 = 256;
-/// How many of the tokens that are looked at are painted too.
+/// Width in pixels of the pictures that are painted.
+const PAINTED_WIDTH: u16 = 256;
+/// One in this many of the checked tokens is painted.
 const PAINT_EVERY: usize = 16;
-/// Bands of each gauge that are looked at.
-const PLACES: i32 = 9;
-/// Widths whose cost is reported.
-const WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
-/// A declaration that is this many times what was seen pays for air.
-const AIR: u32 = 2;
-/// What layers declare.
+/// How many bands of each gauge are checked.
+const BANDS_PER_GAUGE: i32 = 9;
+/// The widths whose cost is reported, pixels.
+const REPORTED_WIDTHS: [u16; 4] = [256, 512, 1024, 2048];
+/// A declaration is reported when it is more than this many times what was used.
+const EXCESS_FACTOR: u32 = 2;
+/// The units that layers declare.
 const STEPS: &str = "steps";
 const BYTES: &str = "bytes";
 const ELEMENTS: &str = "elements";
 const OPS: &str = "ops a pixel";
-/// Steps and bytes that are not worth a word.
-const SMALL: u32 = 16 << 10;
-/// Tokens named in a finding.
-const NAMED: usize = 5;
+/// Unused steps and bytes up to this number are not reported.
+const IGNORED_EXCESS: u32 = 16 << 10;
+/// Maximum number of tokens that a finding names.
+const MAX_NAMED_TOKENS: usize = 5;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct CheckReport {
     /// The style's name.
     pub name: String,
-    /// Its identity.
+    /// Its CID.
     pub cid: String,
-    /// How many files it has, and their bytes.
+    /// The number of its files, and their size in bytes.
     pub files: (usize, u64),
-    /// A line for each layer and mask.
+    /// One entry for each layer and mask.
     pub layers: Vec<LayerReport>,
-    /// What becomes of a request for each of the widths that pages ask for: 256, 512, 1,024 and 2,048.
+    /// How a request is served at the common widths 256, 512, 1,024 and 2,048, and its cost.
     pub sizes: Vec<(u16, Plan, u64)>,
-    /// How many tokens and states were resolved, and how many pictures painted.
-    pub looked_at: (usize, usize, usize),
-    /// What is worth a look. None of it keeps the style from being published.
+    /// The number of tokens, of states for each, and of painted pictures.
+    pub examined: (usize, usize, usize),
+    /// Findings that the author should look at. None of them prevents publishing.
     pub findings: Vec<String>,
 }
 
-/// What a check found of a layer.
+/// The result for one layer.
 #[derive(Debug, Clone)]
 pub struct LayerReport {
     /// Its name.
     pub name: String,
-    /// Its kind, as `style.toml` has it.
+    /// Its kind, as in `style.toml`.
     pub kind: &'static str,
-    /// What is declared and the most that was seen: steps, bytes and elements of a document, operations of a shader on a
+    /// Declared value, largest used value, and unit: steps, bytes and elements of a document, operations of a shader on a
     /// pixel. Other kinds declare nothing.
     pub used: Vec<(u32, u32, &'static str)>,
-    /// The share of the scenes that it is in, in percent.
+    /// The share of scenes that contain it, in percent.
     pub shown: u32,
     /// Cost units at the size of the canvas.
     pub cost: u64,
 }
 
-/// Checks a style on about this many of its tokens, on this thread. [`crate::Bench::check`] does it in a sandbox.
+/// Checks a style on about this many of its tokens, on this thread. [`crate::StyleSession::check`] does it in a sandbox.
 ///
 /// # Errors
 /// [`StudioError::Style`], when a token in some state cannot be resolved or painted; the text names both.
-pub fn check(built: &Built, tokens: usize) -> Result<Report, StudioError> {
+pub fn check(built: &BuiltStyle, tokens: usize) -> Result<CheckReport, StudioError> {
     let style = built.style()?;
-    let mut checking = Checking::begin(built, &style, tokens);
-    while checking.go_on(built, &style)? {}
+    let mut checking = CheckRun::start(built, &style, tokens);
+    while checking.check_next(built, &style)? {}
     checking.report(built, &style, &Rarity::of(built, &style)?)
 }
 
-/// A check under way: a token at a time.
-pub(crate) struct Checking {
+/// A running check, one token at a time.
+pub(crate) struct CheckRun {
     states: Vec<State>,
     tokens: Vec<u64>,
-    /// How many tokens were looked at.
+    /// How many tokens were checked.
     done: usize,
-    seen: Seen,
+    seen: Observations,
 }
 
-impl Checking {
-    pub(crate) fn begin(built: &Built, style: &Style, tokens: usize) -> Self {
+impl CheckRun {
+    pub(crate) fn start(built: &BuiltStyle, style: &Style, tokens: usize) -> Self {
         let collection = &built.collection;
         let step = usize::try_from(collection.supply).unwrap_or(usize::MAX).div_ceil(tokens.max(1)).max(1);
         let tokens = (collection.first..=collection.last()).step_by(step).collect();
-        Self { states: states(style), tokens, done: 0, seen: Seen::default() }
+        Self { states: states(style), tokens, done: 0, seen: Observations::default() }
     }
 
-    /// How many tokens were looked at, and how many there are to look at.
+    /// The number of checked tokens, and the total.
     pub(crate) fn progress(&self) -> (usize, usize) {
         (self.done, self.tokens.len())
     }
 
-    /// Looks at the next token. Gives whether there was one.
-    pub(crate) fn go_on(&mut self, built: &Built, style: &Style) -> Result<bool, StudioError> {
+    /// Checks the next token. Returns `false` if there was none.
+    pub(crate) fn check_next(&mut self, built: &BuiltStyle, style: &Style) -> Result<bool, StudioError> {
         let Some(token) = self.tokens.get(self.done) else { return Ok(false) };
         self.seen.token(built, style, *token, &self.states, self.done.is_multiple_of(PAINT_EVERY))?;
         self.done += 1;
         Ok(true)
     }
 
-    /// What was found.
-    pub(crate) fn report(self, built: &Built, style: &Style, rarity: &Rarity) -> Result<Report, StudioError> {
+    /// Makes the report.
+    pub(crate) fn report(
+        self,
+        built: &BuiltStyle,
+        style: &Style,
+        rarity: &Rarity,
+    ) -> Result<CheckReport, StudioError> {
         let Self { states, tokens, seen, .. } = self;
         let manifest = &style.manifest;
         let variant = |width: u16| {
@@ -135,26 +139,26 @@ impl Checking {
         let masks = manifest.masks.iter().map(|mask| &mask.layer);
         let layers: Vec<LayerReport> =
             manifest.layers.iter().chain(masks).map(|layer| seen.report(layer, &master)).collect();
-        let sizes = WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
+        let sizes = REPORTED_WIDTHS.into_iter().filter(|width| LADDER.contains(width)).filter_map(|width| {
             let variant = variant(width)?;
             Some((width, plan::plan(manifest, &variant), plan::cost(manifest, &variant)))
         });
         let mut findings = built.package.warnings.clone();
         findings.extend(seen.findings(style, &layers, rarity, plan::plan(manifest, &master)));
-        Ok(Report {
+        Ok(CheckReport {
             name: manifest.name.clone(),
             cid: style.cid.to_string(),
             files: (manifest.files.len(), manifest.files.iter().map(|file| file.size).sum()),
             layers,
             sizes: sizes.collect(),
-            looked_at: (tokens.len(), states.len(), seen.painted),
+            examined: (tokens.len(), states.len(), seen.painted),
             findings,
         })
     }
 }
 
-/// The states that are looked at: all gauges at rest, all at their lowest, all at their highest, and each alone at
-/// [`PLACES`] places from end to end.
+/// Returns the states that are checked: all gauges at rest, all at their lowest band, all at their highest, and each gauge
+/// alone at [`BANDS_PER_GAUGE`] bands over its range.
 fn states(style: &Style) -> Vec<State> {
     let gauges = &style.manifest.gauges;
     let mut states = vec![
@@ -164,8 +168,8 @@ fn states(style: &Style) -> Vec<State> {
     ];
     for (at, gauge) in gauges.iter().enumerate() {
         let (low, high) = (i32::from(gauge.quantiser.low), i32::from(gauge.quantiser.high));
-        for step in 0..PLACES {
-            let band = low + (high - low) * step / (PLACES - 1);
+        for step in 0..BANDS_PER_GAUGE {
+            let band = low + (high - low) * step / (BANDS_PER_GAUGE - 1);
             let mut alone = style.manifest.rest();
             alone.0[at] = Band::try_from(band).unwrap_or(gauge.rest);
             states.push(alone);
@@ -176,26 +180,26 @@ fn states(style: &Style) -> Vec<State> {
     states
 }
 
-/// What was seen so far.
+/// What was observed so far.
 #[derive(Default)]
-struct Seen {
+struct Observations {
     scenes: usize,
     painted: usize,
-    /// In how many scenes each layer is.
+    /// The number of scenes that contain each layer.
     shown: BTreeMap<String, usize>,
-    /// The most that each layer used of what it declares, by layer and unit.
+    /// The largest used value of each layer and unit.
     used: BTreeMap<(String, &'static str), u32>,
-    /// Tokens whose text was cut, and what the font lacks, by layer.
+    /// Tokens whose text was cut, and characters that the font lacks, by layer.
     cut: BTreeMap<String, BTreeSet<u64>>,
     missing: BTreeMap<String, BTreeSet<char>>,
-    /// Gauges by which some picture changed.
+    /// Gauges that changed a picture.
     moving: BTreeSet<usize>,
 }
 
-impl Seen {
+impl Observations {
     fn token(
         &mut self,
-        built: &Built,
+        built: &BuiltStyle,
         style: &Style,
         token: u64,
         states: &[State],
@@ -203,13 +207,16 @@ impl Seen {
     ) -> Result<(), StudioError> {
         let seed = built.collection.seed(U256::from(token));
         let seed = seed.map_err(|why| built.blame(format!("token {token}: {why}")))?;
-        let asked = Asked { width: Some(PAINTED.into()), ..Asked::default() };
+        let asked = Asked { width: Some(PAINTED_WIDTH.into()), ..Asked::default() };
         let small = Variant::resolve(&asked, Format::Png, &style.manifest.canvas.canvas())
             .map_err(|why| built.blame(why.to_string()))?;
         let mut at_rest = None;
         for state in states {
             let blame = |why: String| built.blame(format!("token {token} in state {state}: {why}"));
-            iridule_sandbox::note(&format!("{}: token {token} in state {state}", built.collection.slug));
+            iridule_sandbox::report_activity(&format!(
+                "{}: token {token} in state {state}",
+                built.collection.slug
+            ));
             let scene = built.scene(style, &seed, state).map_err(|why| blame(why.to_string()))?;
             self.scenes += 1;
             let canvas = Canvas::new(&scene, &small).map_err(|why| blame(why.to_string()))?;
@@ -232,7 +239,7 @@ impl Seen {
         Ok(())
     }
 
-    /// A picture that differs from that at rest tells of the gauge that alone is not at rest.
+    /// If only one gauge is not at rest, and the picture differs from the one at rest, that gauge changed it.
     fn note_moving(&mut self, rest: &State, state: &State) {
         let mut moved = rest.0.iter().zip(&state.0).enumerate().filter(|(_, (rest, now))| rest != now);
         if let (Some((gauge, _)), None) = (moved.next(), moved.next()) {
@@ -253,7 +260,7 @@ impl Seen {
                 let used = self.used(layer, BYTES);
                 *used = length.max(*used);
                 let used = self.used(layer, ELEMENTS);
-                // The least declaration that admits it; usually it is no more than was seen before.
+                // Searches for the lowest declaration that is accepted. Usually it is not above what was seen before.
                 let (mut refused, mut enough) = (*used, svg.elements);
                 if admitted(refused).is_err() {
                     while refused + 1 < enough {
@@ -326,11 +333,11 @@ impl Seen {
                 findings.push(format!("{}: in none of the pictures looked at", layer.name));
                 continue;
             }
-            let airy = |(declared, used, unit): &&(u32, u32, &str)| {
-                let slack = if matches!(*unit, STEPS | BYTES) { SMALL } else { 0 };
-                *used > 0 && *declared > used.saturating_mul(AIR).saturating_add(slack)
+            let excessive = |(declared, used, unit): &&(u32, u32, &str)| {
+                let ignored = if matches!(*unit, STEPS | BYTES) { IGNORED_EXCESS } else { 0 };
+                *used > 0 && *declared > used.saturating_mul(EXCESS_FACTOR).saturating_add(ignored)
             };
-            for (declared, used, unit) in layer.used.iter().filter(airy) {
+            for (declared, used, unit) in layer.used.iter().filter(excessive) {
                 findings.push(format!(
                     "{}: declares {declared} {unit} and used {used} at most; every request pays for the rest",
                     layer.name
@@ -338,19 +345,19 @@ impl Seen {
             }
         }
         for (layer, tokens) in &self.cut {
-            let named: Vec<String> = tokens.iter().take(NAMED).map(u64::to_string).collect();
+            let named: Vec<String> = tokens.iter().take(MAX_NAMED_TOKENS).map(u64::to_string).collect();
             findings.push(format!(
                 "{layer}: its text does not fit, and is cut with an ellipsis, on {} tokens: {}{}",
                 tokens.len(),
                 named.join(", "),
-                if tokens.len() > NAMED { " …" } else { "" }
+                if tokens.len() > MAX_NAMED_TOKENS { " …" } else { "" }
             ));
         }
         for (layer, missing) in &self.missing {
             let missing: String = missing.iter().collect();
             findings.push(format!("{layer}: its font has no glyph for {missing:?}"));
         }
-        // What the first million tokens lack, a later one may have.
+        // If only the first million tokens were drawn, a later token may have the option.
         for (name, share) in rarity.never().filter(|_| rarity.tokens == rarity.supply) {
             findings.push(format!("trait {name}: no token of the collection is {:?}", share.value));
         }

@@ -7,9 +7,9 @@ use iridule_style::{
     plan::{Plan, Reason},
 };
 
-use super::Report;
+use super::CheckReport;
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (files, bytes) = self.files;
         writeln!(f, "{}  {}", self.name, self.cid)?;
@@ -27,7 +27,7 @@ impl fmt::Display for Report {
                 layer.kind,
                 layer.shown,
                 used,
-                Share(layer.cost)
+                CostShare(layer.cost)
             )?;
         }
 
@@ -44,10 +44,10 @@ impl fmt::Display for Report {
                     | Reason::Lossy(_),
                 ) => "by an origin",
             };
-            writeln!(f, "{width:>5} px  {how:13}  {}", Share(*cost))?;
+            writeln!(f, "{width:>5} px  {how:13}  {}", CostShare(*cost))?;
         }
 
-        let (tokens, states, painted) = self.looked_at;
+        let (tokens, states, painted) = self.examined;
         writeln!(f, "\nlooked at {tokens} tokens in {states} states each, and painted {painted} pictures")?;
         for finding in &self.findings {
             writeln!(f, "\nworth a look: {finding}")?;
@@ -60,9 +60,9 @@ impl fmt::Display for Report {
 }
 
 /// Cost units, with their share of what an edge spends on a picture.
-struct Share(u64);
+struct CostShare(u64);
 
-impl fmt::Display for Share {
+impl fmt::Display for CostShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let thousandths = self.0.saturating_mul(1000) / limits::EDGE_COST;
         write!(f, "{:>4}.{} %", thousandths / 10, thousandths % 10)

@@ -1,13 +1,14 @@
-//! A page of tokens by states that follows the files of a style while its author changes them.
+//! Serves a page of tokens in several states that updates while the author changes the style's files.
 //!
 //! | address | answer |
 //! |---|---|
 //! | `/` | the page |
-//! | `/style?seen=N` | what the style is now, as JSON; waits until that is newer than version `N` |
-//! | `/picture/{token}/{bands}?w=&v=` | a PNG; `bands` are numbers with commas, one a gauge, or `-` where there is none |
+//! | `/style?seen=N` | the current style as JSON; waits until it is newer than version `N` |
+//! | `/picture/{token}/{bands}?w=&v=` | a PNG; `bands` are numbers separated by commas, one for each gauge, or `-` if there
+//! is none |
 //!
-//! What does not build leaves the last good pictures on the page, under the error. Everything is built and painted in a
-//! sandbox: a file that would hang the page is an error on it.
+//! If a build fails, the page shows the error above the last good pictures. Everything is built and painted in a sandbox,
+//! so a file that never finishes is an error on the page.
 
 mod watch;
 
@@ -26,71 +27,71 @@ use axum::{
     routing::get,
 };
 use iridule_records::gauge::{self, Band};
-use iridule_sandbox::{Limits, Sandbox};
+use iridule_sandbox::{JobLimits, Sandbox};
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch as changes},
+    sync::{Semaphore, watch as channel},
     task,
 };
 
-use crate::{Bench, Built, Folder, StudioError, bench::Picture};
+use crate::{BuiltStyle, StudioError, StyleFolder, StyleSession, session::PictureRequest};
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long an answer waits for news; the page then asks again.
-const WAIT: Duration = Duration::from_secs(25);
-/// How many tokens the check beside the page looks at.
-const CHECKED: usize = 64;
+/// How often the files are checked for changes.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a request waits for a new version; then the page asks again.
+const LONG_POLL_TIMEOUT: Duration = Duration::from_secs(25);
+/// How many tokens the check beside the page examines.
+const CHECKED_TOKENS: usize = 64;
 
-/// A preview, not yet running.
+/// A preview that is not running yet.
 #[derive(Debug)]
 pub struct Preview {
-    folder: Folder,
+    folder: StyleFolder,
     listener: TcpListener,
     sandbox: Sandbox,
-    limits: Limits,
+    limits: JobLimits,
 }
 
 /// What the page shows.
-struct Desk {
-    news: changes::Receiver<u64>,
-    shown: Mutex<Shown>,
-    painters: Painters,
+struct PreviewState {
+    changes: channel::Receiver<u64>,
+    shown: Mutex<ShownStyle>,
+    painters: PaintSessions,
 }
 
-/// Benches that paint, each with the version of the style that is on it.
-struct Painters {
+/// Sessions that paint, each with the version of the style that it holds.
+struct PaintSessions {
     sandbox: Sandbox,
-    limits: Limits,
-    /// As many as there may be benches.
+    limits: JobLimits,
+    /// One permit for each session.
     permits: Semaphore,
-    idle: Mutex<Vec<(u64, Bench)>>,
+    idle: Mutex<Vec<(u64, StyleSession)>>,
 }
 
 #[derive(Default)]
-struct Shown {
+struct ShownStyle {
     version: u64,
-    good: Option<Arc<Good>>,
+    good: Option<Arc<LastGoodStyle>>,
     error: Option<String>,
 }
 
-/// A style that builds.
-struct Good {
+/// The last style that built without error.
+struct LastGoodStyle {
     version: u64,
-    built: Built,
+    built: BuiltStyle,
     report: String,
 }
 
 #[derive(Serialize)]
-struct Now<'a> {
+struct StyleAnswer<'a> {
     version: u64,
     error: Option<&'a str>,
-    style: Option<Described<'a>>,
+    style: Option<StyleDescription<'a>>,
 }
 
 #[derive(Serialize)]
-struct Described<'a> {
+struct StyleDescription<'a> {
     name: &'a str,
     description: &'a str,
     cid: String,
@@ -99,11 +100,11 @@ struct Described<'a> {
     last: u64,
     width: u32,
     height: u32,
-    gauges: Vec<Gauge<'a>>,
+    gauges: Vec<GaugeRange<'a>>,
 }
 
 #[derive(Serialize)]
-struct Gauge<'a> {
+struct GaugeRange<'a> {
     label: &'a str,
     low: Band,
     high: Band,
@@ -111,50 +112,50 @@ struct Gauge<'a> {
 }
 
 impl Preview {
-    /// Takes an address to listen on. The sandbox has at least two workers: one builds, the others paint.
+    /// Binds the address. The sandbox needs at least two workers: one builds, the others paint.
     ///
     /// # Errors
-    /// What the system says of the address.
+    /// The system's error.
     pub async fn bind(
-        folder: Folder,
+        folder: StyleFolder,
         address: SocketAddr,
         sandbox: Sandbox,
-        limits: Limits,
+        limits: JobLimits,
     ) -> io::Result<Self> {
         Ok(Self { folder, listener: TcpListener::bind(address).await?, sandbox, limits })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves the page until `stop`. `built` is told of every attempt to build, with the error if it failed.
+    /// Serves the page until `stop` is ready. `built` is called after every build, with the error if it failed.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
         built: impl Fn(Option<&str>) + Send + 'static,
     ) -> io::Result<()> {
-        let (tell, news) = changes::channel(0);
-        let painters = Painters {
+        let (tell, changes) = channel::channel(0);
+        let painters = PaintSessions {
             permits: Semaphore::new(self.sandbox.workers().saturating_sub(1).max(1)),
             sandbox: self.sandbox,
             limits: self.limits,
             idle: Mutex::default(),
         };
-        let desk = Arc::new(Desk { news, shown: Mutex::default(), painters });
-        let follower = task::spawn(follow(self.folder, desk.clone(), tell, built));
+        let state = Arc::new(PreviewState { changes, shown: Mutex::default(), painters });
+        let follower = task::spawn(rebuild_on_change(self.folder, state.clone(), tell, built));
         let router = Router::new()
             .route("/", get(async || Html(include_str!("page.html"))))
             .route("/style", get(style))
             .route("/picture/{token}/{bands}", get(picture))
-            .with_state(desk);
+            .with_state(state);
         let served = tokio::select! {
             served = async { axum::serve(self.listener, router).await } => served,
             () = stop => Ok(()),
@@ -164,11 +165,11 @@ impl Preview {
     }
 }
 
-/// Builds anew whenever the files change.
-async fn follow(
-    folder: Folder,
-    desk: Arc<Desk>,
-    tell: changes::Sender<u64>,
+/// Rebuilds the style when its files change.
+async fn rebuild_on_change(
+    folder: StyleFolder,
+    state: Arc<PreviewState>,
+    tell: channel::Sender<u64>,
     built: impl Fn(Option<&str>) + Send + 'static,
 ) {
     let mut known = None;
@@ -176,13 +177,13 @@ async fn follow(
         let now = folder.path().map(watch::fingerprint);
         if known != Some(now) {
             known = Some(now);
-            let result = open(&folder, &desk.painters).await.map_err(|why| why.to_string());
+            let result = build_and_check(&folder, &state.painters).await.map_err(|why| why.to_string());
             built(result.as_ref().err().map(String::as_str));
-            let mut shown = desk.shown();
+            let mut shown = state.shown();
             shown.version += 1;
             match result {
                 Ok((built, report)) => {
-                    shown.good = Some(Arc::new(Good { version: shown.version, built, report }));
+                    shown.good = Some(Arc::new(LastGoodStyle { version: shown.version, built, report }));
                     shown.error = None;
                 }
                 Err(why) => shown.error = Some(why),
@@ -191,57 +192,63 @@ async fn follow(
             drop(shown);
             tell.send_replace(version);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Builds and checks, on a bench that ends with it.
-async fn open(folder: &Folder, of: &Painters) -> Result<(Built, String), StudioError> {
-    let mut bench = Bench::new(&of.sandbox, of.limits).await?;
-    let built = bench.build(folder).await?;
-    let checked = bench.check(CHECKED, |_, _| ()).await?;
+/// Builds and checks the style in a session of its own.
+async fn build_and_check(
+    folder: &StyleFolder,
+    of: &PaintSessions,
+) -> Result<(BuiltStyle, String), StudioError> {
+    let mut session = StyleSession::new(&of.sandbox, of.limits).await?;
+    let built = session.build(folder).await?;
+    let checked = session.check(CHECKED_TOKENS, |_, _| ()).await?;
     Ok((built, checked.text))
 }
 
-impl Painters {
-    async fn paint(&self, good: &Good, picture: &Picture) -> Result<Vec<u8>, StudioError> {
-        let ended = |_| StudioError::Said("the preview ends".into());
+impl PaintSessions {
+    async fn paint(&self, good: &LastGoodStyle, picture: &PictureRequest) -> Result<Vec<u8>, StudioError> {
+        let ended = |_| StudioError::Reported("the preview ends".into());
         let _permit = self.permits.acquire().await.map_err(ended)?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut version, mut bench) = match idle {
+        let (mut version, mut session) = match idle {
             Some(idle) => idle,
-            None => (0, Bench::new(&self.sandbox, self.limits).await?),
+            None => (0, StyleSession::new(&self.sandbox, self.limits).await?),
         };
         if version != good.version {
-            bench.open(&good.built);
+            session.load(&good.built);
             version = good.version;
         }
-        let painted = bench.paint(picture).await;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((version, bench));
+        let painted = session.paint(picture).await;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((version, session));
         Ok(painted?.file.into_vec())
     }
 }
 
-impl Desk {
-    fn shown(&self) -> MutexGuard<'_, Shown> {
+impl PreviewState {
+    fn shown(&self) -> MutexGuard<'_, ShownStyle> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Deserialize)]
-struct Seen {
+struct SeenVersion {
     #[serde(default)]
     seen: u64,
 }
 
-async fn style(State(desk): State<Arc<Desk>>, Query(Seen { seen }): Query<Seen>) -> Response {
-    let mut news = desk.news.clone();
-    // Without news there is still an answer; it is the old one.
-    let _ = tokio::time::timeout(WAIT, news.wait_for(|version| *version > seen)).await;
-    let shown = desk.shown();
-    let style = shown.good.as_deref().map(|Good { built, report, .. }| {
+async fn style(
+    State(state): State<Arc<PreviewState>>,
+    Query(SeenVersion { seen }): Query<SeenVersion>,
+) -> Response {
+    let mut changes = state.changes.clone();
+    // After the timeout the current version is returned.
+    let _ = tokio::time::timeout(LONG_POLL_TIMEOUT, changes.wait_for(|version| *version > seen)).await;
+    let shown = state.shown();
+    let style = shown.good.as_deref().map(|LastGoodStyle { built, report, .. }| {
         let manifest = &built.package.manifest;
-        Described {
+        StyleDescription {
             name: &manifest.name,
             description: &manifest.description,
             cid: built.package.cid.to_string(),
@@ -250,13 +257,13 @@ async fn style(State(desk): State<Arc<Desk>>, Query(Seen { seen }): Query<Seen>)
             last: built.collection.last(),
             width: manifest.canvas.width,
             height: manifest.canvas.height,
-            gauges: manifest.gauges.iter().map(Gauge::from).collect(),
+            gauges: manifest.gauges.iter().map(GaugeRange::from).collect(),
         }
     });
-    Json(Now { version: shown.version, error: shown.error.as_deref(), style }).into_response()
+    Json(StyleAnswer { version: shown.version, error: shown.error.as_deref(), style }).into_response()
 }
 
-impl<'a> From<&'a gauge::Gauge> for Gauge<'a> {
+impl<'a> From<&'a gauge::Gauge> for GaugeRange<'a> {
     fn from(gauge: &'a gauge::Gauge) -> Self {
         let (low, high) = (gauge.quantiser.low, gauge.quantiser.high);
         Self { label: &gauge.label, low, high, rest: gauge.rest }
@@ -264,31 +271,36 @@ impl<'a> From<&'a gauge::Gauge> for Gauge<'a> {
 }
 
 #[derive(Deserialize)]
-struct Width {
+struct PictureQuery {
     w: Option<u32>,
 }
 
 async fn picture(
-    State(desk): State<Arc<Desk>>,
+    State(state): State<Arc<PreviewState>>,
     Path((token, bands)): Path<(u64, String)>,
-    Query(Width { w: width }): Query<Width>,
+    Query(PictureQuery { w: width }): Query<PictureQuery>,
 ) -> Response {
-    let Some(good) = desk.shown().good.clone() else {
+    let Some(good) = state.shown().good.clone() else {
         return (StatusCode::NOT_FOUND, "nothing has been built yet").into_response();
     };
-    let painted = match asked(&good, token, &bands, width) {
-        Ok(picture) => desk.painters.paint(&good, &picture).await.map_err(|why| why.to_string()),
+    let painted = match parse_request(&good, token, &bands, width) {
+        Ok(picture) => state.painters.paint(&good, &picture).await.map_err(|why| why.to_string()),
         Err(why) => Err(why),
     };
     match painted {
-        // The page asks with the version that it shows, so an address never changes its picture.
+        // The page puts the version into the URL, so the picture at a URL never changes.
         Ok(png) => ([(header::CONTENT_TYPE, "image/png"), (header::CACHE_CONTROL, "max-age=3600")], png)
             .into_response(),
         Err(why) => (StatusCode::UNPROCESSABLE_ENTITY, why).into_response(),
     }
 }
 
-fn asked(good: &Good, token: u64, bands: &str, width: Option<u32>) -> Result<Picture, String> {
+fn parse_request(
+    good: &LastGoodStyle,
+    token: u64,
+    bands: &str,
+    width: Option<u32>,
+) -> Result<PictureRequest, String> {
     let gauges = &good.built.package.manifest.gauges;
     let numbers = bands.split(',').filter(|band| *band != "-").map(str::parse::<Band>);
     let bands = numbers.collect::<Result<Vec<Band>, _>>().map_err(|_| "a band is a number".to_owned())?;
@@ -296,5 +308,5 @@ fn asked(good: &Good, token: u64, bands: &str, width: Option<u32>) -> Result<Pic
     if bands.len() != gauges.len() || !gauges.iter().zip(&bands).all(fits) {
         return Err(format!("a state of this style is {} bands, each in its gauge's range", gauges.len()));
     }
-    Ok(Picture { token, bands, width, extension: "png".into(), tile: None })
+    Ok(PictureRequest { token, bands, width, extension: "png".into(), tile: None })
 }

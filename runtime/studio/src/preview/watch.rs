@@ -1,4 +1,4 @@
-//! Whether the files of a folder changed: by their names, sizes and times.
+//! Detects changes in a folder by the names, sizes and modification times of its files.
 
 use std::{
     fs,
@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Most files that are looked at. A style has at most 256, and lies in a folder of its own.
-const MOST: usize = 4096;
+/// Maximum number of files that are examined. A style has at most 256.
+const MAX_FILES: usize = 4096;
 
-/// A number that changes with the files.
+/// A hash that changes with the files.
 pub(super) fn fingerprint(folder: &Path) -> u64 {
     let mut files = Vec::new();
     collect(folder, &mut files);
@@ -25,13 +25,14 @@ pub(super) fn fingerprint(folder: &Path) -> u64 {
     hash.finish()
 }
 
-/// The files in a folder and below. Hidden ones are an editor's, and links could lead anywhere.
+/// Collects the files in a folder and its subfolders. Skips hidden files, which belong to editors, and links, which may
+/// lead anywhere.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         let Ok(kind) = entry.file_type() else { continue };
-        if hidden || files.len() >= MOST {
+        if hidden || files.len() >= MAX_FILES {
             continue;
         }
         if kind.is_dir() {

@@ -57,14 +57,14 @@ impl Scaffold {
         }
         for (name, text) in files {
             let path = folder.join(name);
-            fs::write(&path, text.replace("NAME", &titled(slug))).map_err(|why| failed(&path, why))?;
+            fs::write(&path, text.replace("NAME", &title_of(slug))).map_err(|why| failed(&path, why))?;
         }
         Ok(files.map(|(name, _)| name).into())
     }
 }
 
 /// `night-market` as people write it: `Night market`.
-fn titled(slug: &str) -> String {
+fn title_of(slug: &str) -> String {
     let words = slug.replace('-', " ");
     let mut letters = words.trim().chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

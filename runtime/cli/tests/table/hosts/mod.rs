@@ -1,6 +1,5 @@
 //! The hosts that the questions are put to, each as a way to publish and to ask.
 
-pub mod in_process;
 pub mod native;
 pub mod pop;
 pub mod worker;

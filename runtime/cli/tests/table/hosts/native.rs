@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::Request;
 use iridule_edge::{isolate::Isolate, platform::block_on, serve::serve, settings::Settings};
 use iridule_records::record_keys;
+use iridule_testkit::InProcess;
 
-use super::{Answer, Host, in_process::InProcess};
+use super::{Answer, Host};
 use crate::{
     script::Ask,
     world::{PUBLIC_URL, World},

@@ -3,22 +3,22 @@
 use std::{
     num::NonZeroUsize,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use iridule_vm::Size;
 use lru::LruCache;
 
-use crate::fragment::{Depth, Pipeline, PipelineKey};
+use super::pipeline::{Pipeline, PipelineKey};
+use crate::lock::lock;
 
 /// How long a device may take for one picture. A shader that hangs it costs this, and the device.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Compiled shaders that a device keeps.
-const PIPELINES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
+const MAX_PIPELINES: NonZeroUsize = NonZeroUsize::new(64).expect("64 is not zero");
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ impl Gpu {
         // Whatever no scope catches is no fault of a shader.
         device.on_uncaptured_error(Arc::new(move |_| wrong.store(true, Ordering::Relaxed)));
         let name = adapter.get_info().name;
-        Ok(Self { device, queue, name, lost, pipelines: Mutex::new(LruCache::new(PIPELINES)) })
+        Ok(Self { device, queue, name, lost, pipelines: Mutex::new(LruCache::new(MAX_PIPELINES)) })
     }
 
     /// The adapter's name.
@@ -120,45 +120,11 @@ impl Gpu {
     }
 
     /// Says that it is of no use any more.
-    pub fn give_up(&self) {
+    pub fn mark_lost(&self) {
         self.lost.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn pipelines(&self) -> MutexGuard<'_, LruCache<PipelineKey, Arc<Pipeline>>> {
-        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pipelines)
     }
-
-    /// Whether it may be trusted with pictures: it paints one whose every pixel is known, in integers, and its largest
-    /// picture is large enough.
-    ///
-    /// # Errors
-    /// [`GpuError`]: what is wrong with it.
-    pub fn probe(&self, side: u32) -> Result<(), GpuError> {
-        let most = self.device.limits().max_texture_dimension_2d;
-        if most < side {
-            return Err(GpuError::Device(format!("its pictures have {most} pixels a side at most")));
-        }
-        let size = Size { width: 61, height: 33 };
-        let painted = self.prepare(PROBE, "main", &[], size, Depth::Bytes)?.paint()?;
-        let (pixels, _) = painted.as_chunks::<4>();
-        let expected = (0..size.height).flat_map(|y| (0..size.width).map(move |x| probed(x, y)));
-        match pixels.iter().zip(expected).filter(|(painted, expected)| *painted != expected).count() {
-            0 => Ok(()),
-            wrong => Err(GpuError::Device(format!("{wrong} pixels of the probe are wrong"))),
-        }
-    }
-}
-
-/// A PCG hash of each pixel's place (Jarzynski and Olano, 2020), a byte of it in each channel.
-const PROBE: &str = "@fragment fn main(@builtin(position) p: vec4f) -> @location(0) vec4f {
-    let state = (u32(p.y) * 8192u + u32(p.x)) * 747796405u + 2891336453u;
-    let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
-    let hash = (word >> 22u) ^ word;
-    return vec4f(vec4u(hash, hash >> 8u, hash >> 16u, hash >> 24u) & vec4u(255u)) / 255.0;
-}";
-
-fn probed(x: u32, y: u32) -> [u8; 4] {
-    let state = (y * 8192 + x).wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
-    ((word >> 22) ^ word).to_le_bytes()
 }

@@ -1,4 +1,18 @@
-//! The outside of core in this very process: records and renders in memory, the painter called as it is.
+//! For tests and benches: a host of edge functions in this very process. Records and renders are kept in memory, the painter
+//! is called directly, and nothing is fetched from outside.
+//!
+//! This is no part of what ships.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use iridule_edge::platform::{Platform, block_on};
+//! use iridule_testkit::InProcess;
+//!
+//! let host = InProcess::new(BTreeMap::new());
+//! host.publish("collections".into(), vec![1]);
+//! assert_eq!(block_on(host.record("collections")).unwrap(), Some(vec![1]));
+//! ```
 
 use std::{
     cell::{Cell, RefCell},
@@ -20,7 +34,8 @@ use iridule_scene::{
     variant::Variant,
 };
 
-#[derive(Clone)]
+/// A [`Platform`] without IO. Clones share records and renders.
+#[derive(Debug, Clone)]
 pub struct InProcess {
     records: Rc<RefCell<BTreeMap<String, Vec<u8>>>>,
     renders: Rc<RefCell<BTreeMap<RenderKey, Bytes>>>,
@@ -28,10 +43,13 @@ pub struct InProcess {
 }
 
 impl InProcess {
+    /// A host with these records and no renders.
+    #[must_use]
     pub fn new(records: BTreeMap<String, Vec<u8>>) -> Self {
         Self { records: Rc::new(RefCell::new(records)), renders: Rc::default(), nonce: Rc::default() }
     }
 
+    /// Adds or replaces a record.
     pub fn publish(&self, key: String, record: Vec<u8>) {
         self.records.borrow_mut().insert(key, record);
     }
@@ -39,8 +57,8 @@ impl InProcess {
 
 impl Platform for InProcess {
     fn now(&self) -> UnixMicros {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        UnixMicros(since.as_micros().try_into().unwrap())
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UnixMicros(since.as_micros().try_into().unwrap_or(u64::MAX))
     }
 
     async fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Short> {

@@ -1,18 +1,22 @@
-//! Random shaders: valid WGSL that ends, with every statement kind nested in every other.
+//! Random shaders: valid WGSL that always ends, with every kind of statement nested in every other kind.
 //!
-//! Integers are exact everywhere, so most of a program is integer work; the few floats are small whole numbers
-//! and halves, which no rounding touches.
+//! Integers are exact on every device, so most of a program computes with integers. The few floats are small whole numbers
+//! and halves, which no device rounds.
 
 use std::fmt::Write as _;
 
-/// A small generator of numbers (PCG), so that a seed means the same program for ever.
+/// A small random number generator (PCG). A seed gives the same numbers, and so the same program, for ever.
+#[derive(Debug)]
 pub struct Dice(u64);
 
 impl Dice {
+    /// Starts from a seed.
+    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
+    /// Returns a number from 0 up to, but without, `sides`.
     pub fn roll(&mut self, sides: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mixed = ((self.0 >> 18) ^ self.0) >> 27;
@@ -24,15 +28,16 @@ struct Writer {
     dice: Dice,
     out: String,
     depth: usize,
-    /// Loops around this place; names their counters.
+    /// How many loops the current position is nested in.
     loops: usize,
-    /// Whether `break` and `continue` may stand here, and `return`.
+    /// Whether `break` and `continue` are valid at the current position.
     in_loop: bool,
     in_switch: bool,
     counters: usize,
 }
 
-/// A shader made from a seed.
+/// Writes the shader of a seed.
+#[must_use]
 pub fn shader(seed: u64) -> String {
     let mut w = Writer {
         dice: Dice::new(seed),

@@ -1,9 +1,9 @@
-//! The painter as a job of a child process: styles, scenes, devices and encoders live there, and nowhere else.
+//! The job that paints, in a child process. Styles, scenes, devices and encoders are used only there.
 //!
-//! The parent sends what a picture is made of. The child answers with the picture, or with the blocks of the style that it
-//! lacks; the parent sends the same again with these. Blocks stay in the child for the next picture, so that a style is sent
-//! to a child once. A child that takes too long, takes too much memory, crashes or hangs in a driver is killed and
-//! replaced ([`iridule_sandbox`]).
+//! The parent sends the description of a picture. The child replies with the picture, or with the names of blocks of the
+//! style that it needs; then the parent sends the same description with these blocks. The child caches blocks, so that it
+//! gets each style once. A child that exceeds its time or memory, crashes, or hangs in a driver is killed and replaced
+//! ([`iridule_sandbox`]).
 
 use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cid::Cid;
 use iridule_origin_api::order::Render;
 use iridule_records::{gauge::State as Bands, seed::Seed};
-use iridule_sandbox::{Job, Registered, note};
+use iridule_sandbox::{Job, RegisteredJob, report_activity};
 use iridule_scene::{scene::Scene, variant::Variant};
 use iridule_style::style::StyleFailed;
 use iridule_style::{
@@ -26,36 +26,36 @@ use serde_bytes::ByteBuf;
 
 use crate::{
     encode,
-    painter::{Found, PaintedBy, Painter, Sources},
+    painter::{DeviceReport, PaintedBy, ScenePainter, ShaderSources},
 };
 
-/// Bytes of blocks that a child keeps. A style's files are at most half of it.
-const BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
-/// Styles that a child keeps loaded.
-const STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
+/// Maximum size of the block cache, bytes. The files of one style take at most half of it.
+const CACHED_BLOCK_BYTES: u64 = 2 * limits::PACKAGE_BYTES;
+/// Maximum number of styles that stay loaded.
+const CACHED_STYLES: NonZeroUsize = NonZeroUsize::new(16).expect("16 is not zero");
 
 /// The jobs of this crate. A binary that runs an origin passes them to [`iridule_sandbox::serve_if_asked`].
-pub const SANDBOX_JOBS: &[Registered] = &[Registered::of::<Paint>()];
+pub const SANDBOX_JOBS: &[RegisteredJob] = &[RegisteredJob::of::<PaintJob>()];
 
 /// Paints and encodes a picture.
 #[derive(Debug)]
-pub struct Paint;
+pub struct PaintJob;
 
-/// What to paint.
+/// The description of a picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Request {
+pub struct PaintRequest {
     style: ByteBuf,
     seed: ByteBuf,
     state: ByteBuf,
     variant: u64,
-    /// Whether devices are looked for, and whether software ones will do.
+    /// Whether to look for devices, and whether to accept software devices.
     devices: (bool, bool),
-    /// Blocks that the child lacks.
+    /// The blocks that the child asked for.
     blocks: Vec<(ByteBuf, ByteBuf)>,
 }
 
-impl Request {
-    /// For a render; without blocks at first.
+impl PaintRequest {
+    /// Describes a render, without blocks.
     #[must_use]
     pub fn new(render: &Render, devices: (bool, bool)) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Request {
         }
     }
 
-    /// The same with these blocks.
+    /// Adds blocks.
     #[must_use]
     pub fn with(mut self, blocks: Vec<(Cid, Bytes)>) -> Self {
         let pair =
@@ -78,84 +78,84 @@ impl Request {
     }
 }
 
-/// What became of it.
+/// The child's reply.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Reply {
+pub enum PaintReply {
     /// The picture.
     Picture {
         /// The file.
         file: ByteBuf,
-        /// What painted it.
+        /// What painted the picture.
         by: PaintedBy,
-        /// What became of looking for devices, where this picture was the child's first.
-        found: Option<Found>,
+        /// The devices that were found, if this is the child's first picture.
+        found: Option<DeviceReport>,
     },
-    /// These blocks are wanted first.
+    /// The CIDs of blocks that the child needs first.
     Wants(Vec<ByteBuf>),
 }
 
-/// What a child keeps.
+/// The state of a child between jobs.
 #[derive(Debug)]
-pub struct Kept {
-    painter: Option<Painter>,
-    styles: LruCache<Cid, Arc<Loaded>>,
+pub struct PainterState {
+    painter: Option<ScenePainter>,
+    styles: LruCache<Cid, Arc<LoadedStyle>>,
     blocks: LruCache<Cid, Bytes>,
     bytes: u64,
 }
 
-impl Default for Kept {
+impl Default for PainterState {
     fn default() -> Self {
-        Self { painter: None, styles: LruCache::new(STYLES), blocks: LruCache::unbounded(), bytes: 0 }
+        Self { painter: None, styles: LruCache::new(CACHED_STYLES), blocks: LruCache::unbounded(), bytes: 0 }
     }
 }
 
 /// A style with the WGSL of its shaders.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedStyle {
     style: Style,
-    /// By path.
-    sources: Sources,
+    /// WGSL by path.
+    sources: ShaderSources,
 }
 
-/// Why there is no picture yet.
-enum NotYet {
+/// Why painting stopped before there was a picture.
+enum PaintStop {
     Wants(Vec<Cid>),
     Unpaintable(String),
 }
 
-impl From<StyleFailed> for NotYet {
+impl From<StyleFailed> for PaintStop {
     fn from(defect: StyleFailed) -> Self {
         Self::Unpaintable(defect.to_string())
     }
 }
 
-impl From<String> for NotYet {
+impl From<String> for PaintStop {
     fn from(why: String) -> Self {
         Self::Unpaintable(why)
     }
 }
 
-impl Job for Paint {
+impl Job for PaintJob {
     const NAME: &'static str = "origin-paint";
-    type State = Kept;
-    type Request = Request;
-    type Reply = Reply;
-    /// Why it cannot be painted.
+    type State = PainterState;
+    type Request = PaintRequest;
+    type Reply = PaintReply;
+    /// Why the picture cannot be painted.
     type Error = String;
 
-    fn run(kept: &mut Kept, request: Request) -> Result<Reply, String> {
-        match kept.picture(request) {
+    fn run(state: &mut PainterState, request: PaintRequest) -> Result<PaintReply, String> {
+        match state.picture(request) {
             Ok(reply) => Ok(reply),
-            Err(NotYet::Wants(blocks)) => {
-                Ok(Reply::Wants(blocks.iter().map(|cid| ByteBuf::from(cid.to_bytes())).collect()))
+            Err(PaintStop::Wants(blocks)) => {
+                Ok(PaintReply::Wants(blocks.iter().map(|cid| ByteBuf::from(cid.to_bytes())).collect()))
             }
-            Err(NotYet::Unpaintable(why)) => Err(why),
+            Err(PaintStop::Unpaintable(why)) => Err(why),
         }
     }
 }
 
-impl Kept {
-    fn picture(&mut self, request: Request) -> Result<Reply, NotYet> {
+impl PainterState {
+    fn picture(&mut self, request: PaintRequest) -> Result<PaintReply, PaintStop> {
         let cid = |bytes: &[u8]| Cid::read_bytes(bytes).map_err(|why| why.to_string());
         let style = cid(&request.style)?;
         let seed = Seed(B256::try_from(&**request.seed).map_err(|_| "a seed of another length".to_owned())?);
@@ -164,23 +164,27 @@ impl Kept {
         for (name, bytes) in request.blocks {
             self.keep(cid(&name)?, bytes.into_vec().into());
         }
-        note("loading the style");
+        report_activity("loading the style");
         let loaded = self.style(&style)?;
-        note("building the scene");
+        report_activity("building the scene");
         let scene = self.scene(&loaded, &seed, &state)?;
         let (devices, software) = request.devices;
         let mut found = None;
         let painter = self.painter.get_or_insert_with(|| {
-            let (painter, what) =
-                if devices { Painter::open(software) } else { (Painter::cpu(), Found::default()) };
+            let (painter, what) = if devices {
+                ScenePainter::open(software)
+            } else {
+                (ScenePainter::cpu(), DeviceReport::default())
+            };
             found = Some(what);
             painter
         });
-        note("painting");
+        report_activity("painting");
         let (pixmap, by) = painter.paint(&scene, &loaded.sources, &variant).map_err(|why| why.to_string())?;
-        note("encoding");
-        let file = encode::encode(&pixmap, scene.canvas.background.is_some(), &variant)?;
-        Ok(Reply::Picture { file: ByteBuf::from(file), by, found })
+        report_activity("encoding");
+        let file = encode::encode(&pixmap, scene.canvas.background.is_some(), &variant)
+            .map_err(|why| why.to_string())?;
+        Ok(PaintReply::Picture { file: ByteBuf::from(file), by, found })
     }
 
     fn keep(&mut self, cid: Cid, bytes: Bytes) {
@@ -188,17 +192,17 @@ impl Kept {
         if let Some(old) = self.blocks.put(cid, bytes) {
             self.bytes -= old.len() as u64;
         }
-        while self.bytes > BLOCK_BYTES {
+        while self.bytes > CACHED_BLOCK_BYTES {
             let Some((_, oldest)) = self.blocks.pop_lru() else { break };
             self.bytes -= oldest.len() as u64;
         }
     }
 
-    fn style(&mut self, cid: &Cid) -> Result<Arc<Loaded>, NotYet> {
+    fn style(&mut self, cid: &Cid) -> Result<Arc<LoadedStyle>, PaintStop> {
         if let Some(held) = self.styles.get(cid) {
             return Ok(held.clone());
         }
-        let block = self.blocks.get(cid).cloned().ok_or_else(|| NotYet::Wants(vec![*cid]))?;
+        let block = self.blocks.get(cid).cloned().ok_or_else(|| PaintStop::Wants(vec![*cid]))?;
         let manifest = Manifest::decode(&block)?;
         let sources: Vec<String> = manifest.shaders().map(|shader| shader.source.clone()).collect();
         let of_shaders = || sources.iter().filter_map(|path| manifest.file_at(path));
@@ -213,12 +217,12 @@ impl Kept {
         };
         let sources = sources.iter().filter_map(text).collect();
         let style = Style::load(*cid, manifest, |path| files.get(path).map(|bytes| bytes.to_vec()))?;
-        let loaded = Arc::new(Loaded { style, sources });
+        let loaded = Arc::new(LoadedStyle { style, sources });
         self.styles.put(*cid, loaded.clone());
         Ok(loaded)
     }
 
-    fn scene(&mut self, loaded: &Loaded, seed: &Seed, state: &Bands) -> Result<Scene, NotYet> {
+    fn scene(&mut self, loaded: &LoadedStyle, seed: &Seed, state: &Bands) -> Result<Scene, PaintStop> {
         let manifest = &loaded.style.manifest;
         let (bands, gauges) = (state.0.len(), manifest.gauges.len());
         if bands != gauges {
@@ -232,11 +236,11 @@ impl Kept {
         draft.clone().fill(|path| files.get(path).cloned().ok_or_else(|| format!("no file {path}").into()))
     }
 
-    /// The contents of files, or all blocks of them that are missing.
+    /// Returns the contents of files by path. Stops with the names of all blocks that are missing.
     fn files<'a>(
         &mut self,
         wanted: impl Iterator<Item = &'a File>,
-    ) -> Result<HashMap<String, Bytes>, NotYet> {
+    ) -> Result<HashMap<String, Bytes>, PaintStop> {
         let (mut files, mut missing) = (HashMap::new(), Vec::new());
         for file in wanted {
             let mut contents = Vec::new();
@@ -256,7 +260,7 @@ impl Kept {
             false => {
                 missing.sort_unstable();
                 missing.dedup();
-                Err(NotYet::Wants(missing))
+                Err(PaintStop::Wants(missing))
             }
         }
     }
