@@ -14,20 +14,20 @@ use crate::kernel::{self, Form, Frame, Insn};
 use crate::level::{Level, with_level};
 use crate::opcode::{Class, MAX_ARITY, Opcode};
 use crate::program::{Op, Program, Reg};
-use crate::register_file::{BLOCK, Layout, MAX_LANES, Place, Source, UNIT};
+use crate::register_file::{BLOCK, FileLayout, MAX_LANES, FileOffset, LaneSource, UNIT};
 
 /// The scratch strip for the result of an operation on uniform values.
 const RESULT: usize = MAX_ARITY;
 
 /// Linked code and where its values lie.
 pub(crate) struct Code<S: Simd> {
-    pub layout: Layout,
+    pub layout: FileLayout,
     pub setup: Vec<Insn<S>>,
     pub body: Vec<Insn<S>>,
     /// The body's blocks, in order.
     pub blocks: Vec<Block>,
-    pub color: [Source; 4],
-    pub discard: Option<Source>,
+    pub color: [LaneSource; 4],
+    pub discard: Option<LaneSource>,
 }
 
 /// Instructions of the body without a jump into or out of them, and how they end.
@@ -59,13 +59,13 @@ pub(crate) struct Repeat {
 pub(crate) enum When {
     Always,
     /// The uniform word is true.
-    True(Place),
+    True(FileOffset),
     /// The uniform word is false.
-    False(Place),
+    False(FileOffset),
     /// A lane of the mask is set.
-    Any(Place),
+    Any(FileOffset),
     /// No lane of the mask is set.
-    None(Place),
+    None(FileOffset),
 }
 
 /// How many lanes a strip of `program` has: as many as keep its registers within 48 KiB (the first-level data cache of
@@ -97,13 +97,13 @@ fn keep_first<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
 fn nothing<S: Simd>(_: S, _: &Frame<'_>, _: &Insn<S>) {}
 
 struct Linker<S: Simd> {
-    layout: Layout,
+    layout: FileLayout,
     out: Vec<Insn<S>>,
 }
 
 impl<S: Simd> Linker<S> {
     fn insn(&self, op: &Op, count: usize) -> Insn<S> {
-        let place = Place::default();
+        let place = FileOffset::default();
         let count = u16::try_from(count).unwrap_or(0);
         Insn { kernel: nothing::<S>, dst: place, src: [place; MAX_ARITY], count, imm: op.imm, aux: op.aux }
     }
@@ -196,7 +196,7 @@ fn block_starts(body: &[Op]) -> Option<Vec<bool>> {
     Some(starts)
 }
 
-fn link_body<S: Simd>(program: &Program, layout: Layout) -> Option<(Vec<Insn<S>>, Vec<Block>)> {
+fn link_body<S: Simd>(program: &Program, layout: FileLayout) -> Option<(Vec<Insn<S>>, Vec<Block>)> {
     let starts = block_starts(&program.body)?;
     // The number of the block that starts at an operation.
     let counted = |count: &mut usize, start: &bool| {
@@ -230,7 +230,7 @@ fn link_body<S: Simd>(program: &Program, layout: Layout) -> Option<(Vec<Insn<S>>
 
 /// Links a program that [`crate::verify`] has passed. `None` only for one that it has not.
 pub(crate) fn link<S: Simd>(program: &Program) -> Option<Code<S>> {
-    let layout = Layout::new(
+    let layout = FileLayout::new(
         usize::from(program.uniforms),
         usize::from(program.varyings),
         program.locals as usize,

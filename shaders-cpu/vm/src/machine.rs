@@ -18,7 +18,7 @@ use crate::level::{Level, with_level};
 use crate::link::{Code, When, link};
 use crate::picture::{Canvas, Painted, Pixels, Size};
 use crate::program::{Program, Reg};
-use crate::register_file::{MAX_LANES, Place, RegisterFile};
+use crate::register_file::{MAX_LANES, FileOffset, RegisterFile};
 use crate::tile::Tile;
 use crate::verify::{VerifyError, verify};
 
@@ -190,14 +190,14 @@ fn engine<S: Simd>(simd: S, program: &Program) -> Option<Box<dyn Engine + Send +
 }
 
 /// Whether any lane of the mask is set.
-fn any<S: Simd>(s: S, f: &Frame<'_>, mask: Place) -> bool {
+fn any<S: Simd>(s: S, f: &Frame<'_>, mask: FileOffset) -> bool {
     s.vectorize(
         #[inline(always)]
         move || {
-            let mask = f.file.target(mask);
+            let mask = f.file.cursor(mask);
             let mut lane = 0;
             while lane < f.lanes {
-                let from = mask.ahead(lane);
+                let from = mask.advance(lane);
                 let four: [S::u32s; 4] = core::array::from_fn(
                     #[inline(always)]
                     |n| from.get(s, n * S::u32s::LEN),

@@ -6,7 +6,7 @@ use fearless_simd::{Bytes as _, Simd, SimdBase as _};
 
 use crate::kernel::{maximum, minimum};
 use crate::machine::RunError;
-use crate::register_file::{RegisterFile, Source};
+use crate::register_file::{RegisterFile, LaneSource};
 use crate::tile::Tile;
 
 /// A picture's sides in pixels, each up to 65535.
@@ -43,9 +43,9 @@ pub(crate) struct Canvas<'a> {
 /// What a tile leaves on the picture.
 pub(crate) struct Painted<'f> {
     pub file: &'f RegisterFile,
-    pub color: [Source; 4],
+    pub color: [LaneSource; 4],
     /// A mask of the pixels that are transparent black.
-    pub gone: Option<Source>,
+    pub gone: Option<LaneSource>,
 }
 
 impl Painted<'_> {
@@ -64,7 +64,7 @@ impl Painted<'_> {
 impl Painted<'_> {
     /// A channel of a vector of lanes as bytes.
     #[inline(always)]
-    fn channel<S: Simd>(&self, s: S, source: Source, lane: usize) -> S::u32s {
+    fn channel<S: Simd>(&self, s: S, source: LaneSource, lane: usize) -> S::u32s {
         let value: S::f32s = self.file.vector(s, source, lane).bitcast();
         let value = maximum(s, S::f32s::splat(s, 0.0), value);
         let value = minimum(s, S::f32s::splat(s, 1.0), value);

@@ -6,7 +6,7 @@ use crate::kernel::{Frame, Insn, select};
 use crate::level::{Level, with_level};
 use crate::opcode::{Class, MAX_ARITY, Opcode};
 use crate::program::Reg;
-use crate::register_file::{BLOCK, Layout, RegisterFile, UNIT};
+use crate::register_file::{BLOCK, FileLayout, RegisterFile, UNIT};
 use crate::tile::Tile;
 
 /// The result of a pure operation on these operands; `None` if it is not pure. Missing operands count as 0.
@@ -16,7 +16,7 @@ pub fn evaluate(code: Opcode, operands: &[u32]) -> Option<u32> {
         return None;
     }
     const RESULT: u16 = 6;
-    let layout = Layout::new(0, usize::from(RESULT) + 1, 0, UNIT)?;
+    let layout = FileLayout::new(0, usize::from(RESULT) + 1, 0, UNIT)?;
     let inputs = Inputs::default();
     let file = RegisterFile::new(layout);
     let frame = Frame { file, inputs: &inputs, table: &[], lanes: UNIT, tile: Tile::of(UNIT), x: 0, y: 0 };

@@ -9,7 +9,7 @@ use fearless_simd::{Simd, SimdBase};
 
 use super::{Choice, Form, Frame, Insn};
 use crate::opcode::MAX_ARITY;
-use crate::register_file::{BLOCK, Target, UNIT};
+use crate::register_file::{BLOCK, StripCursor, UNIT};
 
 /// Lanes to a turn of the loop of what takes a few instructions. In wasm as many as strips allow: at each turn, the host may
 /// look whether it is time to interrupt.
@@ -49,13 +49,13 @@ fn over_vectors<S: Simd>(lanes: usize, each: impl Fn(usize)) {
 #[inline(always)]
 fn over_strip<S: Simd, const N: usize, const TURN: usize>(
     i: &Insn<S>,
-    to: Target<'_>,
-    from: [Target<'_>; N],
-    each: impl Fn([Target<'_>; N], usize) -> S::u32s,
+    to: StripCursor<'_>,
+    from: [StripCursor<'_>; N],
+    each: impl Fn([StripCursor<'_>; N], usize) -> S::u32s,
 ) {
     let mut lane = 0;
     while lane < i.count as usize {
-        let (to, from) = (to.ahead(lane), from.map(|strip| strip.ahead(lane)));
+        let (to, from) = (to.advance(lane), from.map(|strip| strip.advance(lane)));
         over_vectors::<S>(
             TURN,
             #[inline(always)]
@@ -70,8 +70,8 @@ fn over_strip<S: Simd, const N: usize, const TURN: usize>(
 pub(crate) fn over_first<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, each: impl Fn(S::u32s) -> S::u32s) {
     over_strip::<S, 1, LONG>(
         i,
-        f.file.target(i.dst),
-        [f.file.target(i.src[0])],
+        f.file.cursor(i.dst),
+        [f.file.cursor(i.src[0])],
         #[inline(always)]
         |[strip], lane| each(strip.get(s, lane)),
     );
@@ -87,14 +87,14 @@ fn run<S: Simd, O: Operation, const FORM: Form, const BLOCK: usize>(s: S, f: &Fr
     s.vectorize(
         #[inline(always)]
         move || {
-            let to = f.file.target(i.dst);
+            let to = f.file.cursor(i.dst);
             let words: [S::u32s; MAX_ARITY] = from_fn(
                 #[inline(always)]
                 |n| S::u32s::splat(s, if is_uniform(FORM, n) { f.file.uniform(i.src[n]) } else { 0 }),
             );
-            let strips: [Target<'_>; MAX_ARITY] = from_fn(
+            let strips: [StripCursor<'_>; MAX_ARITY] = from_fn(
                 #[inline(always)]
-                |n| if n < O::ARITY && !is_uniform(FORM, n) { f.file.target(i.src[n]) } else { to },
+                |n| if n < O::ARITY && !is_uniform(FORM, n) { f.file.cursor(i.src[n]) } else { to },
             );
             over_strip::<S, MAX_ARITY, BLOCK>(
                 i,
@@ -143,7 +143,7 @@ pub(crate) fn copy<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     s.vectorize(
         #[inline(always)]
         move || {
-            let (to, from) = (f.file.target(i.dst), f.file.target(i.src[0]));
+            let (to, from) = (f.file.cursor(i.dst), f.file.cursor(i.src[0]));
             over_vectors::<S>(
                 i.count as usize,
                 #[inline(always)]
@@ -158,7 +158,7 @@ pub(crate) fn splat<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
     s.vectorize(
         #[inline(always)]
         move || {
-            let to = f.file.target(i.dst);
+            let to = f.file.cursor(i.dst);
             let value = S::u32s::splat(s, f.file.uniform(i.src[0]));
             over_vectors::<S>(
                 i.count as usize,

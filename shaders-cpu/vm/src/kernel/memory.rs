@@ -15,9 +15,9 @@ fn blend<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>, from: usize, mask: usize) {
     s.vectorize(
         #[inline(always)]
         move || {
-            let to = f.file.target(i.dst);
-            let from = f.file.target(i.src[from]);
-            let mask = f.file.target(i.src[mask]);
+            let to = f.file.cursor(i.dst);
+            let from = f.file.cursor(i.src[from]);
+            let mask = f.file.cursor(i.src[mask]);
             let mut lane = 0;
             while lane < f.lanes {
                 let m = mask.get(s, lane);
@@ -38,14 +38,14 @@ fn local_write_masked<S: Simd>(s: S, f: &Frame<'_>, i: &Insn<S>) {
 fn local_load<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-        f.file.set(i.dst, lane, f.file.get(i.src[3].ahead(word, f.lanes), lane));
+        f.file.set(i.dst, lane, f.file.get(i.src[3].skip_strips(word, f.lanes), lane));
     }
 }
 
 fn local_store<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-        f.file.set(i.dst.ahead(word, f.lanes), lane, f.file.get(i.src[1], lane));
+        f.file.set(i.dst.skip_strips(word, f.lanes), lane, f.file.get(i.src[1], lane));
     }
 }
 
@@ -53,7 +53,7 @@ fn local_store_masked<S: Simd>(_: S, f: &Frame<'_>, i: &Insn<S>) {
     for lane in 0..f.lanes {
         if f.file.get(i.src[2], lane) != 0 {
             let word = f.file.get(i.src[0], lane).min(i.aux - 1);
-            f.file.set(i.dst.ahead(word, f.lanes), lane, f.file.get(i.src[1], lane));
+            f.file.set(i.dst.skip_strips(word, f.lanes), lane, f.file.get(i.src[1], lane));
         }
     }
 }
@@ -62,7 +62,7 @@ fn put_texel<S: Simd>(f: &Frame<'_>, i: &Insn<S>, lane: usize, texel: [f32; 4]) 
     let mut place = i.dst;
     for value in texel {
         f.file.set(place, lane, value.to_bits());
-        place = place.ahead(1, f.lanes);
+        place = place.skip_strips(1, f.lanes);
     }
 }
 

@@ -14,7 +14,7 @@ use fearless_simd::Simd;
 
 use crate::inputs::Inputs;
 use crate::opcode::{MAX_ARITY, Opcode};
-use crate::register_file::{Place, RegisterFile};
+use crate::register_file::{FileOffset, RegisterFile};
 use crate::tile::Tile;
 
 pub(crate) use forms::splat;
@@ -42,8 +42,8 @@ pub(crate) struct Frame<'a> {
 /// every strip, so it counts that two of these share a cache line.
 pub(crate) struct Insn<S: Simd> {
     pub kernel: Kernel<S>,
-    pub dst: Place,
-    pub src: [Place; MAX_ARITY],
+    pub dst: FileOffset,
+    pub src: [FileOffset; MAX_ARITY],
     /// Lanes to run: a strip, or one block, of which a kernel may do as much more as its turns are long: strips have room.
     pub count: u16,
     pub imm: u32,
