@@ -5,6 +5,7 @@
 
 mod bench;
 mod component;
+mod miri;
 mod test;
 mod tools;
 mod worker;
@@ -29,6 +30,8 @@ enum Step {
         /// What to build; without it, everything.
         what: Vec<Edge>,
     },
+    /// Runs the tests of the `unsafe` code under Miri, where the nightly toolchain with Miri is installed.
+    Miri,
     /// Measures; installs what that needs.
     Bench {
         /// What to measure: `peers`, `edge-vs-origin`, `styles`, `painters`, `renders`, `pool`, `relay`, `soak`, `eviction` or
@@ -50,6 +53,7 @@ enum Edge {
 fn main() -> Result<()> {
     match Arguments::parse().step {
         Step::Test => test::test(),
+        Step::Miri => miri::miri(),
         Step::Bench { what } => bench::bench(&what),
         Step::Build { what } => {
             let all = [Edge::Component, Edge::Worker];

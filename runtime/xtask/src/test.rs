@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    miri::miri,
     tools::{program, run, say, toolchain, tools_folder},
     worker,
 };
@@ -28,7 +29,7 @@ const NOT_NATIVE: [&str; 4] = ["iridule-bench-empty", "iridule-pop-guest", "irid
 /// A step by the name that is printed with its time.
 type Step = (&'static str, fn() -> Result<()>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("format", format),
     ("lints", lints),
     ("lints of the edge modules", edge_lints),
@@ -36,6 +37,7 @@ const STEPS: [Step; 7] = [
     ("licences, sources, advisories", deny),
     ("the Worker", || worker::build().map(|_| ())),
     ("tests", tests),
+    ("unsafe code under Miri", miri),
 ];
 
 /// Runs every step; the first that fails ends it.

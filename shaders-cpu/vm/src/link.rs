@@ -14,7 +14,7 @@ use crate::kernel::{self, Form, Frame, Insn};
 use crate::level::{Level, with_level};
 use crate::opcode::{Class, MAX_ARITY, Opcode};
 use crate::program::{Op, Program, Reg};
-use crate::register_file::{BLOCK, FileLayout, MAX_LANES, FileOffset, LaneSource, UNIT};
+use crate::register_file::{BLOCK, FileLayout, FileOffset, LaneSource, MAX_LANES, UNIT};
 
 /// The scratch strip for the result of an operation on uniform values.
 const RESULT: usize = MAX_ARITY;

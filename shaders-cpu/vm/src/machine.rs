@@ -18,7 +18,7 @@ use crate::level::{Level, with_level};
 use crate::link::{Code, When, link};
 use crate::picture::{Canvas, Painted, Pixels, Size};
 use crate::program::{Program, Reg};
-use crate::register_file::{MAX_LANES, FileOffset, RegisterFile};
+use crate::register_file::{FileOffset, MAX_LANES, RegisterFile};
 use crate::tile::Tile;
 use crate::verify::{VerifyError, verify};
 

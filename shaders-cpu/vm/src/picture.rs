@@ -6,7 +6,7 @@ use fearless_simd::{Bytes as _, Simd, SimdBase as _};
 
 use crate::kernel::{maximum, minimum};
 use crate::machine::RunError;
-use crate::register_file::{RegisterFile, LaneSource};
+use crate::register_file::{LaneSource, RegisterFile};
 use crate::tile::Tile;
 
 /// A picture's sides in pixels, each up to 65535.
