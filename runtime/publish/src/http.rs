@@ -10,8 +10,8 @@ use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
 use serde::Deserialize;
 
 use crate::{
-    PlaceError,
     bounded::{self, root_cause},
+    error::PlaceError,
 };
 
 /// How long an answer may take.

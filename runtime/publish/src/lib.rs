@@ -4,13 +4,17 @@
 //! application keeps its records in. What the records mean is core's to say; a PoP checks them as they come, the other
 //! two take anything, so edges check what they read, whichever it was.
 
+mod address;
 pub mod bounded;
+mod error;
 mod http;
 pub mod keys;
 pub mod place;
 pub mod pop;
 pub mod shelf;
 
+pub use address::Address;
 pub use bounded::root_cause;
-pub use place::{Address, Place, PlaceError};
+pub use error::PlaceError;
+pub use place::Place;
 pub use pop::Pop;

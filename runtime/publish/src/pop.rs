@@ -4,7 +4,7 @@ use iridule_records::{block::Block, gauge::Gauge, limits};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::{PlaceError, http};
+use crate::{error::PlaceError, http};
 
 /// A PoP's write API.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{PlaceError, bounded, http};
+use crate::{bounded, error::PlaceError, http};
 
 /// A folder of records.
 #[derive(Debug, Clone)]

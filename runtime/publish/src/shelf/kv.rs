@@ -8,7 +8,7 @@ use std::{env, time::Duration};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::{PlaceError, http};
+use crate::{error::PlaceError, http};
 
 /// Where Cloudflare's API is, unless `CLOUDFLARE_API_BASE_URL` says otherwise, as for wrangler.
 const CLOUDFLARE: &str = "https://api.cloudflare.com/client/v4";

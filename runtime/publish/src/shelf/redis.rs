@@ -2,7 +2,7 @@
 
 use redis::{AsyncCommands as _, Client, aio::MultiplexedConnection};
 
-use crate::{PlaceError, http::RECORD_BYTES};
+use crate::{error::PlaceError, http::RECORD_BYTES};
 
 /// A connection to a Redis.
 #[derive(Debug, Clone)]

@@ -10,8 +10,6 @@ use axum::{Json, Router, extract::State, routing::post};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::answer_of;
-
 /// What is wrong with a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -78,4 +76,9 @@ fn lie(result: &Value) -> Option<Value> {
     let answer = answer_of(&words).filter(|_| words.len() == 5 * 32)?;
     words[32..64].copy_from_slice(&(answer * I256::try_from(2).ok()?).abi_encode());
     Some(json!(Bytes::from(words)))
+}
+
+/// The words of a call's answer as they are on the wire, to lie about.
+fn answer_of(words: &[u8]) -> Option<I256> {
+    I256::abi_decode(words.get(32..64)?).ok()
 }

@@ -3,7 +3,7 @@
 use iridule_publish::{Place, PlaceError};
 use iridule_records::{signed::TrustedKeys, snapshot::Snapshot};
 
-use super::{Signed, Untaken};
+use super::snapshot::{Signed, Untaken};
 
 /// Puts a snapshot where edges find it, unless something is there that is not older.
 pub(super) async fn put(place: &Place, signed: &Signed, known_keys: &TrustedKeys) -> Result<(), Untaken> {

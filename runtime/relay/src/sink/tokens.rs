@@ -13,7 +13,7 @@ use iridule_publish::{Address, Place, PlaceError};
 use iridule_records::block::Block;
 use tokio::sync::watch;
 
-use super::{LONGEST, WAIT};
+use super::snapshot::{LONGEST, WAIT};
 use crate::{
     ledger::{Kept, Ledger, LedgerError},
     metrics::Metrics,

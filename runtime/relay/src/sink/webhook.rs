@@ -11,7 +11,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use reqwest::{Client, Url};
 use serde::Serialize;
 
-use super::{Shown, Signed};
+use super::snapshot::{Shown, Signed};
 use crate::http::{self, Reach};
 
 /// Most bytes of an answer. What it says is not looked at.

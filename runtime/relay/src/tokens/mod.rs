@@ -18,54 +18,9 @@ mod recorder;
 #[cfg(test)]
 mod tests;
 
-use std::{ops::RangeInclusive, time::Duration};
-
-use alloy::primitives::{Address, B256};
-use serde::Deserialize;
-
 pub use self::document::SANDBOX_JOBS;
 pub(crate) use self::{
+    contract::{Contract, Mint, Reading, SUPPLY},
     document::{Documents, DocumentsFile},
     recorder::{Needs, Recorder},
 };
-use crate::chain::Chain;
-
-/// Most tokens of a collection.
-pub(crate) const SUPPLY: u64 = 1_000_000;
-/// What is read of a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Reading {
-    /// Picture and metadata that the contract keeps itself: ERC-721's `tokenURI`.
-    Art,
-    /// The same by ERC-1155's `uri`.
-    Art1155,
-    /// The token's hash, which is its seed: Art Blocks' `tokenIdToHash`.
-    Hash,
-    /// The same from the event of its mint.
-    Event,
-}
-
-/// An event that gives a token its hash: the token's number is its first indexed word, the hash its second, or the first
-/// that is not indexed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Mint {
-    /// Its first topic: `keccak256` of its signature.
-    pub(crate) topic: B256,
-    /// No event is in a block before this one.
-    pub(crate) since: u64,
-}
-
-/// A collection's contract, and what is read of it.
-pub(crate) struct Contract {
-    pub(crate) slug: String,
-    pub(crate) chain: Chain,
-    pub(crate) address: Address,
-    pub(crate) reading: Reading,
-    /// What gives tokens their hashes, for [`Reading::Event`].
-    pub(crate) mint: Option<Mint>,
-    /// The numbers that its tokens may have.
-    pub(crate) numbers: RangeInclusive<u64>,
-    /// How often it is looked at.
-    pub(crate) every: Duration,
-}

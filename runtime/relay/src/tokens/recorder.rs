@@ -21,8 +21,7 @@ use serde_bytes::ByteBuf;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Contract,
-    contract::{Named, Read},
+    contract::{Contract, Named, Read},
     document::{Documents, Mirrored, OF_ONE_COLLECTION, Unmirrored},
     queue::Queue,
 };
