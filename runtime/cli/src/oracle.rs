@@ -36,7 +36,7 @@ use crate::{
 pub enum Command {
     /// Run a relay: read feeds, keep a ledger, sign snapshots and publish them to edges.
     ///
-    /// docs/oracles.md says what stands in the configuration. Two relays on one ledger make a pair: one leads, the other
+    /// docs/how-to/run-a-relay.md says what stands in the configuration. Two relays on one ledger make a pair: one leads, the other
     /// waits to take over.
     Run(RunArgs),
     /// Show how a running relay does: feeds, collections, sinks.

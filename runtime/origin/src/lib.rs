@@ -14,7 +14,7 @@
 //! ```
 //!
 //! This is the only crate that uses `wgpu`. A device reads the same resources as the strip VM ([`iridule_vm::Resource`]) and
-//! paints the same pixels, within the tolerance in `docs/strip-vm.md`, so each can be tested against the other.
+//! paints the same pixels, within the tolerance in `docs/explanation/strip-vm.md`, so each can be tested against the other.
 
 mod clocks;
 mod config;

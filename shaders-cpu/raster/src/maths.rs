@@ -9,7 +9,7 @@
 //! and the linker prefers a program's own symbols to those of a shared library. The maths stays right for everything
 //! else in the process; it only becomes the same on every host. A test asks the standard library for values on which
 //! hosts differ, and so proves that the linker did so. What else was looked at is in
-//! `docs/decisions/010-which-svg-is-deterministic.md`.
+//! `docs/decisions/005-which-svg-paints-the-same-bytes-on-every-host.md`.
 //!
 //! Nothing calls this module by name.
 

@@ -1,7 +1,7 @@
 //! The pool of origins: which one a render is sent to, when a second one is asked, and when none is.
 //!
 //! Decisions only, made from what one isolate has seen by itself and from what each answer of an origin says of its
-//! load; nothing is read or written for them (`docs/decisions/013-what-does-an-edge-know-of-the-pool.md`).
+//! load; nothing is read or written for them (`docs/decisions/008-what-does-an-edge-know-of-the-pool.md`).
 //!
 //! - **Which**: weighted rendezvous hashing (Thaler and Ravishankar, 1998) by render key, so that edges agree on where a
 //!   render lies without talking, and a member that leaves moves only its own share. The own region's members come before

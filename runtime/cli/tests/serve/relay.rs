@@ -381,7 +381,7 @@ fn a_wrong_answer_is_never_believed_while_a_quorum_is_honest() {
             ([Lies, Hangs, None], Option::None),
             ([Lies, Lags(3), Hangs], Option::None),
             ([Floods, Hangs, None], Option::None),
-            // What no count can tell from the truth; docs/oracles.md says so.
+            // What no count can tell from the truth; docs/how-to/run-a-relay.md says so.
             ([Lies, Lies, None], Some(4000.0)),
         ] {
             let mut providers = Vec::new();

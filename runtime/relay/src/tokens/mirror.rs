@@ -25,7 +25,7 @@ const TRIAL: u16 = 128;
 /// The style of a document, after it was painted once.
 ///
 /// # Errors
-/// A sentence: why it cannot be painted here. <docs/decisions/010> says which SVG can.
+/// A sentence: why it cannot be painted here. `docs/decisions/005-which-svg-paints-the-same-bytes-on-every-host.md` says which SVG can.
 pub(crate) fn style(svg: &str, seed: &Seed) -> Result<Package, String> {
     if ["{{", "{%", "{#"].iter().any(|mark| svg.contains(mark)) {
         return Err("its image holds {{, {% or {#, which mean something else in a style".into());

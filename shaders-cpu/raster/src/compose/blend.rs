@@ -1,7 +1,7 @@
 //! Blend modes: CSS Compositing and Blending Level 1, sections 8 and 9, composited source-over.
 //!
 //! tiny-skia has these modes too, but takes reciprocals by an instruction that processors answer differently (see
-//! `docs/decisions/010-which-svg-is-deterministic.md`), so they are written here with the four operations and `sqrt`,
+//! `docs/decisions/005-which-svg-paints-the-same-bytes-on-every-host.md`), so they are written here with the four operations and `sqrt`,
 //! which IEEE 754 fixes. Pixels go through in blocks of one channel each, which compilers turn into vectors.
 
 use iridule_scene::scene::Blend;

@@ -2,7 +2,7 @@
 //!
 //! The walk follows the tree as the painter will, spends a `Budget`, and stops where that is spent; so it takes
 //! bounded time itself, even where patterns within patterns would multiply. It also refuses the few operations of the
-//! libraries below whose results differ between processors (see `docs/decisions/010-which-svg-is-deterministic.md`).
+//! libraries below whose results differ between processors (see `docs/decisions/005-which-svg-paints-the-same-bytes-on-every-host.md`).
 
 use resvg::{
     tiny_skia::{PathSegment, Point, Rect, Transform},
