@@ -28,7 +28,7 @@ pub trait Platform: Clone + 'static {
     /// The time now.
     fn now(&self) -> UnixMicros;
 
-    /// Reads one small record: a snapshot, a collection, a block of a style. The keys are those of [`iridule_records::keys`].
+    /// Reads one small record: a snapshot, a collection, a block of a style. The keys are those of [`iridule_records::record_keys`].
     ///
     /// # Errors
     /// [`Short::Store`] when the store does not answer. A key that is not there is `Ok(None)`.

@@ -7,7 +7,7 @@
 //! | `collections` | DAG-CBOR list of the slugs there are, sorted |
 //! | `collection/{slug}` | the newest signed [`crate::collection::Collection`] |
 //! | `token/{slug}/{number}` | the newest signed [`crate::token::TokenRecord`], in collections whose tokens are recorded |
-//! | `block/{cid}` | a block of a style ([`iridule_style::package`]) |
+//! | `block/{cid}` | a block of a style ([`crate::block`]) |
 //! | `moves` | which states followed which, as a host has seen it ([`crate::forecast`]); its own, not signed, and read by no edge |
 
 use alloc::{format, string::String};

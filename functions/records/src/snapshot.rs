@@ -1,7 +1,7 @@
 //! Snapshots: the relay's signed, sequenced, expiring statement of every gauge's band.
 //!
 //! A signed record ([`crate::signed`]) whose body is DAG-CBOR of [`Snapshot`]. What an edge does with an old, a broken
-//! or no snapshot is [`iridule_style::standing`]'s to say.
+//! or no snapshot is `iridule_style::standing`'s to say.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 

@@ -19,7 +19,7 @@ pub const OVERRIDES: usize = 256;
 pub const FILES: usize = 256;
 /// Most bytes of all files of one style package.
 pub const PACKAGE_BYTES: u64 = 64 << 20;
-/// Most bytes of templates, programs and fonts in one style: an isolate keeps up to [`ISOLATE_STYLES`] styles loaded.
+/// Most bytes of templates, programs and fonts in one style: an edge keeps several styles loaded.
 pub const LOADED_BYTES: u64 = 2 << 20;
 /// Longest expression in a manifest, bytes.
 pub const EXPRESSION_BYTES: usize = 1024;

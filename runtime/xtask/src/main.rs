@@ -1,7 +1,8 @@
 //! Build, test and CI steps as code: `cargo xtask`.
 //!
-//! A step is a file: `component.rs` and `worker.rs` build what runs at the edge, `test.rs` checks everything, `bench.rs`
-//! measures. What they share, running programs and saying what happens, is `tools.rs`. No step needs more than rustup, Node and a C compiler.
+//! A step is a file: `component.rs` and `worker.rs` build what runs at the edge, `test.rs` checks everything, `miri.rs`
+//! looks for undefined behavior, and `bench.rs` measures. `tools.rs` runs programs and prints progress for all of them.
+//! No step needs more than rustup, Node and a C compiler.
 
 mod bench;
 mod component;
@@ -30,7 +31,7 @@ enum Step {
         /// What to build; without it, everything.
         what: Vec<Edge>,
     },
-    /// Runs the tests of the `unsafe` code under Miri, where the nightly toolchain with Miri is installed.
+    /// Runs a few tests of the strip VM under Miri, which finds undefined behavior; needs a nightly toolchain.
     Miri,
     /// Measures; installs what that needs.
     Bench {

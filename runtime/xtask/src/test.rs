@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    miri::miri,
+    miri::miri_if_installed,
     tools::{program, run, say, toolchain, tools_folder},
     worker,
 };
@@ -37,7 +37,7 @@ const STEPS: [Step; 8] = [
     ("licences, sources, advisories", deny),
     ("the Worker", || worker::build().map(|_| ())),
     ("tests", tests),
-    ("unsafe code under Miri", miri),
+    ("unsafe code under Miri", miri_if_installed),
 ];
 
 /// Runs every step; the first that fails ends it.

@@ -137,7 +137,7 @@ fn statement(status: StatusCode, nonce: u64, digest: &[u8], headers: &HeaderMap)
     Some(statement)
 }
 
-/// Reads a load as [`order::LOAD`] states it; what is none counts as idle.
+/// Reads a load as [`LOAD`] states it; what is none counts as idle.
 #[must_use]
 pub fn load(text: Option<&str>) -> u8 {
     text.and_then(|text| text.parse().ok()).filter(|load| *load <= super::DRAINING).unwrap_or(0)

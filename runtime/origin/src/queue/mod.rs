@@ -7,7 +7,7 @@
 //! - **Honest**: a request that could not be done by its deadline is refused at once, and says when to come again; a queued
 //!   job that has come too late is dropped before it starts.
 //!
-//! All of it is one state behind one lock ([`state`]), so that joining, finishing, dropping and leaving cannot overlap; the
+//! All of it is one state behind one lock (`state.rs`), so that joining, finishing, dropping and leaving cannot overlap; the
 //! tests try every order of their steps.
 
 mod request;
