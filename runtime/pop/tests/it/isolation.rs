@@ -76,7 +76,7 @@ async fn a_trap_costs_one_request() {
     for answer in good_beside(&pop, "/trap", 50).await {
         answer.assert_problem(500);
     }
-    assert_eq!(pop.metric("iridule_pop_traps_total").await, 50.0);
+    pop.metric_becomes("iridule_pop_traps_total", 50.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,8 +87,8 @@ async fn an_endless_loop_costs_one_request() {
         answer.assert_problem(504);
     }
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
-    assert_eq!(pop.metric("iridule_pop_expired_total").await, 4.0);
-    assert_eq!(pop.metric("iridule_pop_instances").await, live(&pop).await);
+    pop.metric_becomes("iridule_pop_expired_total", 4.0).await;
+    pop.metric_becomes("iridule_pop_instances", live(&pop).await).await;
 }
 
 /// Instances made that have not died: expired ones must be gone.
@@ -104,7 +104,7 @@ async fn waiting_past_the_deadline_costs_one_request_and_its_instance() {
     for answer in good_beside(&pop, "/slow/60000", 3).await {
         answer.assert_problem(504);
     }
-    assert_eq!(pop.metric("iridule_pop_expired_total").await, 3.0);
+    pop.metric_becomes("iridule_pop_expired_total", 3.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,8 +133,8 @@ async fn misbehaviour_after_the_reply_costs_nobody_anything() {
         }
     }
     tokio::time::sleep(Duration::from_millis(800)).await;
-    assert_eq!(pop.metric("iridule_pop_traps_total").await, 8.0);
-    assert_eq!(pop.metric("iridule_pop_expired_total").await, 8.0);
+    pop.metric_becomes("iridule_pop_traps_total", 8.0).await;
+    pop.metric_becomes("iridule_pop_expired_total", 8.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

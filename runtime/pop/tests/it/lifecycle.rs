@@ -105,8 +105,8 @@ async fn streams_flow_share_instances_and_end_in_time() {
         assert_eq!(&*first, b"data: tick\n\n");
         streams.push(stream);
     }
-    assert_eq!(pop.metric("iridule_pop_streams").await, 4.0);
-    assert_eq!(pop.metric("iridule_pop_instances").await, 1.0);
+    pop.metric_becomes("iridule_pop_streams", 4.0).await;
+    pop.metric_becomes("iridule_pop_instances", 1.0).await;
     let refused = open().await;
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "30");
@@ -116,7 +116,7 @@ async fn streams_flow_share_instances_and_end_in_time() {
         let body = stream.into_body().collect().await.unwrap().to_bytes();
         assert!(body.len() < 30 * 12, "a stream of {} bytes went on too long", body.len());
     }
-    assert_eq!(pop.metric("iridule_pop_streams").await, 0.0);
+    pop.metric_becomes("iridule_pop_streams", 0.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

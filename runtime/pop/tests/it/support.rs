@@ -196,6 +196,18 @@ impl Running {
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).rsplit(' ').next().unwrap().parse().unwrap()
     }
 
+    /// Waits until a series has this value. What happens to a guest is counted on the guests' threads, which may be
+    /// after its client has the answer.
+    pub async fn metric_becomes(&self, name: &str, value: f64) {
+        for _ in 0..100 {
+            if self.metric(name).await == value {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(self.metric(name).await, value, "{name}");
+    }
+
     pub async fn restart(self, change: impl FnOnce(&mut Config)) -> Running {
         let Running { pop, data, client } = self;
         drop(client);
