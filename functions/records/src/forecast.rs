@@ -114,7 +114,7 @@ impl Moves {
 pub struct Popular<'a> {
     /// How many looked.
     pub visits: u32,
-    /// What it is reckoned to cost, in units of `iridule_style::plan`.
+    /// The estimated cost, in units of `iridule_style::plan`.
     pub cost: u64,
     /// The states that may follow on the one that is now, with their shares; of [`Moves::likely`].
     pub next: &'a [(State, f64)],

@@ -17,9 +17,9 @@ use crate::config::Limits;
 
 /// How often running guest code looks up: the longest it can hold a thread before others get a turn.
 ///
-/// Short, because tokio looks for IO only every so many turns of its busy threads (61, unless the runtime was built
-/// with another `event_interval`): that many ticks is how long paints on every core can keep a hit waiting. A tick
-/// costs a thread's wake-up, and a busy guest some microseconds.
+/// Short, because guests share their threads (`guest_threads.rs`), and those look for IO only after several turns: a guest
+/// that has little to do waits for so many ticks of guests that paint. A tick costs a thread's wake-up, and a busy guest
+/// some microseconds.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
 /// An engine for guests under these limits.

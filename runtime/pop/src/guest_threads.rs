@@ -14,7 +14,7 @@ use tokio_util::context::TokioContext;
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Each thread looks at its sockets and timers after so many turns; a guest's turn lasts a millisecond.
+/// The number of turns after which a thread looks at its sockets and timers. A guest's turn lasts a millisecond.
 const EVENT_INTERVAL: u32 = 8;
 
 /// A tokio runtime for guests.
@@ -69,7 +69,7 @@ impl GuestHandle {
 /// Lowers the priority of the thread that calls.
 #[cfg(target_os = "linux")]
 fn lower_priority() {
-    // On Linux niceness is a thread's own, other than POSIX says: see setpriority(2), "C library/kernel differences".
+    // On Linux each thread has its own niceness, unlike in POSIX: see setpriority(2), "C library/kernel differences".
     if let Err(why) = rustix::process::nice(NICENESS) {
         tracing::debug!(%why, "guests run at the priority of connections");
     }
